@@ -1,0 +1,1 @@
+//! Graph, passes, memory plan, proofs and the writer of Dunlin model images.

@@ -1,0 +1,1 @@
+//! Runs a board binary under QEMU and talks to its serial ports.

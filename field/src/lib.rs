@@ -1,0 +1,1 @@
+//! A simulated field: many boards, lossy links, a ledger of what was produced; drives the loop and reports.

@@ -1,0 +1,2 @@
+//! The device application as a library: sense, infer, monitor, log, sync; generic over a board.
+#![no_std]

@@ -1,0 +1,1 @@
+//! Data set, features, training, evaluation and quantisation.

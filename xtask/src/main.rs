@@ -1,0 +1,3 @@
+//! Developer commands: test, firmware.
+
+fn main() {}
