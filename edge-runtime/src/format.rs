@@ -17,6 +17,8 @@ pub const FORMAT_MAJOR: u16 = 1;
 pub const FORMAT_MINOR: u16 = 0;
 /// Alignment of the image, of each of its sections and of the arena, in bytes.
 pub const ALIGNMENT: usize = 16;
+/// Where [`Header::hash`] lies; it is 32 bytes long.
+pub const HASH_OFFSET: usize = 16;
 /// Bins of every histogram in the drift reference and in the device's statistics.
 pub const BINS: usize = 16;
 /// "No tensor" in [`OperatorRecord::inputs`].
@@ -24,7 +26,9 @@ pub const NO_TENSOR: u16 = u16::MAX;
 
 /// A run of bytes in the image.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
 pub struct Section {
     /// First byte, from the start of the image; a multiple of [`ALIGNMENT`].
     pub offset: u32,

@@ -1,0 +1,246 @@
+//! A model image, checked once and read in place.
+
+use crate::features::FeaturePipeline;
+use crate::format::{self, BINS, Header, OperatorRecord, SelfTestRecord, TensorRecord};
+use crate::validate;
+use sha2::{Digest, Sha256};
+use zerocopy::FromBytes;
+
+pub use crate::validate::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, TensorFault};
+
+/// A checked model image, borrowed from wherever it lies (flash, a file in memory).
+///
+/// Every accessor is total: what it reads was checked by [`Model::load`].
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) tensors: &'a [TensorRecord],
+    pub(crate) operators: &'a [OperatorRecord],
+    pub(crate) constants: &'a [u8],
+    pub(crate) features: FeaturePipeline<'a>,
+    pub(crate) labels: &'a str,
+    pub(crate) drift: DriftReference<'a>,
+    pub(crate) self_test: SelfTestRecord,
+    pub(crate) metadata: &'a str,
+    pub(crate) input: TensorInfo,
+    pub(crate) output: TensorInfo,
+}
+
+/// One tensor of a model. All tensors are int8.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TensorInfo {
+    /// Batch (always 1), height, width, channels.
+    pub shape: [u16; 4],
+    /// Elements, which is also bytes: the product of `shape`.
+    pub len: usize,
+    /// `real = scale * (q - zero_point)`; finite and above zero.
+    pub scale: f32,
+    /// -128..=127.
+    pub zero_point: i32,
+    /// First byte in the arena, a multiple of [`format::ALIGNMENT`].
+    pub arena_offset: usize,
+}
+
+impl TensorInfo {
+    pub(crate) fn of(record: &TensorRecord) -> Self {
+        Self {
+            shape: record.shape,
+            len: record.len as usize,
+            scale: record.scale,
+            zero_point: record.zero_point,
+            arena_offset: record.arena_offset as usize,
+        }
+    }
+
+    /// Height, width, channels.
+    pub(crate) fn hwc(&self) -> [usize; 3] {
+        let [_, height, width, channels] = self.shape;
+        [height.into(), width.into(), channels.into()]
+    }
+}
+
+impl<'a> Model<'a> {
+    /// Checks an image and borrows it.
+    ///
+    /// `bytes` starts on a 16-byte boundary and may be longer than the image, as a flash slot is.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with the first part that is; nothing of a refused image is used.
+    pub fn load(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        validate::load(bytes)
+    }
+
+    /// Length of the image in bytes; what follows it in the slice given to [`Model::load`] is not
+    /// part of it.
+    pub fn image_len(&self) -> usize {
+        self.header.image_len as usize
+    }
+
+    /// SHA-256 of the image, which names it.
+    pub fn hash(&self) -> &'a [u8; 32] {
+        &self.header.hash
+    }
+
+    /// SHA-256 of the graph, the same for every target that it was compiled for.
+    pub fn graph_hash(&self) -> &'a [u8; 32] {
+        &self.header.graph_hash
+    }
+
+    /// The kernels it needs: bits of [`format::kernel_set`].
+    pub fn kernel_set(&self) -> u32 {
+        self.header.kernel_set
+    }
+
+    /// Bytes of arena that a session needs.
+    pub fn arena_bytes(&self) -> usize {
+        self.header.arena_bytes as usize
+    }
+
+    /// The compiler's bound of the stack that [`crate::Session::run`] uses, in bytes.
+    pub fn stack_bytes(&self) -> usize {
+        self.header.stack_bytes as usize
+    }
+
+    /// Multiply-accumulate operations of one inference, padding included.
+    pub fn macs(&self) -> u32 {
+        self.header.macs
+    }
+
+    /// The input tensor.
+    pub fn input(&self) -> TensorInfo {
+        self.input
+    }
+
+    /// The output tensor; one element for each label.
+    pub fn output(&self) -> TensorInfo {
+        self.output
+    }
+
+    /// All tensors, by index.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorInfo> + use<'a> {
+        self.tensors.iter().map(TensorInfo::of)
+    }
+
+    /// The operators in the order of execution.
+    pub fn operators(&self) -> &'a [OperatorRecord] {
+        self.operators
+    }
+
+    /// The feature pipeline, ready to fill the input tensor.
+    pub fn features(&self) -> FeaturePipeline<'a> {
+        self.features
+    }
+
+    /// The labels, one for each element of the output, in its order.
+    pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.labels.split_terminator('\n')
+    }
+
+    /// The label of one element of the output; `None` where there is no such element.
+    pub fn label(&self, class: usize) -> Option<&'a str> {
+        self.labels().nth(class)
+    }
+
+    /// What the training data looked like.
+    pub fn drift_reference(&self) -> DriftReference<'a> {
+        self.drift
+    }
+
+    /// The self-test; [`crate::Session::self_test`] runs it.
+    pub fn self_test(&self) -> SelfTestRecord {
+        self.self_test
+    }
+
+    /// Text for people, never read by the device.
+    pub fn metadata(&self) -> &'a str {
+        self.metadata
+    }
+
+    /// The header as it lies in the image, for tools that show where the bytes go.
+    pub fn header(&self) -> &'a Header {
+        self.header
+    }
+
+    pub(crate) fn tensor(&self, index: u16) -> TensorInfo {
+        self.tensors
+            .get(usize::from(index))
+            .map(TensorInfo::of)
+            .unwrap_or_default()
+    }
+
+    /// `len` bytes of constants from `offset`; [`Model::load`] checked every range that an
+    /// operator names, so that the empty slice never shows.
+    fn constant_bytes(&self, offset: u32, len: usize) -> &'a [u8] {
+        let start = offset as usize;
+        self.constants
+            .get(start..start.saturating_add(len))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn constant_i8(&self, offset: u32, count: usize) -> &'a [i8] {
+        <[i8]>::ref_from_bytes(self.constant_bytes(offset, count)).unwrap_or_default()
+    }
+
+    pub(crate) fn constant_i32(&self, offset: u32, count: usize) -> &'a [i32] {
+        <[i32]>::ref_from_bytes(self.constant_bytes(offset, count.saturating_mul(4)))
+            .unwrap_or_default()
+    }
+}
+
+/// Bin edges and reference counts of the training windows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DriftReference<'a> {
+    pub(crate) windows: u32,
+    /// Per feature 15 ascending edges and a zero.
+    pub(crate) edges: &'a [[i8; BINS]],
+    pub(crate) counts: &'a [[u32; BINS]],
+    pub(crate) confidence: Option<&'a [u32; BINS]>,
+    pub(crate) classes: &'a [u32],
+}
+
+static NO_EDGES: [i8; BINS] = [0; BINS];
+static NO_COUNTS: [u32; BINS] = [0; BINS];
+
+impl<'a> DriftReference<'a> {
+    /// Monitored features: none, or as many as the input has elements.
+    pub fn features(&self) -> usize {
+        self.edges.len()
+    }
+
+    /// Windows that were counted.
+    pub fn windows(&self) -> u32 {
+        self.windows
+    }
+
+    /// The 15 ascending edges of one feature and a zero byte; all zero where it is not monitored.
+    pub fn edges(&self, feature: usize) -> &'a [i8; BINS] {
+        self.edges.get(feature).unwrap_or(&NO_EDGES)
+    }
+
+    /// Windows per bin of one feature; all zero where it is not monitored.
+    pub fn counts(&self, feature: usize) -> &'a [u32; BINS] {
+        self.counts.get(feature).unwrap_or(&NO_COUNTS)
+    }
+
+    /// Windows per bin of the greatest output, see [`crate::monitor::confidence_bin`].
+    pub fn confidence(&self) -> &'a [u32; BINS] {
+        self.confidence.unwrap_or(&NO_COUNTS)
+    }
+
+    /// Windows per predicted class, one count for each element of the output.
+    pub fn classes(&self) -> &'a [u32] {
+        self.classes
+    }
+}
+
+/// The hash that belongs in [`Header::hash`]: SHA-256 over the 16 bytes before that field and all
+/// bytes after it. `None` where `image` is shorter than that field ends.
+pub fn image_hash(image: &[u8]) -> Option<[u8; 32]> {
+    let before = image.get(..format::HASH_OFFSET)?;
+    let after = image.get(format::HASH_OFFSET.checked_add(32)?..)?;
+    let mut hash = Sha256::new();
+    hash.update(before);
+    hash.update(after);
+    Some(hash.finalize().into())
+}

@@ -1,0 +1,291 @@
+//! Everything that [`Model::load`] checks, in the order in which it does.
+
+mod error;
+mod operator;
+mod plan;
+
+pub use error::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, TensorFault};
+
+use crate::features::{FeatureKind, FeaturePipeline};
+use crate::format::{
+    ALIGNMENT, BINS, DriftHeader, FORMAT_MAJOR, FORMAT_MINOR, FeatureHeader, Header, MAGIC,
+    OperatorRecord, Section, SelfTestRecord, TensorRecord, element, kernel_set,
+};
+use crate::model::{DriftReference, Model, TensorInfo, image_hash};
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// Most operators of an image: bounds the check of the plan, which is quadratic.
+pub const MAX_OPERATORS: usize = 1024;
+
+pub(crate) fn load(bytes: &[u8]) -> Result<Model<'_>, LoadError> {
+    let header = header(bytes)?;
+    let image = bytes
+        .get(..header.image_len as usize)
+        .ok_or(LoadError::Truncated {
+            needed: header.image_len as usize,
+        })?;
+    if image_hash(image) != Some(header.hash) {
+        return Err(LoadError::Hash);
+    }
+    if header.reserved != 0 || header.reserved_tail != [0; 3] {
+        return Err(LoadError::Reserved);
+    }
+
+    let tensors: &[TensorRecord] = records(image, header.tensors, Part::Tensors)?;
+    check_tensors(tensors, header.arena_bytes)?;
+    let tensor = |index: u16, part| {
+        tensors
+            .get(usize::from(index))
+            .map(TensorInfo::of)
+            .ok_or(LoadError::Section(part))
+    };
+    let input = tensor(header.input, Part::Tensors)?;
+    let output = tensor(header.output, Part::Tensors)?;
+
+    let operators: &[OperatorRecord] = records(image, header.operators, Part::Operators)?;
+    let constants = section(image, header.constants, Part::Constants)?;
+    check_operators(header, tensors, operators, constants)?;
+
+    Ok(Model {
+        header,
+        tensors,
+        operators,
+        constants,
+        features: features(image, header, &input)?,
+        labels: labels(image, header, &output)?,
+        drift: drift(image, header, &input, &output)?,
+        self_test: self_test(image, header)?,
+        metadata: text(image, header.metadata, Part::Metadata)?,
+        input,
+        output,
+    })
+}
+
+fn header(bytes: &[u8]) -> Result<&Header, LoadError> {
+    if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+        return Err(LoadError::Misaligned);
+    }
+    let needed = size_of::<Header>();
+    let (header, _) =
+        Header::ref_from_prefix(bytes).map_err(|_| LoadError::Truncated { needed })?;
+    if header.magic != MAGIC {
+        return Err(LoadError::Magic);
+    }
+    if header.format_major != FORMAT_MAJOR || header.format_minor > FORMAT_MINOR {
+        return Err(LoadError::Version {
+            major: header.format_major,
+            minor: header.format_minor,
+        });
+    }
+    let len = header.image_len as usize;
+    if len < needed || !len.is_multiple_of(ALIGNMENT) {
+        return Err(LoadError::Length);
+    }
+    Ok(header)
+}
+
+/// The bytes of a section, if it lies behind the header, inside the image and is aligned.
+fn section(image: &[u8], section: Section, part: Part) -> Result<&[u8], LoadError> {
+    let start = section.offset as usize;
+    let bytes = image
+        .get(start..)
+        .and_then(|rest| rest.get(..section.len as usize));
+    match bytes {
+        Some(bytes) if start >= size_of::<Header>() && start.is_multiple_of(ALIGNMENT) => Ok(bytes),
+        _ => Err(LoadError::Section(part)),
+    }
+}
+
+fn records<T: FromBytes + Immutable + KnownLayout>(
+    image: &[u8],
+    at: Section,
+    part: Part,
+) -> Result<&[T], LoadError> {
+    <[T]>::ref_from_bytes(section(image, at, part)?).map_err(|_| LoadError::Section(part))
+}
+
+fn text(image: &[u8], at: Section, part: Part) -> Result<&str, LoadError> {
+    core::str::from_utf8(section(image, at, part)?).map_err(|_| LoadError::Text(part))
+}
+
+fn check_tensors(tensors: &[TensorRecord], arena_bytes: u32) -> Result<(), LoadError> {
+    for (index, tensor) in tensors.iter().enumerate() {
+        check_tensor(tensor, arena_bytes).map_err(|fault| LoadError::Tensor { index, fault })?;
+    }
+    Ok(())
+}
+
+fn check_tensor(tensor: &TensorRecord, arena_bytes: u32) -> Result<(), TensorFault> {
+    let [batch, height, width, channels] = tensor.shape.map(u32::from);
+    let len = height
+        .checked_mul(width)
+        .and_then(|pixels| pixels.checked_mul(channels));
+    if batch != 1 || tensor.len == 0 || len != Some(tensor.len) {
+        return Err(TensorFault::Shape);
+    }
+    if tensor.element != element::I8 || tensor.reserved != 0 {
+        return Err(TensorFault::Element);
+    }
+    if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
+        return Err(TensorFault::Scale);
+    }
+    if !(-128..=127).contains(&tensor.zero_point) {
+        return Err(TensorFault::ZeroPoint);
+    }
+    let end = tensor.arena_offset.checked_add(tensor.len);
+    if !(tensor.arena_offset as usize).is_multiple_of(ALIGNMENT)
+        || end.is_none_or(|end| end > arena_bytes)
+    {
+        return Err(TensorFault::Arena);
+    }
+    Ok(())
+}
+
+fn check_operators(
+    header: &Header,
+    tensors: &[TensorRecord],
+    operators: &[OperatorRecord],
+    constants: &[u8],
+) -> Result<(), LoadError> {
+    if operators.is_empty() || operators.len() > MAX_OPERATORS {
+        return Err(LoadError::Section(Part::Operators));
+    }
+    let mut needed = 0;
+    let mut macs = 0_u64;
+    let mut work = 0_u64;
+    for (index, operator) in operators.iter().enumerate() {
+        let fault = |fault| LoadError::Operator { index, fault };
+        let context = operator::Context {
+            tensors,
+            constants,
+            arena_bytes: header.arena_bytes,
+        };
+        let cost = operator::check(operator, &context).map_err(fault)?;
+        needed |= 1_u32 << operator.opcode; // a known opcode: below 32
+        // Each at most 2^32 for at most 1024 operators: no overflow.
+        macs = macs.saturating_add(cost.macs);
+        work = work.saturating_add(cost.work);
+    }
+    let missing = header.kernel_set & !kernel_set::SUPPORTED;
+    if missing != 0 {
+        return Err(LoadError::Kernels { missing });
+    }
+    if header.kernel_set != needed {
+        return Err(LoadError::KernelSet { needed });
+    }
+    if work > u64::from(u32::MAX) {
+        return Err(LoadError::Work);
+    }
+    if macs != u64::from(header.macs) {
+        return Err(LoadError::Macs {
+            expected: macs as u32,
+        });
+    }
+    plan::check(header, tensors, operators)
+}
+
+fn features<'a>(
+    image: &'a [u8],
+    header: &Header,
+    input: &TensorInfo,
+) -> Result<FeaturePipeline<'a>, LoadError> {
+    let bytes = section(image, header.features, Part::Features)?;
+    let (record, rest) =
+        FeatureHeader::ref_from_prefix(bytes).map_err(|_| LoadError::Section(Part::Features))?;
+    let fault = |fault| LoadError::Features { fault };
+    let kind = FeatureKind::from_code(record.kind).ok_or(fault(FeatureFault::Kind))?;
+    let (window, bands) = (record.window as usize, record.bands as usize);
+    if record.reserved != [0; 3]
+        || !kind.supports(window, bands)
+        || kind.feature_len(window, bands) != record.len as usize
+        || !(record.sample_rate_hz.is_finite() && record.sample_rate_hz >= 0.0)
+    {
+        return Err(fault(FeatureFault::Settings));
+    }
+    if record.len as usize != input.len {
+        return Err(fault(FeatureFault::Length));
+    }
+    let values = <[f32]>::ref_from_bytes(rest).map_err(|_| LoadError::Section(Part::Features))?;
+    let (offset, gain) = values
+        .split_at_checked(input.len)
+        .filter(|(_, gain)| gain.len() == input.len)
+        .ok_or(LoadError::Section(Part::Features))?;
+    if !offset.iter().all(|x| x.is_finite()) || !gain.iter().all(|x| x.is_finite() && *x != 0.0) {
+        return Err(fault(FeatureFault::Values));
+    }
+    Ok(FeaturePipeline {
+        kind,
+        window,
+        bands,
+        sample_rate_hz: record.sample_rate_hz,
+        offset,
+        gain,
+        scale: input.scale,
+        zero_point: input.zero_point,
+    })
+}
+
+fn labels<'a>(image: &'a [u8], header: &Header, output: &TensorInfo) -> Result<&'a str, LoadError> {
+    let labels = text(image, header.labels, Part::Labels)?;
+    let count = labels.split_terminator('\n').count();
+    let empty = labels.split_terminator('\n').any(str::is_empty);
+    if count != output.len || empty || !labels.ends_with('\n') {
+        return Err(LoadError::Labels {
+            expected: output.len,
+        });
+    }
+    Ok(labels)
+}
+
+fn drift<'a>(
+    image: &'a [u8],
+    header: &Header,
+    input: &TensorInfo,
+    output: &TensorInfo,
+) -> Result<DriftReference<'a>, LoadError> {
+    let malformed = LoadError::Section(Part::Drift);
+    let fault = |fault| LoadError::Drift { fault };
+    let bytes = section(image, header.drift, Part::Drift)?;
+    let (record, rest) = DriftHeader::ref_from_prefix(bytes).map_err(|_| malformed)?;
+    let features = record.features as usize;
+    if record.reserved != 0 || (features != 0 && features != input.len) {
+        return Err(fault(DriftFault::Features));
+    }
+    if record.classes as usize != output.len {
+        return Err(fault(DriftFault::Classes));
+    }
+    let (edges, rest) =
+        <[[i8; BINS]]>::ref_from_prefix_with_elems(rest, features).map_err(|_| malformed)?;
+    let (counts, rest) =
+        <[[u32; BINS]]>::ref_from_prefix_with_elems(rest, features).map_err(|_| malformed)?;
+    let (confidence, rest) = <[u32; BINS]>::ref_from_prefix(rest).map_err(|_| malformed)?;
+    let classes = <[u32]>::ref_from_bytes(rest).map_err(|_| malformed)?;
+    if classes.len() != output.len {
+        return Err(malformed);
+    }
+    for edges in edges {
+        let Some((0, edges)) = edges.split_last() else {
+            return Err(fault(DriftFault::Edges));
+        };
+        if !edges.is_sorted() {
+            return Err(fault(DriftFault::Edges));
+        }
+    }
+    Ok(DriftReference {
+        windows: record.windows,
+        edges,
+        counts,
+        confidence: Some(confidence),
+        classes,
+    })
+}
+
+fn self_test(image: &[u8], header: &Header) -> Result<SelfTestRecord, LoadError> {
+    let bytes = section(image, header.self_test, Part::SelfTest)?;
+    let record =
+        SelfTestRecord::read_from_bytes(bytes).map_err(|_| LoadError::Section(Part::SelfTest))?;
+    if record.seed == 0 || !(1..=8).contains(&record.rounds) || record.reserved != [0; 2] {
+        return Err(LoadError::SelfTest);
+    }
+    Ok(record)
+}
