@@ -1,0 +1,1 @@
+//! What an image holds, in words and for scripts.

@@ -1,0 +1,199 @@
+//! From a package to the bytes of an image.
+
+mod operators;
+mod sections;
+
+use edge_runtime::format::{self, HASH_OFFSET, Header, SelfTestRecord, TensorRecord, element};
+use edge_runtime::{LoadError, Model, Session, image_hash, self_test};
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::aligned::AlignedBytes;
+use crate::graph::{Graph, RoundingMode};
+use crate::pack::Constants;
+use crate::package::{Package, PackageError};
+use crate::plan::{self, MemoryPlan};
+use crate::proofs::{self, ProofError};
+use crate::target::Target;
+
+/// What a self-test feeds the model with; any number but zero would do.
+const SELF_TEST_SEED: u32 = 0x6475_6e6c;
+/// Inferences of a self-test: several, because one random input may saturate the output.
+const SELF_TEST_ROUNDS: u32 = 4;
+
+/// An image and what is known about it.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The finished image; it loads and passes its self-test.
+    pub image: AlignedBytes,
+    /// The graph as it was compiled, after the passes.
+    pub graph: Graph,
+    /// Where its tensors lie.
+    pub plan: MemoryPlan,
+    /// Multiply-accumulate operations of one inference.
+    pub macs: u32,
+}
+
+/// Why a package cannot be compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// The package is not sound.
+    #[error(transparent)]
+    Package(#[from] PackageError),
+    /// Something may overflow, or the target has no room.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// Scales that the rounding mode cannot express.
+    #[error(
+        "{operator}: channel {channel} needs the multiplier {real:e} (input scale * weight scale \
+         / output scale), which {rounding:?} cannot express: check the scales"
+    )]
+    Multiplier {
+        /// The operator.
+        operator: String,
+        /// Output channel.
+        channel: usize,
+        /// The multiplier.
+        real: f64,
+        /// The rounding mode.
+        rounding: RoundingMode,
+    },
+    /// A softmax whose input scale is too small to tell any two values apart.
+    #[error("{operator} reads scale {scale:e}: a softmax needs more than 2^-26")]
+    SoftmaxScale {
+        /// The operator.
+        operator: String,
+        /// Scale of its input.
+        scale: f32,
+    },
+    /// A number that has 32 bits in an image.
+    #[error("the model has {found} {what}, an image can say at most {}", u32::MAX)]
+    TooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there is.
+        found: u64,
+    },
+    /// The runtime refuses the finished image: a fault in this compiler, please report it.
+    #[error("the runtime refuses the image just written, a fault in the compiler: {0:?}")]
+    Refused(LoadError),
+}
+
+/// Compiles a package for a target. The same package and target always give the same bytes.
+///
+/// # Errors
+/// [`CompileError`]; nothing is left behind.
+pub fn compile(package: &Package, target: &Target) -> Result<Compiled, CompileError> {
+    package.check()?;
+    let graph = crate::passes::all(package.graph.clone());
+    graph.check().map_err(PackageError::from)?;
+    let plan = plan::plan(&graph);
+    proofs::ram(&graph, &plan, target)?;
+
+    let mut constants = Constants::default();
+    let operators = operators::records(&graph, &mut constants)?;
+    let macs = narrow("multiply-accumulate operations", graph.macs())?;
+    let header = Header {
+        magic: format::MAGIC,
+        format_major: format::FORMAT_MAJOR,
+        format_minor: format::FORMAT_MINOR,
+        graph_hash: package.graph.hash(),
+        kernel_set: operators.iter().fold(0, |set, o| set | 1 << o.opcode),
+        arena_bytes: narrow("bytes of arena", plan.arena_bytes as u64)?,
+        stack_bytes: proofs::STACK_BYTES,
+        macs,
+        input: graph.input as u16,
+        output: graph.output as u16,
+        ..Header::new_zeroed()
+    };
+    let tensors = tensors(&graph, &plan)?;
+    let labels: String = package
+        .labels
+        .iter()
+        .flat_map(|label| [label, "\n"])
+        .collect();
+    let self_test = SelfTestRecord {
+        seed: SELF_TEST_SEED,
+        rounds: SELF_TEST_ROUNDS,
+        reserved: [0; 2],
+        expected: [0; 32],
+    };
+    let parts = sections::Parts {
+        tensors: tensors.as_bytes(),
+        operators: operators.as_bytes(),
+        constants: &constants.finish(),
+        features: &sections::features(&package.features)?,
+        labels: labels.as_bytes(),
+        drift: &sections::drift(&package.drift)?,
+        self_test: self_test.as_bytes(),
+        metadata: package.metadata.as_bytes(),
+    };
+    // Before the bytes are laid out: offsets have 32 bits, a slot never more.
+    proofs::flash(&graph, parts.image_len(), target)?;
+    let mut image = parts.join(header)?;
+    fill_self_test(&mut image)?;
+    Ok(Compiled {
+        image,
+        graph,
+        plan,
+        macs,
+    })
+}
+
+fn narrow(what: &'static str, found: u64) -> Result<u32, CompileError> {
+    u32::try_from(found).map_err(|_| CompileError::TooLarge { what, found })
+}
+
+fn tensors(graph: &Graph, plan: &MemoryPlan) -> Result<Vec<TensorRecord>, CompileError> {
+    let records = graph
+        .tensors
+        .iter()
+        .zip(&plan.offsets)
+        .map(|(tensor, &offset)| {
+            Ok(TensorRecord {
+                // `Graph::check` keeps dimensions within 16 bits.
+                shape: tensor.shape.map(|d| d as u16),
+                arena_offset: narrow("bytes of arena", offset as u64)?,
+                len: narrow("elements in a tensor", tensor.len() as u64)?,
+                scale: tensor.scale,
+                zero_point: tensor.zero_point,
+                element: element::I8,
+                reserved: 0,
+            })
+        });
+    records.collect()
+}
+
+/// Runs the finished image as a device would, puts the hash of its outputs in its place, and seals
+/// it again.
+fn fill_self_test(image: &mut AlignedBytes) -> Result<(), CompileError> {
+    seal(image);
+    let model = Model::load(image).map_err(CompileError::Refused)?;
+    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let record = SelfTestRecord {
+        expected: self_test_digest(&model, &mut arena),
+        ..model.self_test()
+    };
+    let start = model.header().self_test.offset as usize;
+    image[start..start + size_of::<SelfTestRecord>()].copy_from_slice(record.as_bytes());
+    seal(image);
+    Model::load(image)
+        .map_err(CompileError::Refused)
+        .map(|_| ())
+}
+
+fn self_test_digest(model: &Model<'_>, arena: &mut AlignedBytes) -> [u8; 32] {
+    let record = model.self_test();
+    match Session::new(model, arena.as_i8_mut()) {
+        Ok(mut session) => self_test::digest(&mut session, record.seed, record.rounds),
+        // The arena has the size and alignment that the model asked for.
+        Err(error) => unreachable!("{error}"),
+    }
+}
+
+/// Writes the hash of a finished image into its header.
+fn seal(image: &mut AlignedBytes) {
+    if let Some(hash) = image_hash(image) {
+        image[HASH_OFFSET..HASH_OFFSET + hash.len()].copy_from_slice(&hash);
+    }
+}
