@@ -1,3 +1,53 @@
-//! Developer commands: test, firmware.
+//! Developer commands: `cargo xtask test` and `cargo xtask firmware BOARD`.
 
-fn main() {}
+mod firmware;
+mod setup;
+mod steps;
+mod test;
+
+// One reader of ELF files for both; the file needs nothing of its crate.
+#[path = "../../emulator/src/elf.rs"]
+mod elf;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of Dunlin.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sets up what the tests need and runs all checks, the cheapest first.
+    Test,
+    /// Builds a board's firmware, checks it and reports its size.
+    Firmware {
+        /// Folder in `boards/`, such as `mps2-an386`.
+        board: String,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Test => test::run(),
+        Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Root of the repository.
+fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    here.parent().map(PathBuf::from).unwrap_or(here)
+}

@@ -1,0 +1,146 @@
+//! `cargo xtask test`: everything that CI runs, the cheapest first.
+
+use anyhow::Result;
+
+use crate::{
+    firmware,
+    setup::{self, QEMU_SYSTEM, QEMU_USER},
+    steps::{Steps, cargo, must_succeed},
+};
+
+/// Bare-metal targets that the device crates have to build for.
+const BARE_METAL: [&str; 4] = [
+    "thumbv6m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+    "riscv32imac-unknown-none-elf",
+];
+/// Crates that go on a device.
+const DEVICE_CRATES: [&str; 3] = ["edge-runtime", "edge-sync", "firmware"];
+/// Linux on Arm, for the conformance runs under qemu-user; linked without a C compiler.
+const AARCH64: &str = "aarch64-unknown-linux-musl";
+const AARCH64_LINKER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER";
+
+/// Runs all steps; the first that fails ends it.
+pub fn run() -> Result<()> {
+    let mut steps = Steps::default();
+    let result = all(&mut steps);
+    steps.report();
+    result?;
+    println!("\nall checks passed");
+    Ok(())
+}
+
+fn all(steps: &mut Steps) -> Result<()> {
+    steps.step("set-up: Rust targets", || {
+        setup::rust_targets(&BARE_METAL)?;
+        setup::rust_targets(&[AARCH64])
+    })?;
+    let missing = setup::tools(&[QEMU_SYSTEM, QEMU_USER]);
+    if missing.contains(&QEMU_SYSTEM.package) {
+        steps.skip(
+            "the tests on the emulated board",
+            "QEMU is missing and could not be installed; `apt-get install qemu-system-arm`",
+        );
+    }
+    if missing.contains(&QEMU_USER.package) {
+        steps.skip(
+            "the runs on aarch64",
+            "qemu-aarch64 is missing and could not be installed; `apt-get install qemu-user`",
+        );
+    }
+
+    steps.run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
+    steps.step("formatting of the boards", || {
+        for (board, _) in firmware::BOARDS {
+            must_succeed(
+                cargo()
+                    .args(["fmt", "--check", "--manifest-path"])
+                    .arg(manifest(board)),
+            )?;
+        }
+        Ok(())
+    })?;
+    steps.step("device crates without std on every target", || {
+        for target in BARE_METAL {
+            let mut build = cargo();
+            build.args(["build", "--locked", "--release", "--target", target]);
+            for name in DEVICE_CRATES {
+                build.args(["-p", name]);
+            }
+            must_succeed(&mut build)?;
+        }
+        Ok(())
+    })?;
+    for (board, target) in firmware::BOARDS {
+        steps.step(&format!("firmware of {board}"), || {
+            println!("{}", firmware::build(board)?);
+            Ok(())
+        })?;
+        let folder = crate::root().join("target/boards");
+        steps.run(
+            &format!("clippy on {board}"),
+            cargo()
+                .args([
+                    "clippy",
+                    "--release",
+                    "--locked",
+                    "--target",
+                    target,
+                    "--manifest-path",
+                ])
+                .arg(manifest(board))
+                .arg("--target-dir")
+                .arg(folder)
+                .args(["--", "-D", "warnings"]),
+        )?;
+    }
+    steps.run(
+        "the runtime for aarch64",
+        cargo()
+            .env(AARCH64_LINKER, "rust-lld")
+            .args(["build", "--locked", "--release", "--target", AARCH64])
+            .args(["-p", "edge-runtime", "--example", "run_image"]),
+    )?;
+    // The same profile as the tests', so that build scripts and macros are compiled once.
+    steps.run(
+        "clippy",
+        cargo()
+            .args([
+                "clippy",
+                "--release",
+                "--locked",
+                "--workspace",
+                "--all-targets",
+            ])
+            .args(["--", "-D", "warnings"]),
+    )?;
+    // One runner prints one summary; without nextest each test binary prints its own.
+    if setup::has_cargo("nextest") {
+        steps.run(
+            "tests",
+            cargo()
+                .args(["nextest", "run", "--cargo-profile", "release", "--locked"])
+                .args(["--workspace", "--all-features"]),
+        )?;
+        steps.run(
+            "tests in documentation",
+            cargo().args(["test", "--release", "--locked", "--workspace", "--doc"]),
+        )
+    } else {
+        steps.run(
+            "tests",
+            cargo().args([
+                "test",
+                "--release",
+                "--locked",
+                "--workspace",
+                "--all-features",
+            ]),
+        )
+    }
+}
+
+fn manifest(board: &str) -> std::path::PathBuf {
+    crate::root().join("boards").join(board).join("Cargo.toml")
+}
