@@ -17,7 +17,8 @@ pub enum FeatureKind {
     Standardise,
     /// Log spectrum and log envelope spectrum, interleaved.
     Vibration,
-    /// `asinh` of each sample, for values over many decades.
+    /// Signed logarithm of each sample, relative to the mean over all sensors of its kind, then
+    /// those means: for arrays of sensors with values over many decades.
     Compress,
 }
 
@@ -41,17 +42,19 @@ impl FeatureKind {
         }
     }
 
-    /// Features of one window: `2 * bands` for a vibration, `window` otherwise.
+    /// Features of one window: `2 * bands` for a vibration, `window + bands` for compressed
+    /// values, `window` for standardised ones.
     pub const fn feature_len(self, window: usize, bands: usize) -> usize {
         match self {
             Self::Vibration => bands.saturating_mul(2),
-            Self::Standardise | Self::Compress => window,
+            Self::Compress => window.saturating_add(bands),
+            Self::Standardise => window,
         }
     }
 
     /// Whether a pipeline of this kind can have this window and these bands. A vibration takes
-    /// windows of 128, 256, 512 or 1024 samples and bands that divide half the window; the others
-    /// any window above zero, and no bands.
+    /// windows of 128, 256, 512 or 1024 samples and bands that divide half the window; compressed
+    /// values no bands or a number that divides the window; the samples themselves no bands.
     pub const fn supports(self, window: usize, bands: usize) -> bool {
         match self {
             Self::Vibration => {
@@ -59,7 +62,8 @@ impl FeatureKind {
                     && bands > 0
                     && (window / 2).is_multiple_of(bands)
             }
-            Self::Standardise | Self::Compress => window > 0 && bands == 0,
+            Self::Compress => window > 0 && (bands == 0 || window.is_multiple_of(bands)),
+            Self::Standardise => window > 0 && bands == 0,
         }
     }
 }
@@ -72,7 +76,8 @@ pub struct FeaturePipeline<'a> {
     pub kind: FeatureKind,
     /// Samples of one window.
     pub window: usize,
-    /// Bands per channel of a vibration, otherwise zero.
+    /// Bands per channel of a vibration; kinds of values that each sensor of an array delivers
+    /// (sample `i` is of kind `i % bands`), zero for no such kinds; zero for the samples themselves.
     pub bands: usize,
     /// Samples per second; zero where it has no meaning. It changes no feature.
     pub sample_rate_hz: f32,
@@ -188,11 +193,7 @@ impl FeaturePipeline<'_> {
                     *out = *sample;
                 }
             }
-            FeatureKind::Compress => {
-                for (out, sample) in out.iter_mut().zip(samples) {
-                    *out = asinh(*sample);
-                }
-            }
+            FeatureKind::Compress => compress(samples, self.bands, out),
             FeatureKind::Vibration => vibration::extract(samples, scratch, out),
         }
         if all_finite(out) {
@@ -257,18 +258,30 @@ fn all_finite(values: &[f32]) -> bool {
     values.iter().all(|value| value.is_finite())
 }
 
-/// Inverse hyperbolic sine: odd, finite for every finite argument.
-///
-/// `ln(|x| + sqrt(x^2 + 1))`, written so that small arguments keep their digits and great ones do
-/// not overflow.
-fn asinh(x: f32) -> f32 {
-    let a = if x < 0.0 { -x } else { x };
-    let magnitude = if a < 4096.0 {
-        let square = a * a;
-        libm::log1pf(a + square / (1.0 + libm::sqrtf(square + 1.0)))
-    } else {
-        // The one under the root is below half a unit in the last place here.
-        libm::logf(a) + core::f32::consts::LN_2
+/// `log(i) - mean(i % kinds)` for each sample, then `mean(k)` for each kind, where `log` is the
+/// signed logarithm and `mean(k)` its mean over the samples of kind `k`, added in their order.
+/// A gain common to all sensors moves only the means. With `kinds` 0 only the logarithms.
+fn compress(samples: &[f32], kinds: usize, out: &mut [f32]) {
+    let Some((values, means)) = out.split_at_mut_checked(samples.len()) else {
+        return;
     };
+    for (value, sample) in values.iter_mut().zip(samples) {
+        *value = signed_log(*sample);
+    }
+    for (kind, mean) in means.iter_mut().enumerate() {
+        let of_kind = values.iter_mut().skip(kind).step_by(kinds.max(1));
+        let (sum, count) = of_kind.fold((0.0, 0.0), |(sum, count), value| {
+            (sum + *value, count + 1.0)
+        });
+        *mean = sum / count;
+        for value in values.iter_mut().skip(kind).step_by(kinds.max(1)) {
+            *value -= *mean;
+        }
+    }
+}
+
+/// `sign(x) * ln(1 + |x|)`: odd, finite for every finite argument.
+fn signed_log(x: f32) -> f32 {
+    let magnitude = libm::log1pf(if x < 0.0 { -x } else { x });
     if x < 0.0 { -magnitude } else { magnitude }
 }

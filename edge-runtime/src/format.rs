@@ -220,7 +220,7 @@ pub struct FeatureHeader {
     pub window: u32,
     /// Features of one window; equals the length of the input tensor.
     pub len: u32,
-    /// Spectrum: bands per channel. Zero otherwise.
+    /// Spectrum: bands per channel. Compressed values: kinds per sensor. Zero otherwise.
     pub bands: u32,
     /// Samples per second, for people and drivers; zero where it has no meaning.
     pub sample_rate_hz: f32,
@@ -234,7 +234,8 @@ pub mod feature_kind {
     pub const STANDARDISE: u32 = 1;
     /// Log spectrum and log envelope spectrum of a vibration, interleaved: `len == 2 * bands`.
     pub const VIBRATION: u32 = 2;
-    /// `asinh` of each sample, then standardised: `window == len`, for values over many decades.
+    /// Signed logarithms relative to the mean over the sensors, then those means:
+    /// `len == window + bands`, where `bands` is the number of kinds of values (may be 0).
     pub const COMPRESS: u32 = 3;
 }
 

@@ -1,0 +1,159 @@
+//! `report.html`: one file, no script, nothing fetched.
+
+use std::fmt::Write;
+
+use super::{Report, charts};
+
+const STYLE: &str = "
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 960px; margin: 2em auto; padding: 0 1em; }
+h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
+th, td { padding: .25em .7em; text-align: right; border-bottom: 1px solid #ddd; }
+th:first-child, td:first-child { text-align: left; }
+td.alarm { color: #c33; font-weight: 600; } td.hit { background: #dcebf7; } tr.changed td:first-child::after { content: ' *'; }
+.figures { display: flex; flex-wrap: wrap; gap: 1em; } .figures div { border: 1px solid #ddd; border-radius: 6px; padding: .5em 1em; }
+.figures b { display: block; font-size: 1.3em; } .note { color: #666; } svg { max-width: 100%; height: auto; } .wide { overflow-x: auto; }
+";
+
+/// The whole page.
+pub fn page(report: &Report) -> String {
+    let mut page = String::new();
+    // Writing to a String cannot fail.
+    let _ = write!(
+        page,
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <title>Dunlin: {name}</title><style>{STYLE}</style></head><body>\
+         <h1>The loop on {name}, seed {seed}</h1>{figures}\
+         <h2>Accuracy over time</h2>{accuracy}\
+         <p class=\"note\">Each point is measured before any label of its round was seen. \
+         A shaded round lies after the change of the field; a vertical line is an update shipped.</p>\
+         <h2>Drift per feature over time</h2>{drift}\
+         <p class=\"note\">Population stability index of each feature against the model that ran \
+         then: white 0, blue 2 and above.</p>\
+         <h2>Rounds</h2><div class=\"wide\">{rounds}</div>\
+         <h2>First model, int8, on its test set</h2>{confusion}\
+         <h2>Recall per class</h2><div class=\"wide\">{recall}</div>\
+         <h2>Board</h2>{device}</body></html>\n",
+        name = escape(&report.recipe),
+        seed = report.seed,
+        figures = figures(report),
+        accuracy = charts::accuracy(report),
+        drift = charts::drift(report),
+        rounds = rounds(report),
+        confusion = confusion(report),
+        recall = recall(report),
+        device = device(report),
+    );
+    page
+}
+
+fn figures(report: &Report) -> String {
+    let model = &report.model;
+    let fleet = &report.fleet;
+    let figure = |value: String, name: &str| format!("<div><b>{value}</b>{name}</div>");
+    format!(
+        "<div class=\"figures\">{}{}{}{}{}{}{}</div>",
+        figure(format!("{:.3}", model.accuracy_int8), "accuracy, int8"),
+        figure(format!("{:.3}", model.accuracy_float), "accuracy, float"),
+        figure(format!("{:.1} KB", model.image_bytes as f64 / 1024.0), "model image"),
+        figure(format!("{:.1} KB", model.arena_bytes as f64 / 1024.0), "arena"),
+        figure(format!("{} of {}", fleet.stored, fleet.produced), "records stored of produced"),
+        figure(format!("{} of {}", fleet.labels_used, fleet.label_budget), "labels used of the budget"),
+        figure(format!("{} of {}", fleet.devices_on_final_model, fleet.devices), "devices on the last release"),
+    )
+}
+
+fn rounds(report: &Report) -> String {
+    let mut table = String::from(
+        "<table><tr><th>round</th><th>windows</th><th>model</th><th>without loop</th><th>with loop</th>\
+         <th>drift</th><th>strongest features</th><th>samples home</th><th>labels</th>\
+         <th>update bytes</th><th>devices updated</th></tr>",
+    );
+    for round in &report.rounds {
+        let strongest: Vec<_> = round.drift_features.iter().take(3).map(|f| escape(f)).collect();
+        let alarm = if round.drift_alarm { "<td class=\"alarm\">raised</td>" } else { "<td></td>" };
+        let _ = write!(
+            table,
+            "<tr{}><td>{}</td><td>{}</td><td>v{}</td><td>{:.3}</td><td>{:.3}</td>{alarm}<td>{}</td>\
+             <td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            if round.changed { " class=\"changed\"" } else { "" },
+            escape(&round.name),
+            round.windows,
+            round.model_version,
+            round.accuracy_without_loop,
+            round.accuracy_with_loop,
+            strongest.join(", "),
+            round.samples_returned,
+            round.labels_used,
+            round.update_bytes,
+            round.devices_updated,
+        );
+    }
+    table.push_str("</table>");
+    table
+}
+
+fn confusion(report: &Report) -> String {
+    let mut table = String::from("<table><tr><th>truth \\ answer</th>");
+    for label in &report.labels {
+        let _ = write!(table, "<th>{}</th>", escape(label));
+    }
+    table.push_str("<th>recall</th><th>precision</th></tr>");
+    for (class, row) in report.confusion.iter().enumerate() {
+        let label = report.labels.get(class).map_or("?", String::as_str);
+        let _ = write!(table, "<tr><td>{}</td>", escape(label));
+        for (answer, count) in row.iter().enumerate() {
+            let hit = if answer == class { " class=\"hit\"" } else { "" };
+            let _ = write!(table, "<td{hit}>{count}</td>");
+        }
+        let share = |values: &[f64]| values.get(class).map_or(String::new(), |v| format!("{v:.3}"));
+        let _ = write!(
+            table,
+            "<td>{}</td><td>{}</td></tr>",
+            share(&report.model.recall_int8),
+            share(&report.model.precision_int8)
+        );
+    }
+    table.push_str("</table>");
+    table
+}
+
+fn recall(report: &Report) -> String {
+    let mut table = String::from("<table><tr><th>round</th>");
+    for label in &report.labels {
+        let _ = write!(table, "<th>{}</th>", escape(label));
+    }
+    table.push_str("</tr>");
+    for round in &report.rounds {
+        let _ = write!(table, "<tr><td>{}</td>", escape(&round.name));
+        for (without, with) in round.recall_without_loop.iter().zip(&round.recall_with_loop) {
+            let show = |value: &Option<f64>| value.map_or("–".to_string(), |v| format!("{v:.2}"));
+            let _ = write!(table, "<td>{} → {}</td>", show(without), show(with));
+        }
+        table.push_str("</tr>");
+    }
+    table.push_str("</table><p class=\"note\">Without the loop → with the loop.</p>");
+    table
+}
+
+fn device(report: &Report) -> String {
+    let device = &report.device;
+    let mut table = format!("<table><tr><td>board</td><td>{}</td></tr>", escape(&device.board));
+    let mut row = |name: &str, value: Option<u64>| {
+        let value = value.map_or("not measured on a virtual board".to_string(), |v| v.to_string());
+        let _ = write!(table, "<tr><td>{name}</td><td>{value}</td></tr>");
+    };
+    row("instructions, features of one window", device.instructions_features);
+    row("instructions, one inference", device.instructions_model);
+    row("stack peak, bytes", device.stack_bytes);
+    row("firmware, bytes", device.firmware_bytes);
+    row("windows compared with the host", Some(device.samples_compared));
+    row("of them different", Some(device.mismatched_outputs));
+    table.push_str("</table>");
+    table
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
