@@ -311,7 +311,7 @@ fn check_softmax(operator: &OperatorRecord, y: &TensorInfo) -> Result<(), Fault>
         return Err(Fault::Unused);
     }
     // 31 in Q5.26: the greatest magnitude that a difference may have after the shift.
-    let greatest = (0..=30)
+    let greatest = (0..=31)
         .contains(&left_shift)
         .then(|| (31_i32 << 26) >> left_shift);
     if multiplier < 0
