@@ -20,6 +20,9 @@ pub mod shape;
 pub mod target;
 pub mod writer;
 
+#[cfg(test)]
+mod testing;
+
 pub use aligned::AlignedBytes;
 pub use graph::{
     Activation, Graph, GraphError, Operator, OperatorKind, Padding, RoundingMode, Tensor, TensorId,

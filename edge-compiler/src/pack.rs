@@ -92,19 +92,16 @@ fn high_32(real: f64) -> Option<Multiplier> {
 pub fn softmax_parameters(input_scale: f32) -> Option<[i32; 5]> {
     /// Integer bits of the scaled differences.
     const INTEGER_BITS: i32 = 5;
-    let limit = 2f64.powi(31) - 1.0;
-    let real = (f64::from(input_scale) * 2f64.powi(31 - INTEGER_BITS)).min(limit);
-    if real <= 1.0 {
+    let real = f64::from(input_scale) * 2f64.powi(31 - INTEGER_BITS);
+    if !real.is_finite() || real <= 1.0 {
         return None;
     }
-    let Multiplier { value, shift } = quantise_multiplier(real).or_else(|| {
-        // A number so close to 2^31 that its exponent is 31: TFLite's shift is then 31, which no
-        // int32 survives; the greatest one below it stands for it.
-        Some(Multiplier {
-            value: i32::MAX,
-            shift: 30,
-        })
-    })?;
+    if real >= 2f64.powi(30) {
+        // One step is 16 or more, and exp(-16) rounds to zero: only the greatest input counts.
+        // TFLite gets there by a shift of 31, which leaves int32.
+        return Some([i32::MAX, 30, 0, 0, 0]);
+    }
+    let Multiplier { value, shift } = quantise_multiplier(real)?;
     let most = f64::from((1 << INTEGER_BITS) - 1) * 2f64.powi(31 - INTEGER_BITS - i32::from(shift));
     Some([value, i32::from(shift), -(most.floor() as i32), 0, 0])
 }
@@ -153,3 +150,6 @@ impl Constants {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,7 @@ pub struct FeatureSpec {
     pub sample_rate_hz: f32,
     /// Subtracted from each raw feature; one for each.
     pub offset: Vec<f32>,
-    /// Multiplied afterwards; one for each.
+    /// Multiplied afterwards; one for each, not zero.
     pub gain: Vec<f32>,
 }
 
@@ -87,9 +87,12 @@ pub enum PackageError {
         /// Elements of the graph's input.
         input: usize,
     },
-    /// An offset, gain or sample rate that is not finite.
-    #[error("{what} {index} of the feature pipeline is {value}: it must be finite")]
-    NotFinite {
+    /// An offset, gain or sample rate that is not finite, a gain of zero or a negative rate.
+    #[error(
+        "{what} {index} of the feature pipeline is {value}: it must be finite, a gain not zero and \
+         a rate not negative"
+    )]
+    BadValue {
         /// "offset", "gain" or "sample rate".
         what: &'static str,
         /// Its index.
@@ -206,22 +209,20 @@ impl FeatureSpec {
         }
         count("feature offsets", input, self.offset.len())?;
         count("feature gains", input, self.gain.len())?;
-        let rate = std::slice::from_ref(&self.sample_rate_hz);
-        let lists = [
-            ("offset", &self.offset[..]),
-            ("gain", &self.gain[..]),
-            ("sample rate", rate),
-        ];
-        for (what, values) in lists {
-            if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-                return Err(PackageError::NotFinite {
-                    what,
-                    index,
-                    value: values[index],
-                });
-            }
-        }
-        Ok(())
+        let find = |what, values: &[f32], good: fn(f32) -> bool| match values
+            .iter()
+            .position(|&v| !(v.is_finite() && good(v)))
+        {
+            Some(index) => Err(PackageError::BadValue {
+                what,
+                index,
+                value: values[index],
+            }),
+            None => Ok(()),
+        };
+        find("offset", &self.offset, |_| true)?;
+        find("gain", &self.gain, |v| v != 0.0)?;
+        find("sample rate", &[self.sample_rate_hz], |v| v >= 0.0)
     }
 }
 

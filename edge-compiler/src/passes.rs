@@ -121,3 +121,6 @@ pub fn drop_dead(mut graph: Graph) -> Graph {
         output: rename(graph.output),
     }
 }
+
+#[cfg(test)]
+mod tests;

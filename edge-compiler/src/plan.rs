@@ -179,3 +179,6 @@ fn peak(buffers: &[Buffer], operators: usize) -> (usize, usize) {
     }
     peak
 }
+
+#[cfg(test)]
+mod tests;

@@ -224,3 +224,6 @@ fn constant_bytes(operator: &Operator) -> u64 {
         .weights()
         .map_or(0, |w| (w.values.len() + 9 * w.bias.len()) as u64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,14 @@
 //! units of `input scale * weight scale`. This is the TFLite quantisation specification.
 
 mod check;
+mod error;
+mod hash;
+#[cfg(test)]
+mod tests;
 
-pub use check::GraphError;
+pub use error::GraphError;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
-use crate::shape;
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -80,7 +81,7 @@ pub enum OperatorKind {
         /// How the int32 sum becomes int8.
         rounding: RoundingMode,
     },
-    /// 2-D convolution: `[1,h,w,c] -> [1,h',w',o]`, see [`shape::output_len`].
+    /// 2-D convolution: `[1,h,w,c] -> [1,h',w',o]`, see [`crate::shape::output_len`].
     Conv2d {
         /// OHWI: `[o][kernel h][kernel w][c]`.
         weights: Weights,
@@ -245,24 +246,36 @@ impl Graph {
         }
     }
 
+    /// Steps of one inference as the runtime counts them, which refuses more than 2^32 - 1:
+    /// multiply-accumulate operations, comparisons of pools and elements of the rest; saturating.
+    pub fn work(&self) -> u64 {
+        self.operators
+            .iter()
+            .map(|o| self.operator_work(o))
+            .fold(0, u64::saturating_add)
+    }
+
+    fn operator_work(&self, operator: &Operator) -> u64 {
+        let elements = self
+            .tensors
+            .get(operator.output)
+            .map_or(0, |t| t.len() as u64);
+        match &operator.kind {
+            OperatorKind::FullyConnected { .. } | OperatorKind::Conv2d { .. } => {
+                self.operator_macs(operator)
+            }
+            OperatorKind::MaxPool2d { kernel, .. } => kernel
+                .iter()
+                .fold(elements, |work, &n| work.saturating_mul(n as u64)),
+            OperatorKind::Softmax => elements.saturating_mul(2),
+            OperatorKind::Reshape | OperatorKind::Activation(_) => elements,
+        }
+    }
+
     /// SHA-256 of the graph in its canonical form, the same for every target: all that decides its
     /// outputs, and no names.
     pub fn hash(&self) -> [u8; 32] {
-        let mut hash = Canonical(Sha256::new());
-        hash.bytes(b"dunlin graph 1\0");
-        hash.number(self.tensors.len());
-        for tensor in &self.tensors {
-            tensor.shape.iter().for_each(|&d| hash.number(d));
-            hash.bytes(&tensor.scale.to_le_bytes());
-            hash.bytes(&tensor.zero_point.to_le_bytes());
-        }
-        hash.number(self.operators.len());
-        for operator in &self.operators {
-            hash.operator(operator);
-        }
-        hash.number(self.input);
-        hash.number(self.output);
-        hash.0.finalize().into()
+        hash::hash(self)
     }
 
     /// "operator 3 (CONV_2D)", for messages.
@@ -271,128 +284,5 @@ impl Graph {
             Some(found) => format!("operator {operator} ({})", found.kind.name()),
             None => format!("operator {operator}"),
         }
-    }
-}
-
-/// Every list is preceded by its length and every number is a `u64`, so that two graphs never
-/// give the same bytes.
-struct Canonical(Sha256);
-
-impl Canonical {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn number(&mut self, n: usize) {
-        self.bytes(&(n as u64).to_le_bytes());
-    }
-
-    fn pair(&mut self, pair: &[usize; 2]) {
-        pair.iter().for_each(|&n| self.number(n));
-    }
-
-    fn operator(&mut self, operator: &Operator) {
-        self.number(operator.inputs.len());
-        operator.inputs.iter().for_each(|&i| self.number(i));
-        self.number(operator.output);
-        match &operator.kind {
-            OperatorKind::FullyConnected {
-                weights,
-                activation,
-                rounding,
-            } => {
-                self.number(1);
-                self.weights(weights);
-                self.activation(*activation);
-                self.rounding(*rounding);
-            }
-            OperatorKind::Conv2d {
-                weights,
-                kernel,
-                stride,
-                padding,
-                dilation,
-                activation,
-                rounding,
-            } => {
-                self.number(2);
-                self.weights(weights);
-                self.pair(kernel);
-                self.pair(stride);
-                self.padding(*padding);
-                self.pair(dilation);
-                self.activation(*activation);
-                self.rounding(*rounding);
-            }
-            OperatorKind::MaxPool2d {
-                kernel,
-                stride,
-                padding,
-            } => {
-                self.number(3);
-                self.pair(kernel);
-                self.pair(stride);
-                self.padding(*padding);
-            }
-            OperatorKind::Reshape => self.number(4),
-            OperatorKind::Softmax => self.number(5),
-            OperatorKind::Activation(activation) => {
-                self.number(6);
-                self.activation(*activation);
-            }
-        }
-    }
-
-    fn weights(&mut self, weights: &Weights) {
-        self.number(weights.values.len());
-        let values: Vec<u8> = weights.values.iter().map(|v| v.to_le_bytes()[0]).collect();
-        self.bytes(&values);
-        self.number(weights.scales.len());
-        weights
-            .scales
-            .iter()
-            .for_each(|s| self.bytes(&s.to_le_bytes()));
-        self.number(weights.bias.len());
-        weights
-            .bias
-            .iter()
-            .for_each(|b| self.bytes(&b.to_le_bytes()));
-    }
-
-    fn activation(&mut self, activation: Activation) {
-        self.number(match activation {
-            Activation::None => 0,
-            Activation::Relu => 1,
-            Activation::Relu6 => 2,
-            Activation::ReluN1To1 => 3,
-        });
-    }
-
-    fn padding(&mut self, padding: Padding) {
-        self.number(match padding {
-            Padding::Same => 0,
-            Padding::Valid => 1,
-        });
-    }
-
-    fn rounding(&mut self, rounding: RoundingMode) {
-        self.number(match rounding {
-            RoundingMode::Double => 1,
-            RoundingMode::Single => 2,
-            RoundingMode::High32 => 3,
-        });
-    }
-}
-
-impl Padding {
-    /// Outputs along one axis and padding before the first element, see [`shape::output_len`].
-    pub fn axis(
-        self,
-        input: usize,
-        kernel: usize,
-        stride: usize,
-        dilation: usize,
-    ) -> Option<shape::Axis> {
-        shape::output_len(self, input, kernel, stride, dilation)
     }
 }

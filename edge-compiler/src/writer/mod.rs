@@ -75,7 +75,7 @@ pub enum CompileError {
         found: u64,
     },
     /// The runtime refuses the finished image: a fault in this compiler, please report it.
-    #[error("the runtime refuses the image just written, a fault in the compiler: {0:?}")]
+    #[error("the runtime refuses the image just written, a fault in the compiler: {0}")]
     Refused(LoadError),
 }
 
@@ -90,6 +90,7 @@ pub fn compile(package: &Package, target: &Target) -> Result<Compiled, CompileEr
     let plan = plan::plan(&graph);
     proofs::ram(&graph, &plan, target)?;
 
+    narrow("steps of work", graph.work())?;
     let mut constants = Constants::default();
     let operators = operators::records(&graph, &mut constants)?;
     let macs = narrow("multiply-accumulate operations", graph.macs())?;

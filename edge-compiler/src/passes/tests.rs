@@ -1,0 +1,124 @@
+use super::*;
+use crate::graph::{Operator, TensorId};
+use crate::testing::*;
+
+fn activation_of(graph: &Graph, operator: usize) -> Activation {
+    match graph.operators[operator].kind {
+        OperatorKind::FullyConnected { activation, .. }
+        | OperatorKind::Conv2d { activation, .. }
+        | OperatorKind::Activation(activation) => activation,
+        _ => panic!("operator {operator} has no activation"),
+    }
+}
+
+/// A fully connected layer and stand-alone activations behind it.
+fn layer_then(activations: &[Activation]) -> Graph {
+    let tensors = vec![tensor([1, 1, 1, 4], 0.1, -10); activations.len() + 2];
+    let mut operators = vec![operator(fully_connected(4, 4), 0, 1)];
+    for (index, &activation) in activations.iter().enumerate() {
+        operators.push(operator(
+            OperatorKind::Activation(activation),
+            index + 1,
+            index + 2,
+        ));
+    }
+    let output = tensors.len() - 1;
+    Graph {
+        tensors,
+        operators,
+        input: 0,
+        output,
+    }
+}
+
+#[test]
+fn an_activation_moves_into_the_layer_before_it() {
+    let graph = fuse_activations(network());
+    assert_eq!(graph.operators.len(), 5);
+    assert_eq!(activation_of(&graph, 0), Activation::Relu);
+    assert_eq!(graph.operators[0].output, 2);
+    graph.check().unwrap();
+}
+
+#[test]
+fn of_two_clamps_the_narrower_stays() {
+    let fused = |activations: &[Activation]| {
+        let graph = fuse_activations(layer_then(activations));
+        graph.check().unwrap();
+        (graph.operators.len(), activation_of(&graph, 0))
+    };
+    assert_eq!(
+        fused(&[Activation::Relu, Activation::Relu6]),
+        (1, Activation::Relu6)
+    );
+    assert_eq!(
+        fused(&[Activation::Relu6, Activation::Relu]),
+        (1, Activation::Relu6)
+    );
+    // 0..=6 and -1..=1 cut each other: neither does the work of both.
+    assert_eq!(
+        fused(&[Activation::Relu6, Activation::ReluN1To1]),
+        (2, Activation::Relu6)
+    );
+}
+
+#[test]
+fn a_tensor_that_others_read_is_kept() {
+    let mut graph = layer_then(&[Activation::Relu]);
+    graph.tensors.push(tensor([1, 1, 1, 4], 0.1, -10));
+    graph
+        .operators
+        .push(operator(OperatorKind::Activation(Activation::Relu6), 1, 3));
+    assert_eq!(fuse_activations(graph.clone()), graph);
+
+    let mut graph = layer_then(&[Activation::Relu]);
+    graph.output = 1;
+    assert_eq!(fuse_activations(graph.clone()), graph);
+}
+
+#[test]
+fn nothing_fuses_into_a_pool_or_the_input() {
+    let shape = |w| tensor([1, 1, w, 4], 0.1, -10);
+    let relu = || OperatorKind::Activation(Activation::Relu);
+    let graph = Graph {
+        tensors: vec![shape(8), shape(8), shape(4), shape(4)],
+        operators: vec![
+            operator(relu(), 0, 1),
+            operator(pool(), 1, 2),
+            operator(relu(), 2, 3),
+        ],
+        input: 0,
+        output: 3,
+    };
+    graph.check().unwrap();
+    assert_eq!(fuse_activations(graph.clone()), graph);
+}
+
+fn reshape(input: TensorId, output: TensorId) -> Operator {
+    operator(OperatorKind::Reshape, input, output)
+}
+
+#[test]
+fn what_the_output_does_not_need_is_dropped() {
+    let mut graph = layer_then(&[Activation::Relu]);
+    let live = graph.clone();
+    // A dead chain in front, in the middle and behind, and a tensor that nothing names.
+    graph
+        .tensors
+        .splice(0..0, vec![tensor([1, 1, 2, 2], 0.1, -10); 2]);
+    for operator in &mut graph.operators {
+        operator.inputs[0] += 2;
+        operator.output += 2;
+    }
+    (graph.input, graph.output) = (2, 4);
+    graph.operators.insert(1, reshape(3, 0));
+    graph.operators.push(reshape(0, 1));
+    graph.tensors.push(tensor([1, 9, 9, 9], 1.0, 0));
+    graph.check().unwrap();
+    assert_eq!(drop_dead(graph), live);
+}
+
+#[test]
+fn a_graph_without_dead_parts_stays() {
+    assert_eq!(drop_dead(network()), network());
+}
