@@ -3,6 +3,7 @@
 use crate::features::FeaturePipeline;
 use crate::format::{self, BINS, Header, OperatorRecord, SelfTestRecord, TensorRecord};
 use crate::validate;
+use core::fmt;
 use sha2::{Digest, Sha256};
 use zerocopy::FromBytes;
 
@@ -11,7 +12,7 @@ pub use crate::validate::{DriftFault, FeatureFault, LoadError, OperatorFault, Pa
 /// A checked model image, borrowed from wherever it lies (flash, a file in memory).
 ///
 /// Every accessor is total: what it reads was checked by [`Model::load`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Model<'a> {
     pub(crate) header: &'a Header,
     pub(crate) tensors: &'a [TensorRecord],
@@ -24,6 +25,18 @@ pub struct Model<'a> {
     pub(crate) metadata: &'a str,
     pub(crate) input: TensorInfo,
     pub(crate) output: TensorInfo,
+}
+
+/// Its size and shapes; not the weights.
+impl fmt::Debug for Model<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("image_len", &self.header.image_len)
+            .field("operators", &self.operators.len())
+            .field("input", &self.input)
+            .field("output", &self.output)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One tensor of a model. All tensors are int8.

@@ -5,7 +5,7 @@ use super::plan::overlap;
 use crate::format::{
     ALIGNMENT, NO_TENSOR, OperatorRecord, TensorRecord, opcode, packing, rounding,
 };
-use crate::kernels::reference::softmax::MAX_CHANNELS;
+use crate::kernels::{self, reference::softmax::MAX_CHANNELS};
 use crate::model::TensorInfo;
 
 /// What an operator is checked against.
@@ -26,6 +26,9 @@ pub(super) struct Cost {
 }
 
 pub(super) fn check(operator: &OperatorRecord, context: &Context<'_>) -> Result<Cost, Fault> {
+    if kernels::operator_name(operator.opcode).is_none() {
+        return Err(Fault::Opcode);
+    }
     let [input, second] = operator.inputs;
     let tensor = |index: u16| {
         context

@@ -71,3 +71,6 @@ fn dot(acc: i32, x: &[i8], weights: &[i8]) -> i32 {
         acc.wrapping_add(i32::from(*x) * i32::from(*w))
     })
 }
+
+#[cfg(test)]
+mod tests;

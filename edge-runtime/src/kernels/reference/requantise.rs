@@ -76,7 +76,7 @@ impl Requantise<'_> {
     }
 }
 
-/// gemmlowp's SaturatingRoundingDoublingHighMul: `a * b / 2^31`, halves away from zero; only
+/// gemmlowp's SaturatingRoundingDoublingHighMul: `a * b / 2^31`, halves upwards; only
 /// `i32::MIN * i32::MIN` saturates.
 pub fn doubling_high_multiply(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
