@@ -268,7 +268,11 @@ impl Display for Summary {
         writeln!(f, "; {} monitored for drift", self.monitored_features)?;
         writeln!(f, "labels   {}", self.labels.join(", "))?;
         if !self.metadata.is_empty() {
-            writeln!(f, "metadata {}", self.metadata.replace('\n', "\n         "))?;
+            writeln!(
+                f,
+                "metadata {}",
+                self.metadata.trim_end().replace('\n', "\n         ")
+            )?;
         }
         self.write_operators(f)?;
         self.write_arena(f)?;

@@ -78,6 +78,15 @@ fn an_image_holds_the_whole_package() {
     assert_eq!(drift.classes(), &spec.classes[..]);
 }
 
+/// Releases keep packages: what is read back must compile to the same image.
+#[test]
+fn a_package_survives_serialisation() {
+    let package = example();
+    let text = toml::to_string(&package).unwrap();
+    assert!(text.contains("kind = \"standardise\""), "{text}");
+    assert_eq!(toml::from_str::<Package>(&text).unwrap(), package);
+}
+
 #[test]
 fn the_pipeline_of_a_spec_is_that_of_the_image() {
     let package = example();
@@ -277,7 +286,7 @@ fn damage(graph: &mut Graph, which: u8, place: usize, number: usize, scale: f32)
                     10 => weights.values.truncate(number % 50),
                     11 => weights.bias.truncate(number % 5),
                     12 => weights.scales.fill(scale),
-                    13 => weights.bias.fill(number as i32),
+                    13 => weights.bias.fill(i32::MAX - (number % 100_000) as i32),
                     _ => weights.values.fill(i8::MIN),
                 }
             }

@@ -23,7 +23,7 @@ pub enum GraphError {
         /// How many there may be.
         most: usize,
     },
-    /// An index beyond [`Graph::tensors`].
+    /// An index beyond `Graph::tensors`.
     #[error("{place} names tensor {tensor}, but the graph has {tensors} tensors")]
     NoSuchTensor {
         /// The operator, or "the graph's input" or "the graph's output".

@@ -48,7 +48,11 @@ pub fn weights(seed: u32, outputs: usize, taps: usize, one_scale: bool) -> Weigh
             .iter()
             .map(|&s| 0.004 + (f32::from(s) + 128.0) * 1e-4)
             .collect(),
-        bias: bias.iter().map(|&b| i32::from(b) * 50).collect(),
+        // One seed in four fills the accumulator.
+        bias: bias
+            .iter()
+            .map(|&b| i32::from(b) * if seed % 4 == 3 { 16_000_000 } else { 50 })
+            .collect(),
     }
 }
 
