@@ -1,0 +1,336 @@
+//! What a run is made of: one TOML file with data, features, model, training and fleet.
+//!
+//! Every table refuses keys it does not know; [`RecipeError`] names file, line and the nearest
+//! valid key. Ranges are checked once, here.
+
+mod error;
+
+pub use error::RecipeError;
+
+use edge_runtime::FeatureKind;
+use serde::{Deserialize, Serialize};
+
+use crate::vibration::VibrationSpec;
+
+/// The recipe of the built-in data, as text.
+pub const VIBRATION: &str = include_str!("../../recipes/vibration.toml");
+/// The recipe of the gas-sensor drift data, as text.
+pub const GAS_DRIFT: &str = include_str!("../../recipes/gas-drift.toml");
+
+/// A whole recipe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Short name, used in reports.
+    pub name: String,
+    /// Where windows come from.
+    pub data: DataRecipe,
+    /// What is computed from a window.
+    pub features: FeatureRecipe,
+    /// The network.
+    pub model: ModelRecipe,
+    /// How it is trained.
+    pub training: TrainingRecipe,
+    /// How a new release is trained from field data.
+    pub retraining: RetrainingRecipe,
+    /// The fleet that runs it.
+    pub fleet: FleetRecipe,
+}
+
+/// Where windows come from: one of the tables `[data.vibration]` and `[data.gas]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataRecipe {
+    /// The built-in simulator of rotating machines.
+    Vibration(VibrationSpec),
+    /// Files of the UCI gas-sensor drift set in the folder given by `--data`.
+    Gas(GasRecipe),
+}
+
+/// The gas-sensor drift set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GasRecipe {
+    /// Batch that the first model is trained on.
+    pub train_batch: u32,
+    /// Batches that the fleet lives through, in order.
+    pub field_batches: Vec<u32>,
+    /// Share of the training batch held out for the test, 0..1.
+    pub held_out: f64,
+    /// Share of the training batch that early stopping looks at, 0..1.
+    pub validation: f64,
+}
+
+/// What is computed from a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureRecipe {
+    /// The pipeline.
+    pub kind: FeatureName,
+    /// Bands of each spectrum; 0 for pipelines without one.
+    #[serde(default)]
+    pub bands: usize,
+}
+
+/// Names of the feature pipelines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeatureName {
+    /// The samples themselves, standardised.
+    Standardise,
+    /// Log spectrum and log envelope spectrum.
+    Vibration,
+    /// `asinh` of each sample, standardised.
+    Compress,
+}
+
+impl FeatureName {
+    /// The pipeline of the runtime.
+    pub fn kind(self) -> FeatureKind {
+        match self {
+            Self::Standardise => FeatureKind::Standardise,
+            Self::Vibration => FeatureKind::Vibration,
+            Self::Compress => FeatureKind::Compress,
+        }
+    }
+}
+
+/// The network: these layers, each but the pools followed by a ReLU, then a dense layer with one
+/// output per class and a softmax.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelRecipe {
+    /// From the input on.
+    pub layers: Vec<LayerRecipe>,
+}
+
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum LayerRecipe {
+    /// Convolution along the bands (2-D with height 1, padding `same`).
+    Conv {
+        /// Output channels, 1..=256.
+        filters: usize,
+        /// Taps, 1..=31.
+        kernel: usize,
+        /// Step, 1..=8.
+        #[serde(default = "one")]
+        stride: usize,
+    },
+    /// Greatest of each `size` neighbours, step `size`.
+    Pool {
+        /// Width, 2..=8.
+        size: usize,
+    },
+    /// Fully connected.
+    Dense {
+        /// Outputs, 1..=1024.
+        units: usize,
+    },
+}
+
+fn one() -> usize {
+    1
+}
+
+/// How a model is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRecipe {
+    /// Most passes over the training rows, 1..=10000.
+    pub epochs: u32,
+    /// Rows of one step, 1..=4096.
+    pub batch: usize,
+    /// Adam's step size at the start; it falls to a twentieth along a cosine. Above 0, at most 1.
+    pub learning_rate: f64,
+    /// Decoupled weight decay, 0..=1.
+    #[serde(default)]
+    pub weight_decay: f64,
+    /// Epochs without improvement on the validation rows before training stops.
+    pub patience: u32,
+    /// Share of the target given to all classes alike, 0..=0.5.
+    #[serde(default)]
+    pub label_smoothing: f32,
+    /// Standard deviation of the noise added to the normalised features, 0..=2.
+    #[serde(default)]
+    pub feature_noise: f32,
+}
+
+/// How a new release is trained from field data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetrainingRecipe {
+    /// Whether weights and normalisation start from the released model's checkpoint.
+    pub warm_start: bool,
+    /// How much a newly labelled row counts against one of the first training set, above 0.
+    pub label_weight: f32,
+    /// As in `[training]`.
+    pub epochs: u32,
+    /// As in `[training]`.
+    pub learning_rate: f64,
+    /// Share of the new labels that early stopping looks at instead of being trained on, 0..1.
+    pub validation: f64,
+}
+
+/// The fleet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FleetRecipe {
+    /// Devices, 1..=100000.
+    pub devices: u32,
+    /// Rounds before the field changes. 0 where the data itself drifts.
+    #[serde(default)]
+    pub quiet_rounds: u32,
+    /// Rounds after it. 0 where the batches of the data are the rounds.
+    #[serde(default)]
+    pub changed_rounds: u32,
+    /// Windows that a device senses in one round. 0 where the data says how many there are.
+    #[serde(default)]
+    pub windows_per_round: u32,
+    /// Share of a round's windows whose raw samples may come home, in thousandths.
+    pub sample_permille: u16,
+    /// Most labels bought for one retraining, fleet-wide. 0: every returned sample.
+    #[serde(default)]
+    pub label_budget: u32,
+    /// Which windows come home.
+    pub selection: Selection,
+}
+
+/// Which windows come home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selection {
+    /// Those the model is least sure of or that look least like its training windows.
+    Uncertain,
+    /// Any, by chance.
+    Random,
+}
+
+impl Recipe {
+    /// Reads a recipe; `file` is only named in errors.
+    ///
+    /// # Errors
+    /// [`RecipeError`], with file and line wherever a place in the text is to blame.
+    pub fn parse(text: &str, file: &str) -> Result<Self, RecipeError> {
+        let recipe: Self =
+            toml::from_str(text).map_err(|error| RecipeError::from_toml(&error, text, file))?;
+        recipe.check().map_err(|(key, problem)| {
+            let line = error::line_of_key(text, key);
+            RecipeError::OutOfRange {
+                file: file.to_owned(),
+                line,
+                key: key.to_owned(),
+                problem,
+            }
+        })?;
+        Ok(recipe)
+    }
+
+    /// Reads a recipe file.
+    ///
+    /// # Errors
+    /// [`RecipeError::Unreadable`] names the path; otherwise as [`Recipe::parse`].
+    pub fn load(path: &std::path::Path) -> Result<Self, RecipeError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| RecipeError::Unreadable {
+            file: file.clone(),
+            source,
+        })?;
+        Self::parse(&text, &file)
+    }
+
+    /// The built-in recipe for simulated vibration.
+    ///
+    /// # Panics
+    /// Never: a test parses the built-in text.
+    pub fn vibration() -> Self {
+        Self::parse(VIBRATION, "recipes/vibration.toml").expect("the built-in recipe is tested")
+    }
+
+    /// The recipe for the gas-sensor drift data.
+    ///
+    /// # Panics
+    /// Never: a test parses the built-in text.
+    pub fn gas_drift() -> Self {
+        Self::parse(GAS_DRIFT, "recipes/gas-drift.toml").expect("the built-in recipe is tested")
+    }
+
+    /// The recipe as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        fn range<T: PartialOrd + std::fmt::Display>(
+            key: &'static str,
+            value: T,
+            least: T,
+            most: T,
+        ) -> Result<(), (&'static str, String)> {
+            // Written so that NaN fails.
+            if value >= least && value <= most {
+                return Ok(());
+            }
+            Err((key, format!("is {value}, must be {least} to {most}")))
+        }
+        let t = &self.training;
+        range("epochs", t.epochs, 1, 10_000)?;
+        range("batch", t.batch, 1, 4096)?;
+        range("learning_rate", t.learning_rate, 1e-7, 1.0)?;
+        range("weight_decay", t.weight_decay, 0.0, 1.0)?;
+        range("patience", t.patience, 1, 10_000)?;
+        range("label_smoothing", t.label_smoothing, 0.0, 0.5)?;
+        range("feature_noise", t.feature_noise, 0.0, 2.0)?;
+        let r = &self.retraining;
+        range("label_weight", r.label_weight, 0.001, 1000.0)?;
+        range("epochs", r.epochs, 1, 10_000)?;
+        range("learning_rate", r.learning_rate, 1e-7, 1.0)?;
+        range("validation", r.validation, 0.0, 0.9)?;
+        let f = &self.fleet;
+        range("devices", f.devices, 1, 100_000)?;
+        range("sample_permille", f.sample_permille, 0, 1000)?;
+        for layer in &self.model.layers {
+            match *layer {
+                LayerRecipe::Conv {
+                    filters,
+                    kernel,
+                    stride,
+                } => {
+                    range("filters", filters, 1, 256)?;
+                    range("kernel", kernel, 1, 31)?;
+                    range("stride", stride, 1, 8)?;
+                }
+                LayerRecipe::Pool { size } => range("size", size, 2, 8)?,
+                LayerRecipe::Dense { units } => range("units", units, 1, 1024)?,
+            }
+        }
+        match &self.data {
+            DataRecipe::Vibration(spec) => {
+                spec.check()?;
+                if self.features.kind == FeatureName::Vibration {
+                    range("bands", self.features.bands, 1, spec.window / 2)?;
+                    if (spec.window / 2) % self.features.bands != 0 {
+                        return Err(("bands", "must divide half the window".to_owned()));
+                    }
+                }
+            }
+            DataRecipe::Gas(gas) => {
+                range("held_out", gas.held_out, 0.01, 0.9)?;
+                range("validation", gas.validation, 0.01, 0.9)?;
+                range("validation", gas.validation + gas.held_out, 0.02, 0.95)?;
+                if self.features.kind == FeatureName::Vibration {
+                    return Err((
+                        "kind",
+                        "is `vibration`, which needs a signal: use `compress` or `standardise`"
+                            .to_owned(),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! Errors of a recipe, with the place and the nearest valid key.
+
+/// Why a recipe is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// The file cannot be read.
+    #[error("cannot read the recipe {file}: {source}")]
+    Unreadable {
+        /// Path as given.
+        file: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A key or name that this place does not have.
+    #[error("{file} line {line}: unknown key `{key}`{}", hint(.nearest, .valid))]
+    UnknownKey {
+        /// Path as given.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// As written.
+        key: String,
+        /// The valid key that differs in the fewest letters.
+        nearest: Option<String>,
+        /// All valid keys here.
+        valid: Vec<String>,
+    },
+    /// A wrong type, a missing key, or text that is not TOML.
+    #[error("{file} line {line}: {}{message}", .key.as_ref().map(|key| format!("`{key}`: ")).unwrap_or_default())]
+    Invalid {
+        /// Path as given.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// The key on that line, if there is one.
+        key: Option<String>,
+        /// What the parser says.
+        message: String,
+    },
+    /// A value that makes no sense.
+    #[error("{file}{}: `{key}` {problem}", .line.map(|line| format!(" line {line}")).unwrap_or_default())]
+    OutOfRange {
+        /// Path as given.
+        file: String,
+        /// Counted from 1; `None` where the key stands in several tables.
+        line: Option<usize>,
+        /// The key.
+        key: String,
+        /// Value and valid range.
+        problem: String,
+    },
+}
+
+fn hint(nearest: &Option<String>, valid: &[String]) -> String {
+    let all = valid.join("`, `");
+    match nearest {
+        Some(nearest) => format!(", did you mean `{nearest}`? (valid here: `{all}`)"),
+        None if valid.is_empty() => String::new(),
+        None => format!(" (valid here: `{all}`)"),
+    }
+}
+
+impl RecipeError {
+    pub(super) fn from_toml(error: &toml::de::Error, text: &str, file: &str) -> Self {
+        let start = error.span().map_or(0, |span| span.start.min(text.len()));
+        let line = text[..start].matches('\n').count() + 1;
+        let message = error.message();
+        // serde words this itself (`Error::unknown_field`), so that the text is stable.
+        if let Some(rest) = message
+            .strip_prefix("unknown field ")
+            .or_else(|| message.strip_prefix("unknown variant "))
+        {
+            let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
+            if let Some(key) = quoted.next() {
+                let valid: Vec<String> = quoted.collect();
+                return Self::UnknownKey {
+                    file: file.to_owned(),
+                    line,
+                    nearest: nearest(&key, &valid),
+                    key,
+                    valid,
+                };
+            }
+        }
+        let key = text
+            .lines()
+            .nth(line - 1)
+            .and_then(|line| line.split_once('='))
+            .map(|(key, _)| key.trim().to_owned())
+            .filter(|key| !key.is_empty() && !key.starts_with('#'));
+        Self::Invalid {
+            file: file.to_owned(),
+            line,
+            key,
+            message: message.to_owned(),
+        }
+    }
+}
+
+/// The line of `key = ...` if exactly one line sets it, counted from 1.
+pub(super) fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let mut found = text.lines().enumerate().filter(|(_, line)| {
+        line.split_once('=')
+            .is_some_and(|(left, _)| left.trim() == key)
+    });
+    match (found.next(), found.next()) {
+        (Some((index, _)), None) => Some(index + 1),
+        _ => None,
+    }
+}
+
+/// The candidate with the smallest edit distance, if it is less than two thirds of the key.
+fn nearest(key: &str, candidates: &[String]) -> Option<String> {
+    candidates
+        .iter()
+        .map(|candidate| (distance(key, candidate), candidate))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, candidate)| {
+            3 * distance <= 2 * key.chars().count().max(candidate.chars().count())
+        })
+        .map(|(_, candidate)| candidate.clone())
+}
+
+/// Letters to insert, delete or replace (Levenshtein), row by row.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, &cb) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(ca != cb);
+            diagonal = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
