@@ -285,3 +285,6 @@ fn signed_log(x: f32) -> f32 {
     let magnitude = libm::log1pf(if x < 0.0 { -x } else { x });
     if x < 0.0 { -magnitude } else { magnitude }
 }
+
+#[cfg(test)]
+mod tests;

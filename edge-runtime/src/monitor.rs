@@ -169,3 +169,6 @@ fn increment(count: Option<&mut u16>) {
         *count = count.saturating_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests;

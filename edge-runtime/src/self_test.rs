@@ -38,3 +38,19 @@ pub fn digest(session: &mut Session<'_, '_>, seed: u32, rounds: u32) -> [u8; 32]
     }
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Generator;
+
+    #[test]
+    fn the_generator_is_the_one_of_the_document() {
+        // Seed 1: states 270369, 67634689, 2647435461, 307599695 (published for xorshift32).
+        let mut generator = Generator::new(1);
+        let bytes = [(); 4].map(|()| generator.next_i8());
+        let top = |state: u32| (state >> 24) as u8 as i8;
+        let states = [270_369, 67_634_689, 2_647_435_461, 307_599_695];
+        assert_eq!(bytes, states.map(top));
+        assert_eq!(generator.0, 307_599_695);
+    }
+}
