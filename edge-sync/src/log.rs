@@ -199,6 +199,11 @@ impl<F: NorFlash> Log<F> {
         let numbers = [key.epoch, key.sequence];
         if let Err(error) = entry::write(&mut self.flash, at, RECORD, numbers, bytes) {
             self.sealed = true;
+            if self.floor == key {
+                // Nothing waits, and nothing under this number ever will.
+                self.floor = self.next_key();
+                self.acknowledged >>= 1;
+            }
             return Err(LogError::Flash(error));
         }
         self.write += size;
@@ -428,9 +433,6 @@ impl<F: NorFlash> Log<F> {
         if live.count() + 1 >= self.count {
             return Err(LogError::Full);
         }
-        for segment in self.segments.iter_mut() {
-            segment.live &= segment.number >= tail;
-        }
         let index = self.erase_spare()?;
         let header = Header {
             number: head.checked_add(1).ok_or(LogError::Exhausted)?,
@@ -440,6 +442,10 @@ impl<F: NorFlash> Log<F> {
             floor: self.floor,
         };
         self.write_header(index, &header)?;
+        // Only now: had the flash failed, records would still go to the old head.
+        for segment in self.segments.iter_mut() {
+            segment.live &= segment.number >= tail;
+        }
         self.enter(index, header.number, FIRST);
         Ok(())
     }
