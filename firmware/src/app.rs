@@ -1,0 +1,519 @@
+//! The application: one model, one sensor, one link.
+
+use edge_runtime::{FeatureError, Model, format::kernel_set};
+use edge_sync::device::SessionError;
+use edge_sync::log::LogError;
+use edge_sync::manifest::Identity;
+use edge_sync::record::Event;
+use edge_sync::slots::{self, Running, SlotError, SlotIndex};
+use edge_sync::{DeviceSession, Log, MappedFlash, Partitions, Record, Storage};
+use zerocopy::IntoBytes;
+
+use crate::memory::Buffers;
+use crate::sensor::Sensor;
+
+mod engine;
+mod recorder;
+
+use engine::{Engine, Limits, Parts};
+use recorder::Recorder;
+
+/// Who a device is and whose updates it takes. The rest of what it tells the server (operators,
+/// arena) follows from the firmware and its memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceConfig {
+    /// Its identity towards the server.
+    pub device_id: u64,
+    /// Kind of hardware; releases are signed for one.
+    pub hardware_id: u32,
+    /// Of this firmware.
+    pub firmware_version: u32,
+    /// Ed25519 key that verifies manifests.
+    pub public_key: [u8; 32],
+}
+
+/// Why the application did not start. `E` is the error of the flash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BootError<E> {
+    /// Slots or journal.
+    Slots(SlotError<E>),
+    /// The log.
+    Log(LogError<E>),
+}
+
+impl<E> From<SlotError<E>> for BootError<E> {
+    fn from(error: SlotError<E>) -> Self {
+        Self::Slots(error)
+    }
+}
+
+impl<E> From<LogError<E>> for BootError<E> {
+    fn from(error: LogError<E>) -> Self {
+        Self::Log(error)
+    }
+}
+
+/// Why a window was passed over. `E` is the error of the sensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StepError<E> {
+    /// The sensor failed.
+    Sensor(E),
+    /// A sample is NaN or infinite, or so great that a feature is.
+    NotFinite,
+    /// The feature pipeline refused the window. Never with a model that was loaded.
+    Features(FeatureError),
+}
+
+/// One window that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'s> {
+    /// Boot epoch, which with `window` names the window.
+    pub epoch: u32,
+    /// Number of the window in this epoch, from 0. Windows that were passed over have none.
+    pub window: u32,
+    /// Index of the greatest output, the first of equals.
+    pub class: u8,
+    /// That output, 0..=255 (the int8 value plus 128).
+    pub confidence: u8,
+    /// Share of the features outside what training saw, 0..=255.
+    pub novelty: u8,
+    /// Quantised features, the input of the model.
+    pub features: &'s [i8],
+    /// Output of the model, one value for each class.
+    pub output: &'s [i8],
+}
+
+/// Points that a window passes, for boards that measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The samples are there; features come next.
+    Sensed,
+    /// The features are there; the model comes next.
+    Extracted,
+    /// The output is there; statistics and the log come next.
+    Inferred,
+}
+
+/// What the application has seen since boot; all counts saturate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Windows answered.
+    pub windows: u32,
+    /// Windows passed over because they were not finite.
+    pub not_finite: u32,
+    /// Reads of the sensor that failed.
+    pub sensor_faults: u32,
+    /// Records that the log did not take.
+    pub dropped: u32,
+    /// Times that the flash failed under the log or an update.
+    pub flash_faults: u32,
+}
+
+/// The application. It borrows the board's flash and memory, runs its model where it lies in flash,
+/// and is driven by calls: [`App::step`] for windows, [`App::on_link`] and [`App::poll_link`] for
+/// the link, [`App::end_round`] now and then. Nothing in it waits.
+///
+/// **Updates.** A received image is checked in the spare slot before it counts: loaded, its demands
+/// compared with this board's memory, and its self-test run. The self-test takes the arena of the
+/// running model, which is free between two windows as no model keeps state there: a board needs
+/// no second arena. All of that is repeated when it boots on trial, because flash may have changed
+/// meanwhile; a model that then fails is given up at once and the confirmed one runs in the same
+/// boot.
+#[derive(Debug)]
+pub struct App<'a, S, F: MappedFlash> {
+    sensor: S,
+    session: DeviceSession<'a>,
+    spare: &'a mut F,
+    journal: &'a mut F,
+    recorder: Recorder<'a, &'a mut F>,
+    arena: &'a mut [i8],
+    limits: Limits,
+    engine: Option<Engine<'a>>,
+    counters: Counters,
+    /// Reads and windows that failed since the last event that said so.
+    faults: u32,
+    link_faults: u32,
+}
+
+impl<'a, S: Sensor, F: MappedFlash> App<'a, S, F> {
+    /// Starts: opens the log with a new boot epoch, settles what the last boot left of an update,
+    /// and loads the model to run. Without a model that can run, the device still syncs, so that it
+    /// can be given one.
+    ///
+    /// # Errors
+    /// [`BootError`] where log or journal cannot be read or written; booting again is safe.
+    pub fn boot(
+        partitions: &'a mut Partitions<F>,
+        buffers: Buffers<'a>,
+        config: &DeviceConfig,
+        sensor: S,
+    ) -> Result<Self, BootError<F::Error>> {
+        let limits = Limits::of(&buffers);
+        let Buffers {
+            window,
+            scratch,
+            features,
+            arena,
+            counts,
+            pool,
+            record,
+            receive,
+            transmit,
+        } = buffers;
+        let Partitions {
+            slots: [a, b],
+            journal,
+            log,
+        } = partitions;
+        let log = Log::open(log)?;
+        let epoch = log.epoch();
+        let boot = settle(journal, [&*a, &*b], &limits, arena)?;
+        let (spare, active): (_, &'a F) = match boot.spare() {
+            SlotIndex::A => (a, b),
+            SlotIndex::B => (b, a),
+        };
+        let parts = Parts {
+            window,
+            scratch,
+            features,
+            counts,
+            pool,
+        };
+        // Different for each device and boot, and the same when a simulation is repeated.
+        let seed = config.device_id.rotate_left(32) ^ u64::from(epoch);
+        let running = boot.running;
+        let engine = running
+            .and_then(|running| active.mapped().get(..running.image.len as usize))
+            .and_then(|image| Model::load(image).ok())
+            .and_then(|model| Engine::new(model, parts, seed));
+        let identity = Identity {
+            device_id: config.device_id,
+            hardware_id: config.hardware_id,
+            firmware_version: config.firmware_version,
+            kernel_set: kernel_set::SUPPORTED,
+            arena_bytes: u32::try_from(limits.arena).unwrap_or(u32::MAX),
+            public_key: config.public_key,
+        };
+        let mut session = DeviceSession::new(identity, boot, epoch, receive, transmit);
+        // `settle` leaves no model running whose self-test fails.
+        session.self_tested(true);
+        let mut app = Self {
+            sensor,
+            session,
+            spare,
+            journal,
+            recorder: Recorder::new(log, record),
+            arena,
+            limits,
+            engine,
+            counters: Counters::default(),
+            faults: 0,
+            link_faults: 0,
+        };
+        app.recorder.record(&Record::Event(Event::Booted {
+            firmware_version: config.firmware_version,
+            model: running.map_or(0, |running| running.image.version),
+            trial: running.is_some_and(|running| running.trial),
+        }));
+        app.log_update_changes();
+        Ok(app)
+    }
+
+    /// One window, if the sensor has one: sense, features, inference, statistics, log. `None` where
+    /// no window is ready yet or no model runs. `now_ms` is the board's clock; nothing depends on
+    /// it yet.
+    ///
+    /// # Errors
+    /// [`StepError`]: the window was passed over and counted, the next call goes on. Faults come
+    /// home as one event a round.
+    pub fn step(&mut self, now_ms: u64) -> Result<Option<Step<'_>>, StepError<S::Error>> {
+        self.step_observed(now_ms, &mut |_| {})
+    }
+
+    /// [`App::step`] that says when it passes each [`Stage`]. A window that is passed over may
+    /// not reach all of them.
+    ///
+    /// # Errors
+    /// As [`App::step`].
+    pub fn step_observed(
+        &mut self,
+        _now_ms: u64,
+        observe: &mut dyn FnMut(Stage),
+    ) -> Result<Option<Step<'_>>, StepError<S::Error>> {
+        let Some(engine) = &mut self.engine else {
+            return Ok(None);
+        };
+        match self.sensor.read(engine.window) {
+            Ok(true) => {}
+            Ok(false) => return Ok(None),
+            Err(error) => {
+                count(&mut self.counters.sensor_faults);
+                count(&mut self.faults);
+                return Err(StepError::Sensor(error));
+            }
+        }
+        observe(Stage::Sensed);
+        engine.pool.set_selection(self.session.policy().selection);
+        let window = self.counters.windows;
+        let answer = match engine.infer(window, self.arena, observe) {
+            Ok(answer) => answer,
+            Err(error) => {
+                count(&mut self.faults);
+                if error == FeatureError::NotFinite {
+                    count(&mut self.counters.not_finite);
+                    return Err(StepError::NotFinite);
+                }
+                return Err(StepError::Features(error));
+            }
+        };
+        count(&mut self.counters.windows);
+        self.session.inferred();
+        let model = version(self.session.running());
+        self.recorder.record(&Record::Inference {
+            window,
+            model,
+            class: answer.candidate.class,
+            confidence: answer.candidate.confidence,
+            novelty: answer.novelty,
+        });
+        Ok(Some(Step {
+            epoch: self.recorder.log.epoch(),
+            window,
+            class: answer.candidate.class,
+            confidence: answer.candidate.confidence,
+            novelty: answer.novelty,
+            features: engine.features,
+            output: engine.output(self.arena),
+        }))
+    }
+
+    /// Ends a round of windows: the statistics since the last round go into the log, and the raw
+    /// samples that the server's policy allows: at most `sample_permille` thousandths of the
+    /// windows, rounded down, at most `sample_max`, and at most what the pool holds. A round has at
+    /// most 65,535 windows; beyond that its counts saturate.
+    ///
+    /// Statistics for which the log has no room stay and are logged with those of the next round;
+    /// samples are dropped, and counted.
+    pub fn end_round(&mut self) {
+        if self.faults > 0 {
+            let event = Event::SensorFault { count: self.faults };
+            if self.recorder.try_record(&Record::Event(event)) {
+                self.faults = 0;
+            }
+        }
+        let Some(engine) = &mut self.engine else {
+            return;
+        };
+        let model = version(self.session.running());
+        if log_statistics(&mut self.recorder, engine.monitor.counts(), model) {
+            engine.monitor.reset();
+        }
+        let policy = self.session.policy();
+        let share = u64::from(engine.windows) * u64::from(policy.sample_permille) / 1000;
+        let most = share.min(u64::from(policy.sample_max));
+        engine
+            .pool
+            .reduce(usize::try_from(most).unwrap_or(usize::MAX));
+        for (candidate, score, samples) in engine.pool.windows() {
+            self.recorder.record(&Record::Sample {
+                window: candidate.window,
+                model,
+                class: candidate.class,
+                confidence: candidate.confidence,
+                score,
+                samples: samples.as_bytes(),
+            });
+        }
+        engine.pool.clear();
+        engine.windows = 0;
+    }
+
+    /// Takes bytes that arrived on the link, any number of them.
+    pub fn on_link(&mut self, now_ms: u64, bytes: &[u8]) {
+        let (session, mut storage) = self.link();
+        let result = session.on_bytes(now_ms, bytes, &mut storage);
+        self.after_link(result);
+    }
+
+    /// Writes the next frame to send to the start of `out` ([`FRAME_LEN`](crate::FRAME_LEN) bytes)
+    /// and returns its length; 0 where there is nothing to send now. To be called until it returns
+    /// 0, and again after every other call and as time goes by.
+    pub fn poll_link(&mut self, now_ms: u64, out: &mut [u8]) -> usize {
+        let (session, mut storage) = self.link();
+        let result = session.poll_transmit(now_ms, &mut storage, out);
+        let (len, result) = match result {
+            Ok(len) => (len, Ok(())),
+            Err(error) => (0, Err(error)),
+        };
+        self.after_link(result);
+        len
+    }
+
+    fn link(&mut self) -> (&mut DeviceSession<'a>, Storage<'_, F, &'a mut F>) {
+        let storage = Storage {
+            spare: self.spare,
+            journal: self.journal,
+            log: &mut self.recorder.log,
+        };
+        (&mut self.session, storage)
+    }
+
+    /// What the session asks of the firmware after each of its turns.
+    fn after_link(&mut self, result: Result<(), SessionError<F::Error>>) {
+        // The session tries again by itself.
+        if result.is_err() {
+            count(&mut self.link_faults);
+        }
+        if let Some(image) = self.session.needs_validation() {
+            let bytes = self.spare.mapped().get(..image.len as usize);
+            let verdict = self.limits.check(bytes.unwrap_or_default(), self.arena);
+            let (session, mut storage) = self.link();
+            if session.validated(&mut storage, verdict).is_err() {
+                count(&mut self.link_faults);
+            }
+        }
+        self.log_update_changes();
+    }
+
+    fn log_update_changes(&mut self) {
+        while let Some(status) = self.session.take_update_change() {
+            self.recorder.record(&Record::Event(Event::Update {
+                version: status.version,
+                state: status.state,
+                reason: status.reason,
+            }));
+        }
+    }
+
+    /// Another model waits for a reboot (a new one, or the old one after a failed trial). The board
+    /// reboots when it suits it, best after [`App::poll_link`] has nothing more to send.
+    pub fn wants_reboot(&self) -> bool {
+        self.session.wants_reboot()
+    }
+
+    /// The running model; `None` without one.
+    pub fn model(&self) -> Option<&Model<'a>> {
+        self.engine.as_ref().map(|engine| &engine.model)
+    }
+
+    /// Version counter of the running model; `None` without one.
+    pub fn model_version(&self) -> Option<u32> {
+        self.session.running().map(|running| running.image.version)
+    }
+
+    /// SHA-256 over all bytes of the running image, as in its manifest; `None` without one.
+    pub fn model_hash(&self) -> Option<[u8; 32]> {
+        self.session.running().map(|running| running.image.hash)
+    }
+
+    /// Whether the running model is on trial, not yet confirmed.
+    pub fn is_on_trial(&self) -> bool {
+        self.session.running().is_some_and(|running| running.trial)
+    }
+
+    /// Boot epoch: part of the key of every record.
+    pub fn epoch(&self) -> u32 {
+        self.recorder.log.epoch()
+    }
+
+    /// What was seen since boot.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            dropped: self.recorder.dropped,
+            flash_faults: self.recorder.flash_faults.saturating_add(self.link_faults),
+            ..self.counters
+        }
+    }
+
+    /// The session with the server, to look at.
+    pub fn session(&self) -> &DeviceSession<'a> {
+        &self.session
+    }
+
+    /// Records that wait for the server's acknowledgement.
+    pub fn pending_records(&self) -> u32 {
+        self.recorder.log.usage().pending
+    }
+
+    /// The sensor.
+    pub fn sensor_mut(&mut self) -> &mut S {
+        &mut self.sensor
+    }
+}
+
+/// Boots the slots until the model to run is one that can: a model on trial that cannot is given
+/// up, and the confirmed one takes its place.
+fn settle<F: MappedFlash>(
+    journal: &mut F,
+    slots: [&F; 2],
+    limits: &Limits,
+    arena: &mut [i8],
+) -> Result<slots::Boot, SlotError<F::Error>> {
+    let mut boot = slots::boot(journal, slots)?;
+    // The second time it is the confirmed model, if any.
+    for _ in 0..2 {
+        let Some(running) = boot.running else {
+            return Ok(boot);
+        };
+        let [a, b] = slots;
+        let slot = match running.slot {
+            SlotIndex::A => a,
+            SlotIndex::B => b,
+        };
+        let image = slot.mapped().get(..running.image.len as usize);
+        let Err(reason) = limits.check(image.unwrap_or_default(), arena) else {
+            return Ok(boot);
+        };
+        if !running.trial {
+            break;
+        }
+        boot.slots.fail_trial(journal, reason)?;
+        boot = slots::boot(journal, slots)?;
+        boot.fallen_back = Some((running.image.version, reason));
+    }
+    boot.running = None;
+    Ok(boot)
+}
+
+/// Logs the counts in as many records as they need. `false` where nothing was logged.
+fn log_statistics<L: embedded_storage::nor_flash::NorFlash>(
+    recorder: &mut Recorder<'_, L>,
+    counts: &[u16],
+    model: u32,
+) -> bool {
+    /// Longest encoding of a statistics record without its counts.
+    const HEADER: usize = 2 + 5 + 5 + 3 + 3 + 3;
+    let windows = counts.last().copied().unwrap_or(0);
+    if windows == 0 {
+        return false;
+    }
+    let total = u16::try_from(counts.len()).unwrap_or(u16::MAX);
+    let most = (recorder.max_record().saturating_sub(HEADER) / 2).max(1);
+    let mut offset = 0_u16;
+    for chunk in counts.chunks(most) {
+        let record = Record::Statistics {
+            model,
+            windows: u32::from(windows),
+            offset,
+            total,
+            counts: chunk.as_bytes(),
+        };
+        if offset > 0 {
+            recorder.record(&record);
+        } else if !recorder.try_record(&record) {
+            return false;
+        }
+        offset = offset.saturating_add(u16::try_from(chunk.len()).unwrap_or(u16::MAX));
+    }
+    true
+}
+
+fn version(running: Option<Running>) -> u32 {
+    running.map_or(0, |running| running.image.version)
+}
+
+fn count(n: &mut u32) {
+    *n = n.saturating_add(1);
+}
