@@ -26,8 +26,9 @@ use crate::message::Reason;
 use crate::storage::MappedFlash;
 use journal::Journal;
 
-/// Boots that a model on trial gets to be confirmed.
-pub const TRIAL_BOOTS: u8 = 10;
+/// Boots that a model on trial gets to be confirmed. Many, because a cut of the power, which is not
+/// the model's fault, cannot be told from a crash, which is.
+pub const TRIAL_BOOTS: u8 = 24;
 /// Times that a whole image with the wrong hash is fetched again before the release fails.
 pub const FETCH_ATTEMPTS: u8 = 3;
 /// Failed versions that a device remembers.

@@ -35,7 +35,8 @@ impl Model {
             }
             let doubtful = |(epoch, tried): &(u32, Vec<u8>)| *epoch == key.epoch && tried == bytes;
             let index = self.doubtful.iter().position(doubtful);
-            self.doubtful.remove(index.expect("a record that was never appended"));
+            self.doubtful
+                .remove(index.expect("a record that was never appended"));
             self.kept.insert(*key, bytes.clone());
         }
         for key in self.kept.keys() {
@@ -109,9 +110,10 @@ fn live<const W: usize, const E: usize>(
             let is = |key: &RecordKey| {
                 key.epoch == floor.epoch
                     && (key.sequence < cumulative
-                        || key.sequence.checked_sub(cumulative + 1).is_some_and(|i| {
-                            i < 64 && bitmap >> i & 1 == 1
-                        }))
+                        || key
+                            .sequence
+                            .checked_sub(cumulative + 1)
+                            .is_some_and(|i| i < 64 && bitmap >> i & 1 == 1))
             };
             let result = log.acknowledge(floor.epoch, cumulative, bitmap);
             model.acknowledge(is);

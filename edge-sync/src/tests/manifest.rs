@@ -135,10 +135,7 @@ fn what_does_not_suit_the_device_is_refused_by_name() {
     let good = manifest(1, b"image", 16);
     assert_eq!(good.check(&device), Ok(()));
     let cases = [
-        (
-            Manifest { version: 0, ..good },
-            ManifestError::Malformed,
-        ),
+        (Manifest { version: 0, ..good }, ManifestError::Malformed),
         (
             Manifest {
                 image_len: 0,

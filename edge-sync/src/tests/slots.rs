@@ -137,7 +137,10 @@ fn cut_everywhere<const W: usize, const E: usize>(journal_sectors: usize, block:
         assert_eq!(device.running(&boot), new);
         assert_eq!(boot.slots.confirmed().unwrap().version, 2);
         // A cut costs the blocks of one erase sector at most, and the block being written.
-        assert!(device.stores <= blocks + cuts * (per_sector + 1), "cut {cut}");
+        assert!(
+            device.stores <= blocks + cuts * (per_sector + 1),
+            "cut {cut}"
+        );
         if finished {
             break;
         }
