@@ -147,7 +147,7 @@ impl<'a> Model<'a> {
 
     /// The labels, one for each element of the output, in its order.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.labels.split_terminator('\n')
+        lines(self.labels)
     }
 
     /// The label of one element of the output; `None` where there is no such element.
@@ -245,6 +245,17 @@ impl<'a> DriftReference<'a> {
     pub fn classes(&self) -> &'a [u32] {
         self.classes
     }
+}
+
+/// The lines of a text whose last one is ended too. Not by `str::split`, whose search brings the
+/// machinery of a panic along.
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let bytes = text.as_bytes();
+    bytes
+        .strip_suffix(b"\n")
+        .unwrap_or(bytes)
+        .split(|byte| *byte == b'\n')
+        .map(|line| core::str::from_utf8(line).unwrap_or_default())
 }
 
 /// The hash that belongs in [`Header::hash`]: SHA-256 over the 16 bytes before that field and all

@@ -11,7 +11,7 @@ use crate::format::{
     ALIGNMENT, BINS, DriftHeader, FORMAT_MAJOR, FORMAT_MINOR, FeatureHeader, Header, MAGIC,
     OperatorRecord, Section, SelfTestRecord, TensorRecord, element, kernel_set,
 };
-use crate::model::{DriftReference, Model, TensorInfo, image_hash};
+use crate::model::{DriftReference, Model, TensorInfo, image_hash, lines};
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// Most operators of an image: bounds the check of the plan, which is quadratic.
@@ -227,9 +227,9 @@ fn features<'a>(
 
 fn labels<'a>(image: &'a [u8], header: &Header, output: &TensorInfo) -> Result<&'a str, LoadError> {
     let labels = text(image, header.labels, Part::Labels)?;
-    let count = labels.split_terminator('\n').count();
-    let empty = labels.split_terminator('\n').any(str::is_empty);
-    if count != output.len || empty || !labels.ends_with('\n') {
+    let count = lines(labels).count();
+    let empty = lines(labels).any(str::is_empty);
+    if count != output.len || empty || !labels.as_bytes().ends_with(b"\n") {
         return Err(LoadError::Labels {
             expected: output.len,
         });

@@ -108,7 +108,7 @@ fn sections() {
         let refused = LoadError::Section(part);
         assert_eq!(header(|h| pick(h).offset += 1), refused);
         assert_eq!(header(|h| pick(h).offset = 160), refused);
-        assert_eq!(header(|h| pick(h).offset = u32::MAX & !15), refused);
+        assert_eq!(header(|h| pick(h).offset = 0xFFFF_FFF0), refused);
         assert_eq!(header(|h| pick(h).len = u32::MAX), refused);
     }
     for (part, pick) in [all[0], all[1], all[3], all[5], all[6]] {
@@ -142,7 +142,7 @@ fn tensors() {
     assert_eq!(tensor(0, |t| t.arena_offset = 8), TensorFault::Arena);
     assert_eq!(tensor(0, |t| t.arena_offset = 272), TensorFault::Arena);
     assert_eq!(
-        tensor(0, |t| t.arena_offset = u32::MAX & !15),
+        tensor(0, |t| t.arena_offset = 0xFFFF_FFF0),
         TensorFault::Arena
     );
 }
@@ -201,9 +201,9 @@ fn constants() {
         assert_eq!(operator(index, |o| o.weights_len -= 1), F::Weights);
         assert_eq!(operator(index, |o| o.weights_len += 1), F::Weights);
         assert_eq!(operator(index, |o| o.weights += 4), F::Weights);
-        assert_eq!(operator(index, |o| o.weights = u32::MAX & !15), F::Weights);
+        assert_eq!(operator(index, |o| o.weights = 0xFFFF_FFF0), F::Weights);
         assert_eq!(operator(index, |o| o.bias += 2), F::Channels);
-        assert_eq!(operator(index, |o| o.bias = u32::MAX & !3), F::Channels);
+        assert_eq!(operator(index, |o| o.bias = 0xFFFF_FFFC), F::Channels);
         assert_eq!(operator(index, |o| o.multipliers = 1 << 20), F::Channels);
         assert_eq!(operator(index, |o| o.shifts = 1 << 20), F::Channels);
         assert_eq!(operator(index, |o| o.shifts += 1), F::Channels);

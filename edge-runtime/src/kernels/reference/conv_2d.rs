@@ -27,15 +27,15 @@ pub fn conv_2d(settings: &Conv2d<'_>, input: &[i8], output: &mut [i8]) {
     let [_, _, in_channels] = window.input;
     let [_, width, out_channels] = window.output;
     let [kernel_height, kernel_width] = window.kernel;
-    let taps = kernel_height.saturating_mul(kernel_width);
-    if in_channels == 0 || out_channels == 0 || width == 0 || taps == 0 {
+    let filter_len = kernel_height
+        .saturating_mul(kernel_width)
+        .saturating_mul(in_channels);
+    if in_channels == 0 || out_channels == 0 || width == 0 || kernel_width == 0 || filter_len == 0 {
         return;
     }
     for (index, pixel) in output.chunks_exact_mut(out_channels).enumerate() {
         let at = [index / width, index % width];
-        let filters = settings
-            .weights
-            .chunks_exact(in_channels.saturating_mul(taps));
+        let filters = settings.weights.chunks_exact(filter_len);
         for (channel, ((y, filter), bias)) in
             pixel.iter_mut().zip(filters).zip(settings.bias).enumerate()
         {
