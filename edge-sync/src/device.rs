@@ -9,21 +9,19 @@
 //! [`DeviceSession::validated`]; when [`DeviceSession::wants_reboot`], it reboots; and while a model
 //! is on trial, it reports [`DeviceSession::self_tested`] and each [`DeviceSession::inferred`].
 
+mod engine;
 mod update;
 
 use embedded_storage::nor_flash::NorFlash;
 
 use crate::MAX_MESSAGE;
 use crate::frame::{self, Decoder, FrameCounters};
-use crate::log::{Cursor, LogError};
+use crate::log::LogError;
 use crate::manifest::Identity;
-use crate::message::{
-    self, ACK_WINDOW, Ack, DecodeError, EncodeError, Hello, Message, Policy, RecordsHeader,
-    UpdateStatus,
-};
-use crate::record::RecordKey;
+use crate::message::{self, EncodeError, Message, Policy, UpdateStatus};
 use crate::slots::{Boot, Image, Running, SlotError, Slots};
 use crate::storage::{MappedFlash, Storage};
+use engine::Engine;
 
 /// First time after which what is not answered is sent again, in ms.
 pub const RETRY_MS: u64 = 1_000;
@@ -92,34 +90,7 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct DeviceSession<'b> {
     decoder: Decoder<&'b mut [u8]>,
-    core: Core<'b>,
-}
-
-#[derive(Debug)]
-struct Core<'b> {
-    identity: Identity,
-    epoch: u32,
-    /// Where messages are put together.
-    scratch: &'b mut [u8],
-    counters: Counters,
-    policy: Policy,
-    /// The server knows this epoch.
-    welcomed: bool,
-    hello_due: u64,
-    /// Time until the next retry in ms.
-    retry: u64,
-    /// What [`Self::retry`] starts from: [`RETRY_MS`] and a little more, different on every device.
-    retry_first: u64,
-
-    /// Records before it were sent; `None`: none that wait.
-    sent: Option<Cursor>,
-    /// `Records` messages since the last acknowledgement.
-    unanswered: u8,
-    records_due: u64,
-    /// Floor for which a hole in the acknowledgements was already filled.
-    filled: Option<RecordKey>,
-
-    update: update::Update,
+    engine: Engine<'b>,
 }
 
 impl<'b> DeviceSession<'b> {
@@ -140,7 +111,7 @@ impl<'b> DeviceSession<'b> {
         let retry_first = RETRY_MS.saturating_add(jitter);
         Self {
             decoder: Decoder::new(receive),
-            core: Core {
+            engine: Engine {
                 identity,
                 epoch,
                 scratch,
@@ -176,10 +147,10 @@ impl<'b> DeviceSession<'b> {
             };
             // Encryption will be undone here.
             while let Some(message) = Message::decode(&mut payload) {
-                result = result.and(self.core.on_message(now, message, storage));
+                result = result.and(self.engine.on_message(now, message, storage));
             }
         }
-        result.and(self.core.settle(storage))
+        result.and(self.engine.settle(storage))
     }
 
     /// Writes the next frame to send to the start of `out` and returns its length, 0 for nothing to
@@ -195,24 +166,24 @@ impl<'b> DeviceSession<'b> {
         storage: &mut Storage<'_, F, L>,
         out: &mut [u8],
     ) -> Result<usize, SessionError<F::Error>> {
-        self.core.settle(storage)?;
+        self.engine.settle(storage)?;
         // What has no room in `out` must not count as sent.
-        let needed = frame::max_frame_len(self.core.scratch.len().min(MAX_MESSAGE));
+        let needed = frame::max_frame_len(self.engine.scratch.len().min(MAX_MESSAGE));
         if out.len() < needed {
             return Err(SessionError::BufferTooSmall(needed));
         }
-        let len = self.core.next_message(now, storage)?;
+        let len = self.engine.next_message(now, storage)?;
         if len == 0 {
             return Ok(0);
         }
         // Encryption will be done here.
-        let message = self.core.scratch.get(..len).unwrap_or(&[]);
+        let message = self.engine.scratch.get(..len).unwrap_or(&[]);
         frame::encode(message, out).map_err(|_| SessionError::BufferTooSmall(needed))
     }
 
     /// The image in the spare slot, when it is whole and waits to be loaded and self-tested.
     pub fn needs_validation(&self) -> Option<Image> {
-        self.core.update.needs_validation()
+        self.engine.update.needs_validation()
     }
 
     /// The firmware's answer to [`Self::needs_validation`]: `Ok` when `Model::load` takes the image
@@ -225,7 +196,7 @@ impl<'b> DeviceSession<'b> {
         storage: &mut Storage<'_, F, L>,
         verdict: Result<(), message::Reason>,
     ) -> Result<(), SessionError<F::Error>> {
-        self.core.update.validated(storage.journal, verdict)
+        self.engine.update.validated(storage.journal, verdict)
     }
 
     /// Gives up the release that is being fetched or is on trial, whatever it is doing.
@@ -237,260 +208,56 @@ impl<'b> DeviceSession<'b> {
         storage: &mut Storage<'_, F, L>,
         reason: message::Reason,
     ) -> Result<(), SessionError<F::Error>> {
-        self.core.update.fail(storage.journal, reason)
+        self.engine.update.fail(storage.journal, reason)
     }
 
     /// Another model is to run: the device reboots when it can. Until then, nothing is written to
     /// either slot.
     pub fn wants_reboot(&self) -> bool {
-        self.core.update.wants_reboot
+        self.engine.update.wants_reboot
     }
 
     /// The firmware ran the self-test of the model on trial. A failed one ends the trial.
     pub fn self_tested(&mut self, passed: bool) {
-        self.core.update.self_test = Some(passed);
+        self.engine.update.self_test = Some(passed);
     }
 
     /// The model on trial gave a finite result in time.
     pub fn inferred(&mut self) {
-        self.core.update.inferences = self.core.update.inferences.saturating_add(1);
+        self.engine.update.inferences = self.engine.update.inferences.saturating_add(1);
     }
 
     /// The next change of an update's state, to be logged as an [`crate::record::Event`]. At most
     /// four wait; the oldest goes first.
     pub fn take_update_change(&mut self) -> Option<UpdateStatus> {
-        self.core.update.changes.pop_front()
+        self.engine.update.changes.pop_front()
     }
 
     /// The server's last word on samples; none are wanted before the first.
     pub fn policy(&self) -> Policy {
-        self.core.policy
+        self.engine.policy
     }
 
     /// The server has answered in this boot, and not fallen silent since.
     pub fn is_connected(&self) -> bool {
-        self.core.welcomed
+        self.engine.welcomed
     }
 
     /// The model that runs. Its `trial` turns false when it is confirmed.
     pub fn running(&self) -> Option<Running> {
-        self.core.update.running
+        self.engine.update.running
     }
 
     /// What the journal says about models and releases.
     pub fn slots(&self) -> &Slots {
-        &self.core.update.slots
+        &self.engine.update.slots
     }
 
     /// What was seen since boot.
     pub fn counters(&self) -> Counters {
         Counters {
             frames: self.decoder.counters(),
-            ..self.core.counters
+            ..self.engine.counters
         }
-    }
-}
-
-impl Core<'_> {
-    fn on_message<F: MappedFlash, L: NorFlash<Error = F::Error>>(
-        &mut self,
-        now: u64,
-        message: Result<Message<'_>, DecodeError>,
-        storage: &mut Storage<'_, F, L>,
-    ) -> Result<(), SessionError<F::Error>> {
-        let count = |n: &mut u32| *n = n.saturating_add(1);
-        let message = match message {
-            Ok(message) => message,
-            Err(DecodeError::Unknown { .. }) => {
-                count(&mut self.counters.unknown);
-                return Ok(());
-            }
-            Err(_) => {
-                count(&mut self.counters.malformed);
-                return Ok(());
-            }
-        };
-        self.retry = self.retry_first;
-        match message {
-            Message::Policy(policy) if policy.epoch == self.epoch => {
-                self.policy = policy;
-                if !self.welcomed {
-                    self.welcomed = true;
-                    self.sent = None;
-                    self.unanswered = 0;
-                    self.update.welcomed();
-                }
-                Ok(())
-            }
-            Message::Policy(_) => {
-                self.welcomed = false;
-                self.hello_due = now;
-                Ok(())
-            }
-            Message::Ack(ack) => self.on_ack(now, &ack, storage),
-            Message::Offer(offer) => self.update.on_offer(&offer, &self.identity, storage),
-            Message::Block(block) => {
-                if self.update.on_block(&block, storage)? {
-                    count(&mut self.counters.blocks_stored);
-                } else {
-                    count(&mut self.counters.unexpected);
-                }
-                Ok(())
-            }
-            _ => {
-                count(&mut self.counters.unexpected);
-                Ok(())
-            }
-        }
-    }
-
-    fn on_ack<F: MappedFlash, L: NorFlash<Error = F::Error>>(
-        &mut self,
-        now: u64,
-        ack: &Ack,
-        storage: &mut Storage<'_, F, L>,
-    ) -> Result<(), SessionError<F::Error>> {
-        if ack.stream != 0 {
-            return Ok(());
-        }
-        storage
-            .log
-            .acknowledge(ack.epoch, ack.cumulative, ack.bitmap)?;
-        self.unanswered = 0;
-        self.records_due = now.saturating_add(self.retry);
-        let floor = storage.log.floor();
-        if ack.bitmap != 0 && ack.epoch == floor.epoch && self.filled != Some(floor) {
-            // Later records arrived: what is missing was lost. Sent again once, then by time.
-            self.filled = Some(floor);
-            self.sent = None;
-        }
-        Ok(())
-    }
-
-    /// What time and the firmware have made due in the update.
-    fn settle<F: MappedFlash, L: NorFlash<Error = F::Error>>(
-        &mut self,
-        storage: &mut Storage<'_, F, L>,
-    ) -> Result<(), SessionError<F::Error>> {
-        self.update.settle(self.welcomed, storage)
-    }
-
-    /// Puts the next message to send into the scratch; 0 for none.
-    fn next_message<F: MappedFlash, L: NorFlash<Error = F::Error>>(
-        &mut self,
-        now: u64,
-        storage: &mut Storage<'_, F, L>,
-    ) -> Result<usize, SessionError<F::Error>> {
-        if !self.welcomed {
-            if now < self.hello_due {
-                return Ok(0);
-            }
-            let len = self.hello().encode(self.scratch)?;
-            self.hello_due = now.saturating_add(self.retry);
-            self.back_off();
-            return Ok(len);
-        }
-        if let Some(status) = self.update.status {
-            let len = Message::UpdateStatus(status).encode(self.scratch)?;
-            self.update.status = None;
-            return Ok(len);
-        }
-        if self.update.blocks_late(now) {
-            self.again();
-        } else if self.unanswered > 0 && now >= self.records_due {
-            self.unanswered = 0;
-            self.sent = None;
-            self.again();
-        }
-        if !self.welcomed {
-            return self.next_message(now, storage);
-        }
-        if let Some(request) = self.update.next_request(now.saturating_add(self.retry)) {
-            return Ok(Message::BlockRequest(request).encode(self.scratch)?);
-        }
-        if self.unanswered >= MESSAGES_IN_FLIGHT {
-            return Ok(0);
-        }
-        let len = self.records(storage)?;
-        if len > 0 {
-            self.unanswered = self.unanswered.saturating_add(1);
-            self.records_due = now.saturating_add(self.retry);
-        }
-        Ok(len)
-    }
-
-    fn hello(&self) -> Message<'static> {
-        let running = self.update.running;
-        Message::Hello(Hello {
-            device_id: self.identity.device_id,
-            epoch: self.epoch,
-            hardware_id: self.identity.hardware_id,
-            firmware_version: self.identity.firmware_version,
-            kernel_set: self.identity.kernel_set,
-            model_version: running.map_or(0, |running| running.image.version),
-            model_hash: running.map_or([0; 32], |running| running.image.hash),
-            trial: running.is_some_and(|running| running.trial),
-        })
-    }
-
-    fn back_off(&mut self) {
-        self.retry = self.retry.saturating_mul(2).min(RETRY_MAX_MS);
-    }
-
-    /// No answer came in time; after too long a silence the session starts over.
-    fn again(&mut self) {
-        self.counters.retries = self.counters.retries.saturating_add(1);
-        self.back_off();
-        if self.retry == RETRY_MAX_MS {
-            self.welcomed = false;
-            self.hello_due = 0;
-        }
-    }
-
-    /// As many unsent records of the oldest epoch as fit.
-    fn records<F: MappedFlash, L: NorFlash<Error = F::Error>>(
-        &mut self,
-        storage: &mut Storage<'_, F, L>,
-    ) -> Result<usize, SessionError<F::Error>> {
-        let floor = storage.log.floor();
-        let mut cursor = self.sent.unwrap_or(storage.log.oldest());
-        let mut header = RecordsHeader {
-            epoch: floor.epoch,
-            stream: 0,
-            base: floor.sequence,
-            count: 0,
-        };
-        let mut message = message::RecordsWriter::new(&mut header, self.scratch)?;
-        loop {
-            let before = cursor;
-            let Some(found) = storage.log.next(&mut cursor)? else {
-                break;
-            };
-            let ahead = found.key.sequence.saturating_sub(floor.sequence);
-            if found.key.epoch != floor.epoch || ahead >= ACK_WINDOW {
-                cursor = before;
-                break;
-            }
-            let first = message.is_empty();
-            match message.record(found.key.sequence, found.len) {
-                Ok(place) => {
-                    storage.log.read(&found, place)?;
-                }
-                Err(EncodeError::BufferTooSmall(needed)) if first => {
-                    return Err(SessionError::BufferTooSmall(needed));
-                }
-                Err(_) => {
-                    cursor = before;
-                    break;
-                }
-            }
-        }
-        let len = if message.is_empty() {
-            0
-        } else {
-            message.finish()?
-        };
-        self.sent = Some(cursor);
-        Ok(len)
     }
 }

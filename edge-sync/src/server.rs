@@ -254,10 +254,10 @@ impl ServerSession {
         image: &[u8],
         out: &mut [u8],
     ) -> Result<usize, TransmitError> {
-        let mut scratch = [0; MAX_MESSAGE];
         let Some(message) = self.core.next_message(now, image)? else {
             return Ok(0);
         };
+        let mut scratch = [0; MAX_MESSAGE];
         let too_small = TransmitError::BufferTooSmall(frame::MAX_FRAME);
         let len = message.encode(&mut scratch).map_err(|_| too_small)?;
         // Encryption will be done here.

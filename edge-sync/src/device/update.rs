@@ -4,7 +4,7 @@ use embedded_storage::nor_flash::NorFlash;
 use heapless::Deque;
 
 use super::{BLOCKS_IN_FLIGHT, SessionError, TRIAL_INFERENCES};
-use crate::manifest::{self, Identity, ManifestError};
+use crate::manifest::{self, Identity};
 use crate::message::{Block, BlockRequest, Offer, Reason, UpdateState, UpdateStatus};
 use crate::slots::{Boot, Candidate, Image, Phase, Running, Slots};
 use crate::storage::{MappedFlash, Storage};
@@ -18,6 +18,7 @@ pub struct Update {
     pub status: Option<UpdateStatus>,
     /// To be logged.
     pub changes: Deque<UpdateStatus, 4>,
+    last_change: Option<UpdateStatus>,
     pub self_test: Option<bool>,
     pub inferences: u32,
     /// Blocks below were asked for.
@@ -37,6 +38,7 @@ impl Update {
             wants_reboot: false,
             status: None,
             changes: Deque::new(),
+            last_change: None,
             self_test: None,
             inferences: 0,
             requested: 0,
@@ -81,6 +83,10 @@ impl Update {
             reason,
         };
         self.status = Some(status);
+        // The server repeats its offers; that is no news.
+        if self.last_change.replace(status) == Some(status) {
+            return;
+        }
         if self.changes.is_full() {
             self.changes.pop_front();
         }
@@ -165,7 +171,6 @@ impl Update {
             .check(identity)
             .and_then(|()| self.slots.check(&manifest, storage.spare));
         let refusal = match suits {
-            Err(ManifestError::Version { .. }) if candidate.is_some() => Some(Reason::Version),
             Err(error) => Some(error.into()),
             Ok(()) => self.busy(manifest.version).then_some(Reason::Busy),
         };
