@@ -165,8 +165,8 @@ pub enum Refusal {
         /// Samples that a window has.
         needed: u16,
     },
-    /// The application refused the window.
-    Step,
+    /// A sample is not finite, or so great that a feature is not.
+    NotFinite,
     /// The board has no model it could run.
     NoModel,
     /// No message this firmware knows.

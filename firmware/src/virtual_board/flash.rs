@@ -1,4 +1,8 @@
 //! Simulated NOR flash, and the power that can fail under it.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "never on a device; an index out of range is a fault of the simulation and must show"
+)]
 
 use std::boxed::Box;
 use std::sync::Arc;

@@ -295,9 +295,11 @@ impl VirtualBoard {
         let _ = self.life.as_mut().poll(&mut context);
     }
 
-    /// Puts a window of raw samples before the sensor.
+    /// Puts a window of raw samples before the sensor. A board that is off misses it.
     pub fn push_window(&mut self, samples: &[f32]) {
-        lock(&self.sensor.0).push_back(samples.to_vec());
+        if self.is_running() {
+            lock(&self.sensor.0).push_back(samples.to_vec());
+        }
     }
 
     /// Windows that wait to be sensed.
