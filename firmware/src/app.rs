@@ -2,10 +2,9 @@
 
 use edge_runtime::{FeatureError, Model, format::kernel_set};
 use edge_sync::device::SessionError;
-use edge_sync::log::LogError;
 use edge_sync::manifest::Identity;
 use edge_sync::record::Event;
-use edge_sync::slots::{self, Running, SlotError, SlotIndex};
+use edge_sync::slots::{Running, SlotIndex};
 use edge_sync::{DeviceSession, Log, MappedFlash, Partitions, Record, Storage};
 use zerocopy::IntoBytes;
 
@@ -14,102 +13,13 @@ use crate::sensor::Sensor;
 
 mod engine;
 mod recorder;
+mod settle;
+mod types;
 
 use engine::{Engine, Limits, Parts};
 use recorder::Recorder;
-
-/// Who a device is and whose updates it takes. The rest of what it tells the server (operators,
-/// arena) follows from the firmware and its memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceConfig {
-    /// Its identity towards the server.
-    pub device_id: u64,
-    /// Kind of hardware; releases are signed for one.
-    pub hardware_id: u32,
-    /// Of this firmware.
-    pub firmware_version: u32,
-    /// Ed25519 key that verifies manifests.
-    pub public_key: [u8; 32],
-}
-
-/// Why the application did not start. `E` is the error of the flash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BootError<E> {
-    /// Slots or journal.
-    Slots(SlotError<E>),
-    /// The log.
-    Log(LogError<E>),
-}
-
-impl<E> From<SlotError<E>> for BootError<E> {
-    fn from(error: SlotError<E>) -> Self {
-        Self::Slots(error)
-    }
-}
-
-impl<E> From<LogError<E>> for BootError<E> {
-    fn from(error: LogError<E>) -> Self {
-        Self::Log(error)
-    }
-}
-
-/// Why a window was passed over. `E` is the error of the sensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StepError<E> {
-    /// The sensor failed.
-    Sensor(E),
-    /// A sample is NaN or infinite, or so great that a feature is.
-    NotFinite,
-    /// The feature pipeline refused the window. Never with a model that was loaded.
-    Features(FeatureError),
-}
-
-/// One window that was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step<'s> {
-    /// Boot epoch, which with `window` names the window.
-    pub epoch: u32,
-    /// Number of the window in this epoch, from 0. Windows that were passed over have none.
-    pub window: u32,
-    /// Index of the greatest output, the first of equals.
-    pub class: u8,
-    /// That output, 0..=255 (the int8 value plus 128).
-    pub confidence: u8,
-    /// Share of the features outside what training saw, 0..=255.
-    pub novelty: u8,
-    /// Quantised features, the input of the model.
-    pub features: &'s [i8],
-    /// Output of the model, one value for each class.
-    pub output: &'s [i8],
-}
-
-/// Points that a window passes, for boards that measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// The samples are there; features come next.
-    Sensed,
-    /// The features are there; the model comes next.
-    Extracted,
-    /// The output is there; statistics and the log come next.
-    Inferred,
-}
-
-/// What the application has seen since boot; all counts saturate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Windows answered.
-    pub windows: u32,
-    /// Windows passed over because they were not finite.
-    pub not_finite: u32,
-    /// Reads of the sensor that failed.
-    pub sensor_faults: u32,
-    /// Records that the log did not take.
-    pub dropped: u32,
-    /// Times that the flash failed under the log or an update.
-    pub flash_faults: u32,
-}
+use settle::settle;
+pub use types::{BootError, Counters, DeviceConfig, Stage, Step, StepError};
 
 /// The application. It borrows the board's flash and memory, runs its model where it lies in flash,
 /// and is driven by calls: [`App::step`] for windows, [`App::on_link`] and [`App::poll_link`] for
@@ -307,7 +217,7 @@ impl<'a, S: Sensor, F: MappedFlash> App<'a, S, F> {
             return;
         };
         let model = version(self.session.running());
-        if log_statistics(&mut self.recorder, engine.monitor.counts(), model) {
+        if self.recorder.statistics(engine.monitor.counts(), model) {
             engine.monitor.reset();
         }
         let policy = self.session.policy();
@@ -441,73 +351,6 @@ impl<'a, S: Sensor, F: MappedFlash> App<'a, S, F> {
     pub fn sensor_mut(&mut self) -> &mut S {
         &mut self.sensor
     }
-}
-
-/// Boots the slots until the model to run is one that can: a model on trial that cannot is given
-/// up, and the confirmed one takes its place.
-fn settle<F: MappedFlash>(
-    journal: &mut F,
-    slots: [&F; 2],
-    limits: &Limits,
-    arena: &mut [i8],
-) -> Result<slots::Boot, SlotError<F::Error>> {
-    let mut boot = slots::boot(journal, slots)?;
-    // The second time it is the confirmed model, if any.
-    for _ in 0..2 {
-        let Some(running) = boot.running else {
-            return Ok(boot);
-        };
-        let [a, b] = slots;
-        let slot = match running.slot {
-            SlotIndex::A => a,
-            SlotIndex::B => b,
-        };
-        let image = slot.mapped().get(..running.image.len as usize);
-        let Err(reason) = limits.check(image.unwrap_or_default(), arena) else {
-            return Ok(boot);
-        };
-        if !running.trial {
-            break;
-        }
-        boot.slots.fail_trial(journal, reason)?;
-        boot = slots::boot(journal, slots)?;
-        boot.fallen_back = Some((running.image.version, reason));
-    }
-    boot.running = None;
-    Ok(boot)
-}
-
-/// Logs the counts in as many records as they need. `false` where nothing was logged.
-fn log_statistics<L: embedded_storage::nor_flash::NorFlash>(
-    recorder: &mut Recorder<'_, L>,
-    counts: &[u16],
-    model: u32,
-) -> bool {
-    /// Longest encoding of a statistics record without its counts.
-    const HEADER: usize = 2 + 5 + 5 + 3 + 3 + 3;
-    let windows = counts.last().copied().unwrap_or(0);
-    if windows == 0 {
-        return false;
-    }
-    let total = u16::try_from(counts.len()).unwrap_or(u16::MAX);
-    let most = (recorder.max_record().saturating_sub(HEADER) / 2).max(1);
-    let mut offset = 0_u16;
-    for chunk in counts.chunks(most) {
-        let record = Record::Statistics {
-            model,
-            windows: u32::from(windows),
-            offset,
-            total,
-            counts: chunk.as_bytes(),
-        };
-        if offset > 0 {
-            recorder.record(&record);
-        } else if !recorder.try_record(&record) {
-            return false;
-        }
-        offset = offset.saturating_add(u16::try_from(chunk.len()).unwrap_or(u16::MAX));
-    }
-    true
 }
 
 fn version(running: Option<Running>) -> u32 {

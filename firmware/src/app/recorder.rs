@@ -4,6 +4,7 @@ use edge_sync::log::LogError;
 use edge_sync::record::Event;
 use edge_sync::{Log, Record};
 use embedded_storage::nor_flash::NorFlash;
+use zerocopy::IntoBytes;
 
 #[derive(Debug)]
 pub struct Recorder<'a, L> {
@@ -29,7 +30,7 @@ impl<'a, L: NorFlash> Recorder<'a, L> {
     }
 
     /// Most bytes that a record may have.
-    pub fn max_record(&self) -> usize {
+    fn max_record(&self) -> usize {
         self.log.max_record().min(self.buffer.len())
     }
 
@@ -64,5 +65,35 @@ impl<'a, L: NorFlash> Recorder<'a, L> {
             self.flash_faults = self.flash_faults.saturating_add(1);
         }
         result.is_ok()
+    }
+
+    /// Logs the monitor's counts in as many records as they need. `false` where nothing was logged:
+    /// there are no windows, or no room for the first record.
+    pub fn statistics(&mut self, counts: &[u16], model: u32) -> bool {
+        /// Longest encoding of a statistics record without its counts.
+        const HEADER: usize = 2 + 5 + 5 + 3 + 3 + 3;
+        let windows = counts.last().copied().unwrap_or(0);
+        if windows == 0 {
+            return false;
+        }
+        let total = u16::try_from(counts.len()).unwrap_or(u16::MAX);
+        let most = (self.max_record().saturating_sub(HEADER) / 2).max(1);
+        let mut offset = 0_u16;
+        for chunk in counts.chunks(most) {
+            let record = Record::Statistics {
+                model,
+                windows: u32::from(windows),
+                offset,
+                total,
+                counts: chunk.as_bytes(),
+            };
+            if offset > 0 {
+                self.record(&record);
+            } else if !self.try_record(&record) {
+                return false;
+            }
+            offset = offset.saturating_add(u16::try_from(chunk.len()).unwrap_or(u16::MAX));
+        }
+        true
     }
 }

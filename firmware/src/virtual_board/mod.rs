@@ -7,25 +7,25 @@
 //! [`VirtualBoard`]'s own methods, never by an executor, and each poll runs one command to its end.
 
 use std::boxed::Box;
-use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::vec;
 use std::vec::Vec;
 
-use crate::selection::{Place, PoolMemory};
-use crate::{App, BootError, Buffers, DeviceConfig, Sensor, StepError};
-use crate::{FRAME_LEN, RECEIVE_LEN, RECORD_LEN, TRANSMIT_LEN};
-use crate::{counts_len, provision, scratch_len};
+use crate::{App, BootError, DeviceConfig, FRAME_LEN, StepError, provision};
 use edge_sync::Partitions;
 
 pub mod flash;
 #[cfg(test)]
 mod flash_tests;
+mod life;
+mod sensor;
 
 use flash::{Power, SimFlash, SimFlashError};
+use life::{Command, Mailbox, life};
+pub use sensor::{QueueSensor, WrongLength};
 
 /// The application as it runs on a virtual board.
 pub type VirtualApp<'a> = App<'a, QueueSensor, SimFlash>;
@@ -89,67 +89,6 @@ pub struct StepReport {
     pub features: Vec<i8>,
     /// Output of the model, one value for each class.
     pub output: Vec<i8>,
-}
-
-/// The windows that wait to be sensed.
-#[derive(Clone, Debug, Default)]
-pub struct QueueSensor(Arc<Mutex<VecDeque<Vec<f32>>>>);
-
-/// A queued window has another length than the model's windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WrongLength {
-    /// Samples that the model asks for.
-    pub needed: usize,
-    /// Samples in the queued window, which is dropped.
-    pub found: usize,
-}
-
-impl Sensor for QueueSensor {
-    type Error = WrongLength;
-
-    fn read(&mut self, window: &mut [f32]) -> Result<bool, WrongLength> {
-        let Some(samples) = lock(&self.0).pop_front() else {
-            return Ok(false);
-        };
-        if samples.len() != window.len() {
-            return Err(WrongLength {
-                needed: window.len(),
-                found: samples.len(),
-            });
-        }
-        window.copy_from_slice(&samples);
-        Ok(true)
-    }
-}
-
-/// What a board's coroutine is told to do next.
-enum Command {
-    /// Turn on.
-    Boot,
-    /// Run this on the application.
-    With(Box<dyn FnOnce(&mut VirtualApp<'_>) + Send>),
-    /// Drop the application, as a loss of power does.
-    Off,
-}
-
-/// How a boot ended, `None` before the first.
-type BootOutcome = Option<Result<(), BootError<SimFlashError>>>;
-
-#[derive(Default)]
-struct Mailbox {
-    command: Mutex<Option<Command>>,
-    booted: Mutex<BootOutcome>,
-}
-
-impl Mailbox {
-    async fn next(&self) -> Command {
-        poll_fn(|_| {
-            lock(&self.command)
-                .take()
-                .map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
-    }
 }
 
 /// A lock that a panic elsewhere cannot spoil: what it guards is always whole.
@@ -232,7 +171,7 @@ impl VirtualBoard {
     pub fn kill(&mut self) {
         self.power.off();
         self.tell(Command::Off);
-        lock(&self.sensor.0).clear();
+        self.sensor.clear();
     }
 
     /// Turns the power off, if it is on, and on again; boots.
@@ -298,13 +237,13 @@ impl VirtualBoard {
     /// Puts a window of raw samples before the sensor. A board that is off misses it.
     pub fn push_window(&mut self, samples: &[f32]) {
         if self.is_running() {
-            lock(&self.sensor.0).push_back(samples.to_vec());
+            self.sensor.push(samples);
         }
     }
 
     /// Windows that wait to be sensed.
     pub fn queued(&self) -> usize {
-        lock(&self.sensor.0).len()
+        self.sensor.len()
     }
 
     /// Goes on to the next window that can be answered; `None` where none waits or no model runs.
@@ -365,91 +304,5 @@ impl VirtualBoard {
     /// Hash of the running model; `None` without one.
     pub fn model_hash(&mut self) -> Option<[u8; 32]> {
         self.with(|app| app.model_hash())?
-    }
-}
-
-/// Everything that a board is between its manufacture and its end. It ends when it is dropped.
-async fn life(
-    config: VirtualBoardConfig,
-    mut partitions: Partitions<SimFlash>,
-    sensor: QueueSensor,
-    mailbox: Arc<Mailbox>,
-) {
-    let mut memory = HostMemory::new(&config);
-    loop {
-        while !matches!(mailbox.next().await, Command::Boot) {}
-        let app = App::boot(
-            &mut partitions,
-            memory.buffers(),
-            &config.device,
-            sensor.clone(),
-        );
-        let mut app = match app {
-            Ok(app) => {
-                *lock(&mailbox.booted) = Some(Ok(()));
-                app
-            }
-            Err(error) => {
-                *lock(&mailbox.booted) = Some(Err(error));
-                continue;
-            }
-        };
-        while let Command::With(work) = mailbox.next().await {
-            work(&mut app);
-        }
-        *lock(&mailbox.booted) = None;
-    }
-}
-
-/// The memory of one board, on the heap.
-struct HostMemory {
-    window: Vec<f32>,
-    scratch: Vec<f32>,
-    features: Vec<i8>,
-    arena: Vec<i8>,
-    counts: Vec<u16>,
-    places: Vec<Place>,
-    pool_samples: Vec<f32>,
-    pool_features: Vec<i8>,
-    record: Vec<u8>,
-    receive: Vec<u8>,
-    transmit: Vec<u8>,
-}
-
-impl HostMemory {
-    fn new(config: &VirtualBoardConfig) -> Self {
-        Self {
-            window: vec![0.0; config.window],
-            scratch: vec![0.0; scratch_len(config.window, config.features)],
-            features: vec![0; config.features],
-            arena: vec![0; config.arena_bytes + 15],
-            counts: vec![0; counts_len(config.features, config.classes)],
-            places: vec![Place::EMPTY; config.pool],
-            pool_samples: vec![0.0; config.pool * config.window],
-            pool_features: vec![0; config.pool * config.features],
-            record: vec![0; RECORD_LEN],
-            receive: vec![0; RECEIVE_LEN],
-            transmit: vec![0; TRANSMIT_LEN],
-        }
-    }
-
-    fn buffers(&mut self) -> Buffers<'_> {
-        let start = self.arena.as_ptr().align_offset(16);
-        let arena = self.arena.get_mut(start..).unwrap_or_default();
-        Buffers {
-            window: &mut self.window,
-            scratch: &mut self.scratch,
-            features: &mut self.features,
-            arena,
-            counts: &mut self.counts,
-            pool: PoolMemory {
-                places: &mut self.places,
-                samples: &mut self.pool_samples,
-                features: &mut self.pool_features,
-            },
-            record: &mut self.record,
-            receive: &mut self.receive,
-            transmit: &mut self.transmit,
-        }
     }
 }
