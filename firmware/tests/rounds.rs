@@ -237,8 +237,11 @@ fn the_policy_bounds_the_samples_that_come_home() {
         run(&mut board, &windows[..1]);
         board.end_round();
         sync(&mut board, &mut server, &mut now);
-        let again = samples(&server).len() - expected;
+        let home = samples(&server);
+        let again = home.len() - expected;
         assert_eq!(again, usize::from(policy.sample_permille == 1000));
+        let fresh = home.iter().filter(|(number, _)| *number == count as u32);
+        assert_eq!(fresh.count(), again, "a window of the round before");
     }
 }
 

@@ -289,6 +289,8 @@ fn a_signed_image_that_cannot_run_is_given_up_and_never_fetched_again() {
             Some((UpdateState::Failed, reason))
         );
         assert!(is_confirmed(&mut bench.board, bench.old));
+        // Found out in the spare slot, beside the running model: nothing was tried.
+        assert_eq!(bench.board.with(|app| app.epoch()), Some(1));
         let sent = bench.server.session.counters().blocks_sent;
         // A server that forgot offers it again.
         bench.server.session = edge_sync::ServerSession::default();
