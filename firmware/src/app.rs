@@ -23,7 +23,8 @@ pub use types::{BootError, Counters, DeviceConfig, Stage, Step, StepError};
 
 /// The application. It borrows the board's flash and memory, runs its model where it lies in flash,
 /// and is driven by calls: [`App::step`] for windows, [`App::on_link`] and [`App::poll_link`] for
-/// the link, [`App::end_round`] now and then. Nothing in it waits.
+/// the link, [`App::end_round`] now and then. Nothing in it waits. It takes about 1.4 KB itself;
+/// all that is larger lies in [`Buffers`].
 ///
 /// **Updates.** A received image is checked in the spare slot before it counts: loaded, its demands
 /// compared with this board's memory, and its self-test run. The self-test takes the arena of the

@@ -57,7 +57,7 @@ pub const fn counts_len(features: usize, classes: usize) -> usize {
 /// `WINDOW`: samples of the longest window. `FEATURES`: the most features, at most `2 * WINDOW`.
 /// `COUNTS`: [`counts_len`] of the most features and classes. `ARENA`: bytes of arena. `POOL`:
 /// windows in the selection pool, one of them always free. Bytes in all, [`Memory::BYTES`]:
-/// `4 * WINDOW * (POOL + 3) + FEATURES * (POOL + 1) + 2 * COUNTS + ARENA + 32 * POOL`, and about
+/// `4 * WINDOW * (POOL + 3) + FEATURES * (POOL + 1) + 2 * COUNTS + ARENA + 24 * POOL`, and about
 /// 13,000 for records and messages.
 #[repr(C, align(16))]
 pub struct Memory<
