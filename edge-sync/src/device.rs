@@ -124,6 +124,7 @@ impl<'b> DeviceSession<'b> {
                 sent: None,
                 unanswered: 0,
                 records_due: 0,
+                last_sent: None,
                 filled: None,
                 update: update::Update::new(boot),
             },

@@ -148,9 +148,11 @@ fn chunks<F: ReadNorFlash>(
     let mut left = entry.len;
     while left > 0 {
         let len = left.min(buffer.len());
-        let (read, _) = buffer.split_at_mut(len.next_multiple_of(UNIT));
+        let Some(read) = buffer.get_mut(..len.next_multiple_of(UNIT)) else {
+            break;
+        };
         flash.read(at, read)?;
-        each(read.split_at(len).0);
+        each(read.get(..len).unwrap_or(read));
         at = at.saturating_add(read.len() as u32);
         left -= len;
     }

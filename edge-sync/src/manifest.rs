@@ -208,9 +208,9 @@ fn signed_bytes<'o>(
     out: &'o mut [u8; DOMAIN.len() + MAX_MANIFEST],
 ) -> Option<&'o [u8]> {
     let message = out.get_mut(..DOMAIN.len() + bytes.len())?;
-    let (domain, body) = message.split_at_mut(DOMAIN.len());
-    domain.copy_from_slice(DOMAIN);
-    body.copy_from_slice(bytes);
+    for (to, from) in message.iter_mut().zip(DOMAIN.iter().chain(bytes)) {
+        *to = *from;
+    }
     Some(message)
 }
 

@@ -398,7 +398,9 @@ fn put_records(header: &RecordsHeader, items: &[u8], out: &mut [u8]) -> Result<u
     let place = envelope(RECORDS, len, out)?;
     let (first, rest) = place.split_at_mut_checked(head).ok_or(too_small)?;
     postcard::to_slice(header, first).map_err(|_| too_small)?;
-    rest.copy_from_slice(items);
+    for (to, from) in rest.iter_mut().zip(items) {
+        *to = *from;
+    }
     Ok(len + ENVELOPE)
 }
 

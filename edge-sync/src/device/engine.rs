@@ -31,7 +31,10 @@ pub struct Engine<'b> {
     pub sent: Option<Cursor>,
     /// `Records` messages since the last acknowledgement.
     pub unanswered: u8,
+    /// When to send again what is sent and not acknowledged.
     pub records_due: u64,
+    /// The highest key that was sent.
+    pub last_sent: Option<RecordKey>,
     /// Floor for which a hole in the acknowledgements was already filled.
     pub filled: Option<RecordKey>,
 
@@ -144,10 +147,11 @@ impl Engine<'_> {
         }
         if self.update.blocks_late(now) {
             self.again();
-        } else if self.unanswered > 0 && now >= self.records_due {
+        } else if self.last_sent >= Some(storage.log.floor()) && now >= self.records_due {
             self.unanswered = 0;
             self.sent = None;
             self.again();
+            self.records_due = now.saturating_add(self.retry);
         }
         if !self.welcomed {
             return self.next_message(now, storage);
@@ -222,6 +226,7 @@ impl Engine<'_> {
             match message.record(found.key.sequence, found.len) {
                 Ok(place) => {
                     storage.log.read(&found, place)?;
+                    self.last_sent = self.last_sent.max(Some(found.key));
                 }
                 Err(EncodeError::BufferTooSmall(needed)) if first => {
                     return Err(SessionError::BufferTooSmall(needed));

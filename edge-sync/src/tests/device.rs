@@ -1,0 +1,243 @@
+//! The device's session, message by message.
+
+use std::vec;
+use std::vec::Vec;
+
+use super::manifest::{identity, key, manifest};
+use crate::MAX_MESSAGE;
+use crate::device::{DeviceSession, RETRY_MAX_MS, SessionError};
+use crate::frame::{self, Decoder, MAX_FRAME, RECEIVE_BUFFER};
+use crate::log::Log;
+use crate::manifest::sign;
+use crate::message::{Ack, Message, Offer, Policy, Reason, UpdateState, UpdateStatus};
+use crate::mock::{MockFlash, Power};
+use crate::slots::{self, Phase};
+use crate::storage::Storage;
+
+type Flash = MockFlash<4, 256>;
+
+/// A device in its first boot, with model 5, and a function that gives its session to a test.
+fn with_device(
+    scratch: usize,
+    test: impl FnOnce(&mut DeviceSession<'_>, &mut Storage<'_, Flash, &mut Flash>),
+) {
+    let power = Power::new(0);
+    let mut slots = [Flash::new(8, &power), Flash::new(8, &power)];
+    let mut journal = Flash::new(2, &power);
+    let mut log_flash = Flash::new(64, &power);
+    let [a, b] = &mut slots;
+    slots::provision(&mut journal, a, &[5; 100], 5).unwrap();
+    let boot = slots::boot(&mut journal, [a, b]).unwrap();
+    let mut log = Log::open(&mut log_flash).unwrap();
+    let (mut receive, mut scratch) = (vec![0; RECEIVE_BUFFER], vec![0; scratch]);
+    let mut session = DeviceSession::new(identity(), boot, 1, &mut receive, &mut scratch);
+    let mut storage = Storage {
+        spare: b,
+        journal: &mut journal,
+        log: &mut log,
+    };
+    test(&mut session, &mut storage);
+}
+
+fn hear(
+    session: &mut DeviceSession<'_>,
+    storage: &mut Storage<'_, Flash, &mut Flash>,
+    now: u64,
+    message: Message<'_>,
+) {
+    let mut payload = [0; 512];
+    let len = message.encode(&mut payload).unwrap();
+    let mut frame = [0; 600];
+    let len = frame::encode(&payload[..len], &mut frame).unwrap();
+    session.on_bytes(now, &frame[..len], storage).unwrap();
+}
+
+/// Everything that it has to say now; for each message, `each` makes something of it.
+fn say<T>(
+    session: &mut DeviceSession<'_>,
+    storage: &mut Storage<'_, Flash, &mut Flash>,
+    now: u64,
+    each: impl Fn(Message<'_>) -> T,
+) -> Vec<T> {
+    let mut out = vec![0; MAX_FRAME];
+    let mut decoder = Decoder::new(vec![0; RECEIVE_BUFFER]);
+    let mut said = Vec::new();
+    loop {
+        let len = session.poll_transmit(now, storage, &mut out).unwrap();
+        if len == 0 {
+            return said;
+        }
+        for &byte in &out[..len] {
+            if let Some(mut payload) = decoder.push(byte) {
+                said.push(each(Message::decode(&mut payload).unwrap().unwrap()));
+            }
+        }
+    }
+}
+
+fn welcome() -> Message<'static> {
+    Message::Policy(Policy {
+        epoch: 1,
+        ..Policy::default()
+    })
+}
+
+fn status(message: Message<'_>) -> Option<UpdateStatus> {
+    match message {
+        Message::UpdateStatus(status) => Some(status),
+        _ => None,
+    }
+}
+
+fn sequences(message: Message<'_>) -> Vec<u32> {
+    match message {
+        Message::Records(_, records) => records.map(|record| record.sequence).collect(),
+        _ => panic!("not records"),
+    }
+}
+
+#[test]
+fn offers_are_answered_by_what_they_are() {
+    let refused = |version, reason| (version, UpdateState::Refused, reason);
+    let cases = [
+        // The model that it has, and older ones.
+        (5, &[5; 100], (5, UpdateState::Confirmed, Reason::None)),
+        (5, &[6; 100], refused(5, Reason::Version)),
+        (4, &[4; 100], refused(4, Reason::Version)),
+        (6, &[6; 100], (6, UpdateState::Receiving, Reason::None)),
+    ];
+    for (version, image, (v, state, reason)) in cases {
+        with_device(MAX_MESSAGE, |session, storage| {
+            hear(session, storage, 0, welcome());
+            say(session, storage, 0, status);
+            let signed = sign(&key(), &manifest(version, image, 64));
+            let offer = Message::Offer(Offer {
+                manifest: signed.bytes(),
+                signature: signed.signature(),
+            });
+            hear(session, storage, 0, offer);
+            let expected = UpdateStatus {
+                version: v,
+                state,
+                reason,
+            };
+            assert_eq!(say(session, storage, 0, status)[0], Some(expected));
+            // Again: answered again, but no news for the log.
+            let changes = std::iter::from_fn(|| session.take_update_change()).count();
+            assert_eq!(changes, usize::from(state != UpdateState::Confirmed));
+            hear(session, storage, 0, offer);
+            assert_eq!(say(session, storage, 0, status)[0], Some(expected));
+            assert_eq!(session.take_update_change(), None);
+        });
+    }
+}
+
+#[test]
+fn only_a_newer_release_replaces_one_that_is_received() {
+    with_device(MAX_MESSAGE, |session, storage| {
+        hear(session, storage, 0, welcome());
+        let mut offer = |version, storage: &mut Storage<'_, Flash, &mut Flash>| {
+            let signed = sign(&key(), &manifest(version, &[version as u8; 100], 64));
+            let offer = Message::Offer(Offer {
+                manifest: signed.bytes(),
+                signature: signed.signature(),
+            });
+            hear(session, storage, 0, offer);
+            let candidate = session.slots().candidate().unwrap();
+            assert_eq!(candidate.phase, Phase::Receiving);
+            let last = std::iter::from_fn(|| session.take_update_change()).last();
+            (candidate.image.version, last.unwrap().reason)
+        };
+        assert_eq!(offer(7, storage), (7, Reason::None));
+        assert_eq!(offer(6, storage), (7, Reason::Busy));
+        assert_eq!(offer(8, storage), (8, Reason::None));
+    });
+}
+
+#[test]
+fn hello_backs_off_and_comes_back_after_silence() {
+    with_device(MAX_MESSAGE, |session, storage| {
+        let is_hello = |message: Message<'_>| matches!(message, Message::Hello(_));
+        let mut times = Vec::new();
+        for now in 0..20_000 {
+            if !say(session, storage, now, is_hello).is_empty() {
+                times.push(now);
+            }
+        }
+        let first = times[1];
+        assert!((1_000..1_256).contains(&first));
+        let doubled = [0, 1, 3, 7, 15].map(|n| n * first);
+        assert_eq!(times, doubled);
+        // Welcomed, then nothing: records are sent again a few times, then it says hello.
+        hear(session, storage, 20_000, welcome());
+        storage.log.append(b"record").unwrap();
+        assert!(session.is_connected());
+        let mut hello = None;
+        for now in (20_000..80_000).step_by(10) {
+            if say(session, storage, now, is_hello).contains(&true) {
+                hello.get_or_insert(now);
+            }
+        }
+        assert!(!session.is_connected());
+        assert!((20_000 + RETRY_MAX_MS / 2..60_000).contains(&hello.unwrap()));
+        assert!(session.counters().retries > 2);
+        // A policy of another epoch asks for a hello.
+        hear(session, storage, 90_000, welcome());
+        assert!(session.is_connected());
+        hear(session, storage, 90_000, Message::Policy(Policy::default()));
+        assert_eq!(say(session, storage, 90_000, is_hello), [true]);
+    });
+}
+
+#[test]
+fn records_stay_within_the_window_and_holes_are_filled() {
+    // Short messages, so that eight of them do not hold the whole window.
+    with_device(100, |session, storage| {
+        hear(session, storage, 0, welcome());
+        say(session, storage, 0, status);
+        for i in 0..100 {
+            storage.log.append(&[i]).unwrap();
+        }
+        let sent = say(session, storage, 0, sequences);
+        assert!(sent.len() <= 8);
+        let sent = sent.concat();
+        assert_eq!(sent, (0..64).collect::<Vec<u32>>());
+        assert_eq!(say(session, storage, 500, sequences), [[0; 0]; 0]);
+        // 3 was lost: it and what is new goes out at once.
+        let ack = Message::Ack(Ack {
+            epoch: 1,
+            stream: 0,
+            cumulative: 3,
+            bitmap: 0b111,
+        });
+        hear(session, storage, 500, ack);
+        let sent = say(session, storage, 500, sequences).concat();
+        let expected: Vec<u32> = [3].into_iter().chain(7..67).collect();
+        assert_eq!(sent, expected);
+        // The same acknowledgement again is no reason to send again.
+        hear(session, storage, 500, ack);
+        assert_eq!(say(session, storage, 500, sequences), [[0; 0]; 0]);
+        // Time is.
+        let sent = say(session, storage, 3_000, sequences).concat();
+        assert_eq!(sent, expected);
+    });
+}
+
+#[test]
+fn short_buffers_are_typed() {
+    with_device(60, |session, storage| {
+        let mut out = vec![0; MAX_FRAME];
+        let needed = frame::max_frame_len(60);
+        assert_eq!(
+            session.poll_transmit(0, storage, &mut out[..needed - 1]),
+            Err(SessionError::BufferTooSmall(needed))
+        );
+        hear(session, storage, 0, welcome());
+        say(session, storage, 0, status);
+        storage.log.append(&[1; 80]).unwrap();
+        assert_eq!(
+            session.poll_transmit(0, storage, &mut out),
+            Err(SessionError::BufferTooSmall(90))
+        );
+    });
+}
