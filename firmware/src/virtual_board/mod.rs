@@ -183,7 +183,8 @@ impl VirtualBoard {
     }
 
     /// [`Self::reboot`], with the power failing after some flash traffic (see
-    /// [`Power::cut_after`]).
+    /// [`Power::cut_after`]), in the boot or later. A cut may also come so late in the boot that it
+    /// ends well and yet no application runs: [`Self::is_running`] tells.
     ///
     /// # Errors
     /// As [`App::boot`]. The board is then off.
