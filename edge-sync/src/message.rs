@@ -197,7 +197,7 @@ pub struct Ack {
 /// A release for this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer<'a> {
-    /// [`crate::manifest::Manifest::encode`]d.
+    /// [`crate::manifest::SignedManifest::bytes`].
     pub manifest: &'a [u8],
     /// Ed25519, 64 bytes.
     pub signature: &'a [u8],

@@ -1,7 +1,7 @@
 //! What a device logs: records, their keys, and their bytes.
 //!
 //! An encoded record is `kind u8, version u8, body in postcard`. The body of a version is frozen:
-//! another layout is another version. `tests/golden.rs` holds the bytes of every version.
+//! another layout is another version. `src/tests/golden.rs` holds the bytes of every version.
 
 use serde::{Deserialize, Serialize};
 

@@ -200,7 +200,8 @@ impl ServerSession {
         }
     }
 
-    /// Changes the policy of this device; its `epoch` is filled in.
+    /// Changes the policy of this device; its `epoch` is filled in. It is sent once: one that is lost
+    /// is made up for after the device's next hello, or by setting it again.
     pub fn set_policy(&mut self, policy: Policy) {
         self.core.policy = policy;
         self.core.policy_due = Some(0);

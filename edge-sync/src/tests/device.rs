@@ -9,7 +9,7 @@ use crate::device::{DeviceSession, RETRY_MAX_MS, SessionError};
 use crate::frame::{self, Decoder, MAX_FRAME, RECEIVE_BUFFER};
 use crate::log::Log;
 use crate::manifest::sign;
-use crate::message::{Ack, Message, Offer, Policy, Reason, UpdateState, UpdateStatus};
+use crate::message::{Ack, Block, Message, Offer, Policy, Reason, UpdateState, UpdateStatus};
 use crate::mock::{MockFlash, Power};
 use crate::slots::{self, Phase};
 use crate::storage::Storage;
@@ -220,6 +220,49 @@ fn records_stay_within_the_window_and_holes_are_filled() {
         // Time is.
         let sent = say(session, storage, 3_000, sequences).concat();
         assert_eq!(sent, expected);
+    });
+}
+
+#[test]
+fn a_lost_block_is_asked_for_as_soon_as_a_later_one_shows_it() {
+    with_device(MAX_MESSAGE, |session, storage| {
+        let image = [6; 400];
+        let manifest = manifest(6, &image, 64);
+        let signed = sign(&key(), &manifest);
+        hear(session, storage, 0, welcome());
+        let offer = Message::Offer(Offer {
+            manifest: signed.bytes(),
+            signature: signed.signature(),
+        });
+        hear(session, storage, 0, offer);
+        let asked = |message: Message<'_>| match message {
+            Message::BlockRequest(request) => Some(request.index),
+            _ => None,
+        };
+        let block = |index| {
+            Message::Block(Block {
+                hash: *manifest.image_hash.first_chunk().unwrap(),
+                index,
+                bytes: &image[..64],
+            })
+        };
+        let mut after = |heard: Option<u32>, now| -> Vec<u32> {
+            if let Some(index) = heard {
+                hear(session, storage, now, block(index));
+            }
+            let said = say(session, storage, now, asked);
+            said.into_iter().flatten().collect()
+        };
+        assert_eq!(after(None, 0), [0, 1, 2, 3]);
+        assert_eq!(after(Some(0), 0), [4]);
+        // Block 1 was lost; once is enough for the two that follow it.
+        assert_eq!(after(Some(2), 0), [1, 2, 3, 4]);
+        assert_eq!(after(Some(3), 0), [0; 0]);
+        assert_eq!(after(Some(1), 0), [5]);
+        // Nothing more comes: time asks for what is missing.
+        assert_eq!(after(None, 900), [0; 0]);
+        assert_eq!(after(None, 1_300), [2, 3, 4, 5]);
+        assert_eq!(session.counters().blocks_stored, 2);
     });
 }
 
