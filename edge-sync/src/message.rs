@@ -150,8 +150,8 @@ pub struct RecordItem<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Selection {
-    /// The ones that it is least sure of, and the strangest.
-    Uncertain,
+    /// The ones that differ most from each other.
+    Diverse,
     /// At random, for comparison.
     Random,
 }
@@ -176,7 +176,7 @@ impl Default for Policy {
             epoch: 0,
             sample_permille: 0,
             sample_max: 0,
-            selection: Selection::Uncertain,
+            selection: Selection::Diverse,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What the devices really produced, and the truth about it. Neither the devices nor the server
 //! can see the ledger: it judges them, and it plays the person who labels samples.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Names a window: device, boot epoch, number of the window in that epoch.
 pub type WindowKey = (u64, u32, u32);
@@ -41,9 +41,10 @@ impl Ledger {
         self.entries.get(&key).map(|entry| entry.truth)
     }
 
-    /// Windows that were produced and are not among `stored`.
-    pub fn missing(&self, stored: &BTreeSet<WindowKey>) -> u64 {
-        self.entries.keys().filter(|key| !stored.contains(*key)).count() as u64
+    /// Windows that were produced and are not among `stored` with the answer that was given.
+    pub fn missing(&self, stored: &BTreeMap<WindowKey, u8>) -> u64 {
+        let is_missing = |(key, entry): &(&WindowKey, &Entry)| stored.get(key) != Some(&entry.answer);
+        self.entries.iter().filter(is_missing).count() as u64
     }
 
     /// How the answers of one round compare with the truth.
@@ -105,7 +106,7 @@ mod tests {
         let score = ledger.score(0, 3, |entry| entry.answer);
         assert_eq!((score.windows, score.accuracy()), (2, 0.5));
         assert_eq!(score.recall(), [Some(1.0), Some(0.0), None]);
-        assert_eq!(ledger.missing(&BTreeSet::from([(1, 1, 0), (7, 7, 7)])), 2);
+        assert_eq!(ledger.missing(&BTreeMap::from([((1, 1, 0), 0), ((1, 1, 1), 1), ((7, 7, 7), 0)])), 2);
         assert_eq!(ledger.truth((2, 1, 0)), Some(1));
         assert_eq!(ledger.truth((2, 2, 0)), None);
     }

@@ -147,6 +147,8 @@ pub struct StepTrace<'a> {
 pub struct Info {
     /// Greatest depth of the stack since boot, in bytes.
     pub stack_peak: u32,
+    /// Records that wait for the server's acknowledgement.
+    pub pending_records: u32,
     /// Bytes of the arena that the running model takes.
     pub arena: u32,
     /// Version counter of the running model.

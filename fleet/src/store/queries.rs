@@ -1,5 +1,9 @@
 //! Questions that reports and the loop ask.
 
+use std::collections::BTreeMap;
+
+use edge_sync::Record;
+
 use super::ingest::counts_of;
 use super::{Store, StoreError};
 
@@ -166,6 +170,27 @@ impl Store {
             .fetch_one(&self.pool)
             .await?;
         Ok(count as u64)
+    }
+
+    /// Every inference stored: device, boot epoch and number of its window, with the class that the
+    /// device answered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database fails.
+    pub async fn inferences(&self) -> Result<BTreeMap<(u64, u32, u32), u8>, StoreError> {
+        let rows: Vec<(i64, u32, Vec<u8>)> =
+            sqlx::query_as("SELECT device, epoch, body FROM records")
+                .fetch_all(&self.pool)
+                .await?;
+        let inferences = rows
+            .into_iter()
+            .filter_map(|(device, epoch, body)| match Record::decode(&body) {
+                Ok(Record::Inference { window, class, .. }) => {
+                    Some(((device as u64, epoch, window), class))
+                }
+                _ => None,
+            });
+        Ok(inferences.collect())
     }
 
     /// Raw windows that came home in one round.
