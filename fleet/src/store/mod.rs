@@ -87,6 +87,12 @@ impl Store {
         Ok(Self { pool })
     }
 
+    /// The connection, for questions that this crate does not ask.
+    #[must_use]
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
     /// Closes the file. Dropping the store does as well, a little later; nothing committed is lost
     /// either way.
     pub async fn close(self) {
