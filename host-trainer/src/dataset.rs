@@ -15,7 +15,8 @@ pub struct Row {
     /// Machine, session or whatever else makes rows resemble each other: a split by group never
     /// cuts one.
     pub group: u32,
-    /// How much the row counts in training, above zero; 1 is usual.
+    /// How often training draws the row in relation to the others, above zero; 1 is usual. Where
+    /// rows differ in weight they are drawn with replacement.
     pub weight: f32,
 }
 
@@ -163,6 +164,25 @@ pub enum SplitError {
     /// The shares of validation and test leave nothing to train on.
     #[error("validation and test together must leave rows to train on")]
     NothingLeft,
+}
+
+impl Split {
+    /// Adds newly labelled rows to the training rows, weighted so that together they make up
+    /// `new_share` (above 0, below 1) of what training draws; without new rows nothing changes.
+    /// Validation and test stay as they are.
+    pub fn with_labelled(&self, labelled: &Dataset, new_share: f64) -> Self {
+        let mut split = self.clone();
+        if labelled.rows.is_empty() {
+            return split;
+        }
+        let old: f64 = self.train.rows.iter().map(|row| f64::from(row.weight)).sum();
+        let each = old * new_share / (1.0 - new_share) / labelled.rows.len() as f64;
+        split.train.rows.extend(labelled.rows.iter().map(|row| Row {
+            weight: each as f32,
+            ..row.clone()
+        }));
+        split
+    }
 }
 
 impl Dataset {

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::dataset::Dataset;
 use crate::evaluate::EvaluateError;
 
+/// Normalised features beyond this many deviations are cut off, in training as on the device.
+pub const INPUT_LIMIT: f32 = 4.0;
+
 /// A network on one row of channels-last features `[width][channels]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FloatModel {
@@ -159,7 +162,7 @@ impl FloatModel {
         outputs
     }
 
-    /// Normalised features of each row, `[width][channels]`.
+    /// Normalised features of each row, `[width][channels]`, within what int8 will hold of them.
     ///
     /// # Errors
     /// [`EvaluateError::Features`] if a row is not a window of finite samples.
@@ -176,6 +179,9 @@ impl FloatModel {
                     .extract(&window.samples, &mut scratch, &mut x)
                     .map_err(|problem| EvaluateError::Features { row, problem })?;
                 pipeline.normalise(&mut x);
+                for value in &mut x {
+                    *value = value.clamp(-INPUT_LIMIT * 128.0 / 127.0, INPUT_LIMIT);
+                }
                 Ok(x)
             })
             .collect()

@@ -11,7 +11,7 @@ use edge_runtime::monitor;
 
 use crate::dataset::Split;
 use crate::evaluate::{Answer, evaluate_float, evaluate_image, run_image};
-use crate::float_model::{FloatLayer, FloatModel};
+use crate::float_model::{FloatLayer, FloatModel, INPUT_LIMIT};
 use crate::recipe::Recipe;
 use crate::run::{Evaluation, Reference, Run};
 use crate::train::TrainError;
@@ -114,12 +114,11 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
             column.extend(values);
         }
     }
-    let (scale, zero_point) = range(sample.iter().flat_map(|x| x.iter().copied()).collect());
     let input = Tensor {
         name: "features".to_owned(),
         shape: [1, 1, model.width, model.channels],
-        scale,
-        zero_point,
+        scale: INPUT_LIMIT / 127.0,
+        zero_point: 0,
     };
     let mut graph = Graph {
         tensors: vec![input],

@@ -67,7 +67,8 @@ pub struct GasRecipe {
 pub struct FeatureRecipe {
     /// The pipeline.
     pub kind: FeatureName,
-    /// Bands of each spectrum; 0 for pipelines without one.
+    /// Vibration: bands of each spectrum. Compress: kinds of values that each sensor of an array
+    /// delivers in turn, 0 for no such kinds. Standardise: 0.
     #[serde(default)]
     pub bands: usize,
 }
@@ -80,7 +81,7 @@ pub enum FeatureName {
     Standardise,
     /// Log spectrum and log envelope spectrum.
     Vibration,
-    /// `asinh` of each sample, standardised.
+    /// Signed logarithm of each value relative to the mean of its kind, for arrays of sensors.
     Compress,
 }
 
@@ -142,13 +143,14 @@ pub struct TrainingRecipe {
     pub epochs: u32,
     /// Rows of one step, 1..=4096.
     pub batch: usize,
-    /// Adam's step size at the start; it falls to a twentieth along a cosine. Above 0, at most 1.
+    /// Adam's step size at the start; it falls to 0 along a cosine. Above 0, at most 1.
     pub learning_rate: f64,
-    /// Decoupled weight decay, 0..=1.
+    /// Decoupled decay of the weights, not of the biases, 0..=1.
     #[serde(default)]
     pub weight_decay: f64,
-    /// Epochs without improvement on the validation rows before training stops.
-    pub patience: u32,
+    /// Epochs without improvement on the validation rows before training stops; the best epoch's
+    /// weights are kept. Without it all epochs are run and the last weights kept.
+    pub patience: Option<u32>,
     /// Share of the target given to all classes alike, 0..=0.5.
     #[serde(default)]
     pub label_smoothing: f32,
@@ -157,20 +159,18 @@ pub struct TrainingRecipe {
     pub feature_noise: f32,
 }
 
-/// How a new release is trained from field data.
+/// How a new release is trained from field data: always for all its steps, because the validation
+/// rows come from the field as it was.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetrainingRecipe {
-    /// Whether weights and normalisation start from the released model's checkpoint.
-    pub warm_start: bool,
-    /// How much a newly labelled row counts against one of the first training set, above 0.
-    pub label_weight: f32,
-    /// As in `[training]`.
-    pub epochs: u32,
+    /// Steps of one batch each, 1..=1000000.
+    pub steps: u32,
     /// As in `[training]`.
     pub learning_rate: f64,
-    /// Share of the new labels that early stopping looks at instead of being trained on, 0..1.
-    pub validation: f64,
+    /// Share of the rows drawn for a batch that are newly labelled ones, 0.01..=0.99; the others
+    /// come from the first training set.
+    pub new_share: f64,
 }
 
 /// The fleet.
@@ -201,8 +201,8 @@ pub struct FleetRecipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Selection {
-    /// Those the model is least sure of or that look least like its training windows.
-    Uncertain,
+    /// Those that differ most from each other.
+    Diverse,
     /// Any, by chance.
     Random,
 }
@@ -215,14 +215,11 @@ impl Recipe {
     pub fn parse(text: &str, file: &str) -> Result<Self, RecipeError> {
         let recipe: Self =
             toml::from_str(text).map_err(|error| RecipeError::from_toml(&error, text, file))?;
-        recipe.check().map_err(|(key, problem)| {
-            let line = error::line_of_key(text, key);
-            RecipeError::OutOfRange {
-                file: file.to_owned(),
-                line,
-                key: key.to_owned(),
-                problem,
-            }
+        recipe.check().map_err(|(key, problem)| RecipeError::OutOfRange {
+            file: file.to_owned(),
+            line: error::line_of_key(text, key),
+            key: key.to_owned(),
+            problem,
         })?;
         Ok(recipe)
     }
@@ -275,21 +272,20 @@ impl Recipe {
             Err((key, format!("is {value}, must be {least} to {most}")))
         }
         let t = &self.training;
-        range("epochs", t.epochs, 1, 10_000)?;
-        range("batch", t.batch, 1, 4096)?;
-        range("learning_rate", t.learning_rate, 1e-7, 1.0)?;
-        range("weight_decay", t.weight_decay, 0.0, 1.0)?;
-        range("patience", t.patience, 1, 10_000)?;
-        range("label_smoothing", t.label_smoothing, 0.0, 0.5)?;
-        range("feature_noise", t.feature_noise, 0.0, 2.0)?;
+        range("training.epochs", t.epochs, 1, 10_000)?;
+        range("training.batch", t.batch, 1, 4096)?;
+        range("training.learning_rate", t.learning_rate, 1e-7, 1.0)?;
+        range("training.weight_decay", t.weight_decay, 0.0, 1.0)?;
+        range("training.patience", t.patience.unwrap_or(1), 1, 10_000)?;
+        range("training.label_smoothing", t.label_smoothing, 0.0, 0.5)?;
+        range("training.feature_noise", t.feature_noise, 0.0, 2.0)?;
         let r = &self.retraining;
-        range("label_weight", r.label_weight, 0.001, 1000.0)?;
-        range("epochs", r.epochs, 1, 10_000)?;
-        range("learning_rate", r.learning_rate, 1e-7, 1.0)?;
-        range("validation", r.validation, 0.0, 0.9)?;
+        range("retraining.steps", r.steps, 1, 1_000_000)?;
+        range("retraining.learning_rate", r.learning_rate, 1e-7, 1.0)?;
+        range("retraining.new_share", r.new_share, 0.01, 0.99)?;
         let f = &self.fleet;
-        range("devices", f.devices, 1, 100_000)?;
-        range("sample_permille", f.sample_permille, 0, 1000)?;
+        range("fleet.devices", f.devices, 1, 100_000)?;
+        range("fleet.sample_permille", f.sample_permille, 0, 1000)?;
         for layer in &self.model.layers {
             match *layer {
                 LayerRecipe::Conv {
@@ -297,36 +293,34 @@ impl Recipe {
                     kernel,
                     stride,
                 } => {
-                    range("filters", filters, 1, 256)?;
-                    range("kernel", kernel, 1, 31)?;
-                    range("stride", stride, 1, 8)?;
+                    range("model.layers.filters", filters, 1, 256)?;
+                    range("model.layers.kernel", kernel, 1, 31)?;
+                    range("model.layers.stride", stride, 1, 8)?;
                 }
-                LayerRecipe::Pool { size } => range("size", size, 2, 8)?,
-                LayerRecipe::Dense { units } => range("units", units, 1, 1024)?,
+                LayerRecipe::Pool { size } => range("model.layers.size", size, 2, 8)?,
+                LayerRecipe::Dense { units } => range("model.layers.units", units, 1, 1024)?,
             }
         }
-        match &self.data {
+        let window = match &self.data {
             DataRecipe::Vibration(spec) => {
                 spec.check()?;
-                if self.features.kind == FeatureName::Vibration {
-                    range("bands", self.features.bands, 1, spec.window / 2)?;
-                    if (spec.window / 2) % self.features.bands != 0 {
-                        return Err(("bands", "must divide half the window".to_owned()));
-                    }
-                }
+                spec.window
             }
             DataRecipe::Gas(gas) => {
-                range("held_out", gas.held_out, 0.01, 0.9)?;
-                range("validation", gas.validation, 0.01, 0.9)?;
-                range("validation", gas.validation + gas.held_out, 0.02, 0.95)?;
-                if self.features.kind == FeatureName::Vibration {
-                    return Err((
-                        "kind",
-                        "is `vibration`, which needs a signal: use `compress` or `standardise`"
-                            .to_owned(),
-                    ));
-                }
+                range("data.gas.held_out", gas.held_out, 0.01, 0.9)?;
+                range("data.gas.validation", gas.validation, 0.01, 0.9)?;
+                range("data.gas.validation", gas.validation + gas.held_out, 0.0, 0.95)?;
+                crate::gas::WINDOW
             }
+        };
+        let bands = self.features.bands;
+        if !self.features.kind.kind().supports(window, bands) {
+            let problem = format!(
+                "is {bands}, which this pipeline cannot have with a window of {window}: \
+                 `vibration` needs a divisor of half the window (itself 128, 256, 512 or 1024), \
+                 `compress` a divisor of the window or 0, `standardise` 0"
+            );
+            return Err(("features.bands", problem));
         }
         Ok(())
     }

@@ -98,9 +98,9 @@ pub enum TrainError {
 /// Trains, quantises, compiles for the host and evaluates.
 ///
 /// Without `start` the weights are drawn anew and `[training]` of the recipe decides. With it,
-/// weights and normalisation begin as in that checkpoint, and `[retraining]` decides epochs and
-/// learning rate. The weights of the epoch with the least validation loss are kept. The same
-/// arguments give the same run.
+/// weights and normalisation begin as in that checkpoint, and `[retraining]` decides the number of
+/// steps and the learning rate; see [`Split::with_labelled`] for its data. The same arguments give
+/// the same run.
 ///
 /// # Errors
 /// [`TrainError`] for data, recipes and checkpoints that cannot be used.
@@ -128,64 +128,142 @@ pub fn fit(
 ) -> Result<FloatModel, TrainError> {
     check(data)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut model = match start {
-        Some(start) => {
-            let mut wanted = layout::untrained(recipe, data, start.features.clone(), &mut rng)?;
-            layout::continue_from(&mut wanted, start)?;
-            wanted
-        }
-        None => layout::untrained(recipe, data, layout::fit_features(recipe, data)?, &mut rng)?,
+    let features = match start {
+        Some(start) => start.features.clone(),
+        None => layout::fit_features(recipe, data)?,
     };
-    let training = &recipe.training;
-    let (epochs, first_rate) = match start {
-        Some(_) => (recipe.retraining.epochs, recipe.retraining.learning_rate),
-        None => (training.epochs, training.learning_rate),
-    };
+    let mut model = layout::untrained(recipe, data, features, &mut rng)?;
+    if let Some(start) = start {
+        layout::continue_from(&mut model, start)?;
+    }
     let rows = Rows::new(&model, &data.train, "training")?;
     let validation = Rows::new(&model, &data.validation, "validation")?;
 
+    let training = &recipe.training;
+    let mut plan = Plan::new(recipe, rows.labels.len(), start.is_some());
+    let mut sampler = Sampler::new(&rows.weights);
     let mut network = Network::new(&model, training.weight_decay);
     let mut best = f32::INFINITY;
-    let mut best_model = model.clone();
+    let mut best_model = None;
     let mut since_best = 0;
-    let mut order: Vec<usize> = (0..rows.labels.len()).collect();
-    for epoch in 0..epochs {
-        order.shuffle(&mut rng);
-        let along = f64::from(epoch) / f64::from(epochs);
-        let cosine = 0.5 + 0.5 * (std::f64::consts::PI * along).cos();
-        let rate = first_rate * (0.05 + 0.95 * cosine);
-        let mut loss = 0.0;
-        for chunk in order.chunks(training.batch) {
-            let (batch, weight) = rows.batch(chunk, training, &mut rng);
-            loss += network.step(&batch, weight, rate);
+    for epoch in 1..=plan.epochs {
+        let (mut loss, mut seen) = (0.0, 0);
+        for indices in sampler.epoch(training.batch, plan.steps_left(), &mut rng) {
+            let batch = rows.batch(indices, training, &mut rng);
+            loss += network.step(&batch, plan.next_rate()) * batch.rows as f32;
+            seen += batch.rows;
         }
         network.store(&mut model);
+        let loss = loss / seen.max(1) as f32;
         let (validation_loss, validation_accuracy) = validation.judge(&model);
-        let loss = loss / rows.weights.iter().sum::<f32>();
         if !(loss.is_finite() && validation_loss.is_finite()) {
-            return Err(TrainError::Diverged { epoch: epoch + 1 });
+            return Err(TrainError::Diverged { epoch });
         }
         let improved = validation_loss < best;
+        since_best = if improved { 0 } else { since_best + 1 };
         if improved {
             best = validation_loss;
-            best_model.clone_from(&model);
-            since_best = 0;
-        } else {
-            since_best += 1;
+            if plan.patience.is_some() {
+                best_model = Some(model.clone());
+            }
         }
         progress(Progress {
-            epoch: epoch + 1,
-            epochs,
+            epoch,
+            epochs: plan.epochs,
             loss,
             validation_loss,
             validation_accuracy,
             best: improved,
         });
-        if since_best >= training.patience {
+        if plan.patience.is_some_and(|patience| since_best >= patience) {
             break;
         }
     }
-    Ok(best_model)
+    Ok(best_model.unwrap_or(model))
+}
+
+/// How long to train, and how fast.
+struct Plan {
+    epochs: u32,
+    steps: usize,
+    done: usize,
+    first_rate: f64,
+    patience: Option<u32>,
+}
+
+impl Plan {
+    fn new(recipe: &Recipe, rows: usize, retraining: bool) -> Self {
+        let steps_per_epoch = rows.div_ceil(recipe.training.batch);
+        if retraining {
+            let steps = recipe.retraining.steps as usize;
+            return Self {
+                epochs: steps.div_ceil(steps_per_epoch) as u32,
+                steps,
+                done: 0,
+                first_rate: recipe.retraining.learning_rate,
+                patience: None,
+            };
+        }
+        Self {
+            epochs: recipe.training.epochs,
+            steps: recipe.training.epochs as usize * steps_per_epoch,
+            done: 0,
+            first_rate: recipe.training.learning_rate,
+            patience: recipe.training.patience,
+        }
+    }
+
+    fn steps_left(&self) -> usize {
+        self.steps - self.done
+    }
+
+    /// The learning rate of the next step: a cosine from the first rate to 0.
+    fn next_rate(&mut self) -> f64 {
+        let along = self.done as f64 / self.steps as f64;
+        self.done += 1;
+        self.first_rate * (0.5 + 0.5 * (std::f64::consts::PI * along).cos())
+    }
+}
+
+/// Which rows make up each batch.
+struct Sampler {
+    order: Vec<usize>,
+    /// Sums of the weights up to and with each row; empty where all are equal.
+    sums: Vec<f64>,
+}
+
+impl Sampler {
+    fn new(weights: &[f32]) -> Self {
+        let equal = weights.iter().all(|w| *w == weights[0]);
+        let sums = weights.iter().scan(0.0, |sum, w| {
+            *sum += f64::from(*w);
+            Some(*sum)
+        });
+        Self {
+            order: (0..weights.len()).collect(),
+            sums: if equal { Vec::new() } else { sums.collect() },
+        }
+    }
+
+    /// Batches of one epoch, `most` at most: every row once, or as many draws with replacement.
+    fn epoch(
+        &mut self,
+        batch: usize,
+        most: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> impl Iterator<Item = &[usize]> + use<'_> {
+        match self.sums.last() {
+            None => self.order.shuffle(rng),
+            Some(total) => {
+                for index in &mut self.order {
+                    let at = total * f64::from(unit(rng));
+                    let found = self.sums.partition_point(|sum| *sum <= at);
+                    *index = found.min(self.sums.len() - 1);
+                }
+            }
+        }
+        self.order.chunks(batch).take(most)
+    }
 }
 
 /// Refuses what cannot be trained on.
@@ -255,22 +333,19 @@ impl Rows {
         })
     }
 
-    /// The rows with these indices, and the sum of their weights.
+    /// The rows with these indices.
     fn batch(
         &self,
         indices: &[usize],
         training: &TrainingRecipe,
         rng: &mut ChaCha8Rng,
-    ) -> (Batch, f32) {
+    ) -> Batch {
         let mut features = Vec::new();
-        let mut targets = vec![0.0; indices.len() * self.classes];
-        let mut total = 0.0;
+        let even = training.label_smoothing / self.classes as f32;
+        let mut targets = vec![even; indices.len() * self.classes];
         for (&index, target) in indices.iter().zip(targets.chunks_exact_mut(self.classes)) {
             features.extend_from_slice(&self.features[index]);
-            let weight = self.weights[index];
-            total += weight;
-            target.fill(weight * training.label_smoothing / self.classes as f32);
-            target[usize::from(self.labels[index])] += weight * (1.0 - training.label_smoothing);
+            target[usize::from(self.labels[index])] += 1.0 - training.label_smoothing;
         }
         if training.feature_noise > 0.0 {
             for value in &mut features {
@@ -278,31 +353,34 @@ impl Rows {
             }
         }
         let rows = indices.len();
-        let batch = Batch {
+        Batch {
             features,
             targets,
             rows,
-        };
-        (batch, total)
+        }
     }
 
     /// Mean loss and accuracy.
     fn judge(&self, model: &FloatModel) -> (f32, f32) {
-        let (mut loss, mut right, mut weight) = (0.0, 0.0, 0.0);
-        for ((x, &label), w) in self.features.iter().zip(&self.labels).zip(&self.weights) {
+        let (mut loss, mut right) = (0.0, 0.0);
+        for (x, &label) in self.features.iter().zip(&self.labels) {
             let probabilities = model.forward(x);
             let label = usize::from(label);
-            loss -= w * probabilities[label].max(1e-7).ln();
-            right += w * f32::from(u8::from(argmax(&probabilities) == label));
-            weight += w;
+            loss -= probabilities[label].max(1e-7).ln();
+            right += f32::from(u8::from(argmax(&probabilities) == label));
         }
-        (loss / weight, right / weight)
+        let rows = self.labels.len() as f32;
+        (loss / rows, right / rows)
     }
+}
+
+/// Evenly from 0 to below 1.
+fn unit(rng: &mut ChaCha8Rng) -> f32 {
+    (rng.next_u32() >> 8) as f32 / (1 << 24) as f32
 }
 
 /// Normal with mean 0 and deviation 1 (Box and Muller).
 fn normal(rng: &mut ChaCha8Rng) -> f32 {
-    let unit = |rng: &mut ChaCha8Rng| (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
     let radius = (-2.0 * (1.0 - unit(rng)).ln()).sqrt();
     radius * (std::f32::consts::TAU * unit(rng)).cos()
 }

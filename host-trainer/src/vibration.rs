@@ -13,6 +13,10 @@
 //! one machine differ in speed, load, severity and phase. The mounting of the sensor is a resonant
 //! low pass. Output is in g, in steps of an accelerometer with ±16 g and 16 bits.
 
+mod thresholds;
+
+pub use thresholds::{indicators, threshold_accuracy};
+
 use std::f64::consts::TAU;
 
 use rand_chacha::ChaCha8Rng;
@@ -173,10 +177,10 @@ impl Machine {
             background: (rng.between(0.06, 0.42), rng.between(0.04, 0.15)),
             background_level: 0.05 * rng.log_normal(0.3),
             noise_level: 0.02 * rng.log_normal(0.2),
-            gain: rng.log_normal(0.25),
+            gain: rng.log_normal(0.45),
             geometry: 1.0 + 0.006 * rng.normal(),
-            unbalance: 0.22 * rng.log_normal(0.15),
-            impact: 0.34 * rng.log_normal(0.15),
+            unbalance: 0.25 * rng.log_normal(0.15),
+            impact: 0.38 * rng.log_normal(0.15),
         }
     }
 

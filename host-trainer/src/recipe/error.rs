@@ -43,7 +43,7 @@ pub enum RecipeError {
     OutOfRange {
         /// Path as given.
         file: String,
-        /// Counted from 1; `None` where the key stands in several tables.
+        /// Counted from 1; `None` where no single line sets the key.
         line: Option<usize>,
         /// The key.
         key: String,
@@ -98,16 +98,25 @@ impl RecipeError {
     }
 }
 
-/// The line of `key = ...` if exactly one line sets it, counted from 1.
-pub(super) fn line_of_key(text: &str, key: &str) -> Option<usize> {
-    let mut found = text.lines().enumerate().filter(|(_, line)| {
-        line.split_once('=')
-            .is_some_and(|(left, _)| left.trim() == key)
-    });
-    match (found.next(), found.next()) {
-        (Some((index, _)), None) => Some(index + 1),
-        _ => None,
+/// The line that sets a dotted key, counted from 1; `None` where it stands in no line or in several
+/// of its table.
+pub(super) fn line_of_key(text: &str, path: &str) -> Option<usize> {
+    let (table, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut current = String::new();
+    let mut found = None;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            current = name.trim().to_owned();
+        } else if line
+            .split_once('=')
+            .is_some_and(|(left, _)| current == table && left.trim() == key)
+            && found.replace(index + 1).is_some()
+        {
+            return None;
+        }
     }
+    found
 }
 
 /// The candidate with the smallest edit distance, if it is less than two thirds of the key.

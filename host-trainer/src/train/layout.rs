@@ -2,9 +2,8 @@
 
 use edge_compiler::FeatureSpec;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::Rng;
 
-use super::TrainError;
+use super::{TrainError, unit};
 use crate::dataset::Split;
 use crate::float_model::{FloatLayer, FloatModel, same_padding};
 use crate::recipe::{DataRecipe, FeatureName, LayerRecipe, Recipe};
@@ -166,9 +165,6 @@ fn dense(rng: &mut ChaCha8Rng, inputs: usize, outputs: usize, relu: bool) -> Flo
 fn he(rng: &mut ChaCha8Rng, count: usize, inputs: usize) -> Vec<f32> {
     let bound = (6.0 / inputs as f32).sqrt();
     (0..count)
-        .map(|_| {
-            let unit = (rng.next_u32() >> 8) as f32 / (1 << 24) as f32;
-            bound * (2.0 * unit - 1.0)
-        })
+        .map(|_| bound * (2.0 * unit(rng) - 1.0))
         .collect()
 }

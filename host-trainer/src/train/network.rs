@@ -59,6 +59,8 @@ enum Layer {
 pub(super) struct Network {
     device: Device,
     adam: AdamW,
+    /// The same without decay.
+    adam_bias: AdamW,
     width: usize,
     channels: usize,
     layers: Vec<Layer>,
@@ -68,7 +70,7 @@ pub(super) struct Network {
 pub(super) struct Batch {
     /// Normalised features, `[rows][width][channels]`.
     pub features: Vec<f32>,
-    /// Wanted probabilities times the row's weight, `[rows][classes]`.
+    /// Wanted probabilities, `[rows][classes]`.
     pub targets: Vec<f32>,
     /// Number of rows.
     pub rows: usize,
@@ -107,12 +109,11 @@ impl Network {
                 },
             })
             .collect();
-        let adam = AdamWConfig::new()
-            .with_weight_decay(weight_decay as f32)
-            .build();
+        let adam = AdamWConfig::new().with_epsilon(1e-8);
         Self {
             device,
-            adam,
+            adam: adam.clone().with_weight_decay(weight_decay as f32).build(),
+            adam_bias: adam.with_weight_decay(0.0).build(),
             width: model.width,
             channels: model.channels,
             layers,
@@ -187,21 +188,21 @@ impl Network {
         logits.try_into_vec().unwrap_or_default()
     }
 
-    /// One step of the optimiser; gives the batch's summed loss.
-    pub fn step(&mut self, batch: &Batch, weight: f32, rate: f64) -> f32 {
+    /// One step of the optimiser; gives the batch's mean loss.
+    pub fn step(&mut self, batch: &Batch, rate: f64) -> f32 {
         let logits = self.forward(batch);
         let classes = logits.dims()[1];
         let targets = TensorData::new(batch.targets.clone(), [batch.rows, classes]);
         let targets: Tensor<2> = Tensor::from_data(targets, &self.device);
-        let loss = (log_softmax(logits, 1) * targets).sum() * (-1.0 / weight);
+        let loss = (log_softmax(logits, 1) * targets).sum() * (-1.0 / batch.rows as f32);
         let gradients = loss.backward();
         for layer in &mut self.layers {
             if let Layer::Conv { weights, bias, .. } | Layer::Dense { weights, bias, .. } = layer {
                 weights.step(&self.adam, rate, &gradients);
-                bias.step(&self.adam, rate, &gradients);
+                bias.step(&self.adam_bias, rate, &gradients);
             }
         }
-        loss.into_scalar::<f32>() * weight
+        loss.into_scalar::<f32>()
     }
 
     /// Copies the weights into a model of the same layers.
