@@ -1,0 +1,113 @@
+use std::{io, path::PathBuf, time::Duration};
+
+use crate::elf::ElfError;
+
+/// What can go wrong with an emulated board; each says what to do next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmulatorError {
+    /// There is no board of that name that an emulator could run.
+    #[error("no emulated board is called `{name}`; there is: {known}")]
+    UnknownBoard {
+        /// The name asked for.
+        name: String,
+        /// The names there are, separated by commas.
+        known: String,
+    },
+    /// The emulator is not installed.
+    #[error(
+        "QEMU (`{program}`) is not installed; on Debian and Ubuntu: \
+         `apt-get install qemu-system-arm`"
+    )]
+    QemuMissing {
+        /// The program that was looked for in PATH.
+        program: &'static str,
+    },
+    /// The board's firmware has not been built.
+    #[error("the firmware {} is not built; build it with `cargo xtask firmware {board}`", path.display())]
+    FirmwareMissing {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// The board.
+        board: String,
+    },
+    /// The firmware could not start.
+    #[error(
+        "{} is no firmware: {source}; build it again with `cargo xtask firmware {board}`",
+        path.display()
+    )]
+    FirmwareBroken {
+        /// The file.
+        path: PathBuf,
+        /// The board.
+        board: String,
+        /// What is wrong with it.
+        source: ElfError,
+    },
+    /// A file or socket that the emulator needs could not be used.
+    #[error("{what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The image does not fit a slot of the board's flash.
+    #[error("the model image has {len} bytes, a slot of this board holds {capacity}")]
+    ImageTooLarge {
+        /// Length of the image in bytes.
+        len: usize,
+        /// Bytes of a slot.
+        capacity: usize,
+    },
+    /// The factory state could not be written into the flash file.
+    #[error("the flash of the board could not be provisioned: {0}")]
+    Provision(String),
+    /// The board is not running: it was killed, or never started.
+    #[error("the emulated board is not running; start it first")]
+    NotRunning,
+    /// QEMU ended by itself.
+    #[error("QEMU ended by itself ({status}): {output}")]
+    Exited {
+        /// Its exit status.
+        status: String,
+        /// What it had to say.
+        output: String,
+    },
+    /// The firmware stopped with a panic, which is a defect of it.
+    #[error("the firmware stopped: {0}")]
+    Panicked(String),
+    /// Nothing came from the board in time.
+    #[error(
+        "the emulated board has been silent for {} s while {waiting_for} was awaited{output}",
+        after.as_secs()
+    )]
+    Silent {
+        /// How long it was waited.
+        after: Duration,
+        /// What should have come.
+        waiting_for: &'static str,
+        /// What the board reported on its debug port, if anything, after a colon.
+        output: String,
+    },
+    /// The board did not take what it was sent.
+    #[error("the emulated board refused {what}: {why}")]
+    Refused {
+        /// What it was sent.
+        what: &'static str,
+        /// What was wrong with it.
+        why: String,
+    },
+}
+
+impl EmulatorError {
+    /// Whether the tool or the firmware is absent, so that a test may be skipped for that reason.
+    pub fn is_missing_tool(&self) -> bool {
+        matches!(
+            self,
+            EmulatorError::QemuMissing { .. } | EmulatorError::FirmwareMissing { .. }
+        )
+    }
+}
