@@ -1,5 +1,6 @@
-//! Developer commands: `cargo xtask test` and `cargo xtask firmware BOARD`.
+//! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask evaluate`.
 
+mod evaluate;
 mod firmware;
 mod setup;
 mod steps;
@@ -30,11 +31,18 @@ enum Command {
         /// Folder in `boards/`, such as `mps2-an386`.
         board: String,
     },
+    /// Runs both loops over many seeds and checks every figure they promise (about half an hour).
+    Evaluate {
+        /// Folder of the gas-sensor drift set.
+        #[arg(long)]
+        data: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Test => test::run(),
+        Command::Evaluate { data } => evaluate::run(data.as_deref()),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
     };
     match result {
