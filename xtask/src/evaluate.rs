@@ -29,13 +29,21 @@ pub fn run(data: Option<&Path>) -> Result<()> {
 fn changed_field(promises: &mut Promises) -> Result<()> {
     for seed in 0..5 {
         let report = looped(&[], seed)?;
-        let quiet = mean(&report, "accuracy_with_loop", |round| round["changed"] == false)?;
-        let frozen = mean(&report, "accuracy_without_loop", |round| round["changed"] == true)?;
+        let quiet = mean(&report, "accuracy_with_loop", |round| {
+            round["changed"] == false
+        })?;
+        let frozen = mean(&report, "accuracy_without_loop", |round| {
+            round["changed"] == true
+        })?;
         let rounds = rounds(&report)?;
-        let end = rounds.last().map_or(0.0, |round| number(&round["accuracy_with_loop"]));
+        let end = rounds
+            .last()
+            .map_or(0.0, |round| number(&round["accuracy_with_loop"]));
         let change = rounds.iter().position(|round| round["changed"] == true);
         let alarm = rounds.iter().position(|round| round["drift_alarm"] == true);
-        let late = alarm.zip(change).map(|(alarm, change)| alarm as i64 - change as i64);
+        let late = alarm
+            .zip(change)
+            .map(|(alarm, change)| alarm as i64 - change as i64);
         let int8 = number(&report["model"]["accuracy_int8"]);
         let float = number(&report["model"]["accuracy_float"]);
         println!(
@@ -44,9 +52,21 @@ fn changed_field(promises: &mut Promises) -> Result<()> {
         );
         let name = format!("vibration, seed {seed}");
         promises.check(&name, "int8 accuracy of at least 0.95", int8 >= 0.95);
-        promises.check(&name, "int8 within 0.01 of float", (int8 - float).abs() <= 0.01);
-        promises.check(&name, "the first model loses at least 0.15", quiet - frozen >= 0.15);
-        promises.check(&name, "drift within two rounds", late.is_some_and(|l| (0..2).contains(&l)));
+        promises.check(
+            &name,
+            "int8 within 0.01 of float",
+            (int8 - float).abs() <= 0.01,
+        );
+        promises.check(
+            &name,
+            "the first model loses at least 0.15",
+            quiet - frozen >= 0.15,
+        );
+        promises.check(
+            &name,
+            "drift within two rounds",
+            late.is_some_and(|l| (0..2).contains(&l)),
+        );
         promises.check(&name, "recovered to within 0.03", end >= quiet - 0.03);
         delivery(promises, &name, &report);
     }
@@ -59,12 +79,22 @@ fn quiet_field(promises: &mut Promises) -> Result<()> {
     for seed in 0..20 {
         let report = looped(&["--no-change"], seed)?;
         let rounds = rounds(&report)?;
-        let raised = rounds.iter().filter(|round| round["drift_alarm"] == true).count();
-        println!("no change, seed {seed}: {raised} of {} rounds raised drift", rounds.len());
+        let raised = rounds
+            .iter()
+            .filter(|round| round["drift_alarm"] == true)
+            .count();
+        println!(
+            "no change, seed {seed}: {raised} of {} rounds raised drift",
+            rounds.len()
+        );
         alarms += raised;
         all += rounds.len();
     }
-    promises.check("no change", "at most 1 % of rounds alarm", alarms * 100 <= all);
+    promises.check(
+        "no change",
+        "at most 1 % of rounds alarm",
+        alarms * 100 <= all,
+    );
     Ok(())
 }
 
@@ -75,7 +105,16 @@ fn gas(data: &Path, promises: &mut Promises) -> Result<()> {
     let later = |round: &Value| round["name"] != "batch 2";
     for seed in 0..5 {
         let of = |selection| {
-            looped(&["recipes/gas-drift.toml", "--data", data, "--selection", selection], seed)
+            looped(
+                &[
+                    "recipes/gas-drift.toml",
+                    "--data",
+                    data,
+                    "--selection",
+                    selection,
+                ],
+                seed,
+            )
         };
         let (report, by_chance) = (of("diverse")?, of("random")?);
         let without = mean(&report, "accuracy_without_loop", later)?;
@@ -85,7 +124,10 @@ fn gas(data: &Path, promises: &mut Promises) -> Result<()> {
             "gas drift, seed {seed}, batches 3 to 6: first model {without:.3}, loop {with:.3}, \
              loop with random samples {chance:.3}"
         );
-        let raised = rounds(&report)?.iter().filter(|r| later(r)).all(|r| r["drift_alarm"] == true);
+        let raised = rounds(&report)?
+            .iter()
+            .filter(|r| later(r))
+            .all(|r| r["drift_alarm"] == true);
         let name = format!("gas drift, seed {seed}");
         promises.check(&name, "drift on every batch from 3 on", raised);
         delivery(promises, &name, &report);
@@ -94,8 +136,16 @@ fn gas(data: &Path, promises: &mut Promises) -> Result<()> {
         random += chance / 5.0;
     }
     println!("gas drift, mean: first model {frozen:.3}, loop {diverse:.3}, random {random:.3}");
-    promises.check("gas drift", "the loop gains at least 0.20", diverse - frozen >= 0.20);
-    promises.check("gas drift", "no worse than random samples", diverse >= random);
+    promises.check(
+        "gas drift",
+        "the loop gains at least 0.20",
+        diverse - frozen >= 0.20,
+    );
+    promises.check(
+        "gas drift",
+        "no worse than random samples",
+        diverse >= random,
+    );
     Ok(())
 }
 
@@ -104,7 +154,11 @@ fn delivery(promises: &mut Promises, name: &str, report: &Value) {
     promises.check(name, "nothing lost", fleet["lost"] == 0);
     let everywhere = fleet["devices_on_final_model"] == fleet["devices"];
     promises.check(name, "every device ends on the last release", everywhere);
-    promises.check(name, "device and host agree", report["device"]["mismatched_outputs"] == 0);
+    promises.check(
+        name,
+        "device and host agree",
+        report["device"]["mismatched_outputs"] == 0,
+    );
 }
 
 #[derive(Default)]
@@ -135,14 +189,19 @@ fn looped(arguments: &[&str], seed: u32) -> Result<Value> {
         .current_dir(crate::root())
         .output()?;
     if !output.status.success() {
-        bail!("dunlin loop {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "dunlin loop {arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     let text = std::fs::read_to_string(folder.join("report.json"))?;
     serde_json::from_str(&text).context("report.json")
 }
 
 fn rounds(report: &Value) -> Result<&Vec<Value>> {
-    report["rounds"].as_array().context("the report has no rounds")
+    report["rounds"]
+        .as_array()
+        .context("the report has no rounds")
 }
 
 fn number(value: &Value) -> f64 {
@@ -150,8 +209,14 @@ fn number(value: &Value) -> f64 {
 }
 
 fn mean(report: &Value, key: &str, select: impl Fn(&Value) -> bool) -> Result<f64> {
-    let picked: Vec<f64> =
-        rounds(report)?.iter().filter(|round| select(round)).map(|round| number(&round[key])).collect();
-    ensure!(!picked.is_empty(), "no round of the report is of the kind asked for");
+    let picked: Vec<f64> = rounds(report)?
+        .iter()
+        .filter(|round| select(round))
+        .map(|round| number(&round[key]))
+        .collect();
+    ensure!(
+        !picked.is_empty(),
+        "no round of the report is of the kind asked for"
+    );
     Ok(picked.iter().sum::<f64>() / picked.len() as f64)
 }

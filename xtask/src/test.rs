@@ -97,13 +97,17 @@ fn all(steps: &mut Steps) -> Result<()> {
                 .args(["--", "-D", "warnings"]),
         )?;
     }
+    let own = crate::root().join("target/boards");
     steps.run(
         "the runtime for aarch64",
         cargo()
             .env(AARCH64_LINKER, "rust-lld")
             .args(["build", "--locked", "--release", "--target", AARCH64])
-            .args(["-p", "edge-runtime", "--example", "run_image"]),
+            .args(["-p", "edge-runtime", "--example", "run_image"])
+            .arg("--target-dir")
+            .arg(&own),
     )?;
+    let run_image = own.join(AARCH64).join("release/examples/run_image");
     // The same profile as the tests', so that build scripts and macros are compiled once.
     steps.run(
         "clippy",
@@ -120,8 +124,11 @@ fn all(steps: &mut Steps) -> Result<()> {
     )?;
     // Where QEMU is there, a test that skips itself would hide a fault.
     let tested = |command: &mut Command| {
-        if missing.is_empty() {
+        if !missing.contains(&QEMU_SYSTEM.package) {
             command.env("DUNLIN_REQUIRE_QEMU", "1");
+        }
+        if !missing.contains(&QEMU_USER.package) {
+            command.env("DUNLIN_AARCH64_RUN_IMAGE", &run_image);
         }
         command.args(["--release", "--locked", "--workspace", "--all-features"]);
         must_succeed(command)

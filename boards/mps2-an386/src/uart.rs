@@ -27,6 +27,9 @@ impl Uart {
         let mut uart = Uart { base };
         uart.write(BAUDDIV, BAUDDIV_MIN);
         uart.write(CTRL, CTRL_TX_RX_ENABLE);
+        // Empties the buffer. It also tells QEMU to look at its end of the line again: having found
+        // the receiver disabled, it would not do so before something else wakes it, seconds later.
+        uart.read(DATA);
         uart
     }
 
