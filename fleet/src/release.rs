@@ -92,7 +92,7 @@ pub enum ReleaseError {
         /// The board.
         target: String,
         /// What the compiler says.
-        source: CompileError,
+        source: Box<CompileError>,
     },
     /// The run cannot be encoded, or a stored one not be read.
     #[error(transparent)]
@@ -204,7 +204,7 @@ pub(crate) fn compile_image(
         .compile(target)
         .map_err(|source| ReleaseError::Compile {
             target: target.name.clone(),
-            source,
+            source: Box::new(source),
         })?;
     let image = compiled.image;
     // The compiler has loaded its own image; a release that could not be would be its defect.
