@@ -54,7 +54,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let mean = |figures: &[f64]| figures[1..].iter().sum::<f64>() / (figures.len() - 1) as f64;
         println!("  without {without:.3?}\n  with    {with:.3?}");
-        println!("  gain from the second batch on {:.3}", mean(&with) - mean(&without));
+        println!(
+            "  gain from the second batch on {:.3}",
+            mean(&with) - mean(&without)
+        );
     }
     Ok(())
 }

@@ -175,7 +175,12 @@ impl Split {
         if labelled.rows.is_empty() {
             return split;
         }
-        let old: f64 = self.train.rows.iter().map(|row| f64::from(row.weight)).sum();
+        let old: f64 = self
+            .train
+            .rows
+            .iter()
+            .map(|row| f64::from(row.weight))
+            .sum();
         let each = old * new_share / (1.0 - new_share) / labelled.rows.len() as f64;
         split.train.rows.extend(labelled.rows.iter().map(|row| Row {
             weight: each as f32,

@@ -68,16 +68,42 @@ impl FloatLayer {
     pub(crate) fn same_shape(&self, other: &Self) -> bool {
         match (self, other) {
             (
-                Self::Conv { inputs, outputs, kernel, stride, weights, bias },
-                Self::Conv { inputs: i, outputs: o, kernel: k, stride: s, weights: w, bias: b },
+                Self::Conv {
+                    inputs,
+                    outputs,
+                    kernel,
+                    stride,
+                    weights,
+                    bias,
+                },
+                Self::Conv {
+                    inputs: i,
+                    outputs: o,
+                    kernel: k,
+                    stride: s,
+                    weights: w,
+                    bias: b,
+                },
             ) => {
                 (inputs, outputs, kernel, stride) == (i, o, k, s)
                     && (weights.len(), bias.len()) == (w.len(), b.len())
             }
             (Self::Pool { size }, Self::Pool { size: other }) => size == other,
             (
-                Self::Dense { inputs, outputs, weights, bias, relu },
-                Self::Dense { inputs: i, outputs: o, weights: w, bias: b, relu: r },
+                Self::Dense {
+                    inputs,
+                    outputs,
+                    weights,
+                    bias,
+                    relu,
+                },
+                Self::Dense {
+                    inputs: i,
+                    outputs: o,
+                    weights: w,
+                    bias: b,
+                    relu: r,
+                },
             ) => {
                 (inputs, outputs, relu) == (i, o, r)
                     && (weights.len(), bias.len()) == (w.len(), b.len())

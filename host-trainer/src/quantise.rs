@@ -239,13 +239,18 @@ fn quantise_weights(weights: &[f32], bias: &[f32], taps: usize, input_scale: f32
     for (row, bias) in weights.chunks_exact(taps).zip(bias) {
         let greatest = row.iter().fold(0.0f32, |most, w| most.max(w.abs()));
         // A channel without weights still needs a scale that holds its bias.
-        let scale = (greatest / 127.0).max(bias.abs() / input_scale / 1e9).max(1e-9);
+        let scale = (greatest / 127.0)
+            .max(bias.abs() / input_scale / 1e9)
+            .max(1e-9);
         quantised.scales.push(scale);
-        quantised
-            .values
-            .extend(row.iter().map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8));
+        quantised.values.extend(
+            row.iter()
+                .map(|w| (w / scale).round().clamp(-127.0, 127.0) as i8),
+        );
         let unit = f64::from(input_scale) * f64::from(scale);
-        quantised.bias.push((f64::from(*bias) / unit).round() as i32);
+        quantised
+            .bias
+            .push((f64::from(*bias) / unit).round() as i32);
     }
     quantised
 }

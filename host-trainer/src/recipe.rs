@@ -39,12 +39,47 @@ pub struct Recipe {
 
 /// Where windows come from: one of the tables `[data.vibration]` and `[data.gas]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "DataTables", into = "DataTables")]
 pub enum DataRecipe {
     /// The built-in simulator of rotating machines.
     Vibration(VibrationSpec),
     /// Files of the UCI gas-sensor drift set in the folder given by `--data`.
     Gas(GasRecipe),
+}
+
+/// The same as written, so that a misspelt table is an unknown key like any other.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DataTables {
+    vibration: Option<VibrationSpec>,
+    gas: Option<GasRecipe>,
+}
+
+impl TryFrom<DataTables> for DataRecipe {
+    type Error = &'static str;
+
+    fn try_from(tables: DataTables) -> Result<Self, Self::Error> {
+        match (tables.vibration, tables.gas) {
+            (Some(spec), None) => Ok(Self::Vibration(spec)),
+            (None, Some(spec)) => Ok(Self::Gas(spec)),
+            _ => Err("needs one of the tables `[data.vibration]` and `[data.gas]`"),
+        }
+    }
+}
+
+impl From<DataRecipe> for DataTables {
+    fn from(data: DataRecipe) -> Self {
+        match data {
+            DataRecipe::Vibration(spec) => Self {
+                vibration: Some(spec),
+                gas: None,
+            },
+            DataRecipe::Gas(spec) => Self {
+                vibration: None,
+                gas: Some(spec),
+            },
+        }
+    }
 }
 
 /// The gas-sensor drift set.
@@ -215,12 +250,14 @@ impl Recipe {
     pub fn parse(text: &str, file: &str) -> Result<Self, RecipeError> {
         let recipe: Self =
             toml::from_str(text).map_err(|error| RecipeError::from_toml(&error, text, file))?;
-        recipe.check().map_err(|(key, problem)| RecipeError::OutOfRange {
-            file: file.to_owned(),
-            line: error::line_of_key(text, key),
-            key: key.to_owned(),
-            problem,
-        })?;
+        recipe
+            .check()
+            .map_err(|(key, problem)| RecipeError::OutOfRange {
+                file: file.to_owned(),
+                line: error::line_of_key(text, key),
+                key: key.to_owned(),
+                problem,
+            })?;
         Ok(recipe)
     }
 
@@ -309,7 +346,12 @@ impl Recipe {
             DataRecipe::Gas(gas) => {
                 range("data.gas.held_out", gas.held_out, 0.01, 0.9)?;
                 range("data.gas.validation", gas.validation, 0.01, 0.9)?;
-                range("data.gas.validation", gas.validation + gas.held_out, 0.0, 0.95)?;
+                range(
+                    "data.gas.validation",
+                    gas.validation + gas.held_out,
+                    0.0,
+                    0.95,
+                )?;
                 crate::gas::WINDOW
             }
         };

@@ -66,7 +66,10 @@ pub enum RunError {
     #[error("not a Dunlin run: it does not start with the mark of one")]
     NotARun,
     /// Written by another version.
-    #[error("the run has format {found}, this version reads {}: train again", RUN_FORMAT)]
+    #[error(
+        "the run has format {found}, this version reads {}: train again",
+        RUN_FORMAT
+    )]
     Version {
         /// Format in the file.
         found: u8,

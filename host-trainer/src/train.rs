@@ -47,9 +47,7 @@ pub enum TrainError {
         found: usize,
     },
     /// A class of the data has no training row.
-    #[error(
-        "class `{label}` has no training rows: add some or take it out of the labels"
-    )]
+    #[error("class `{label}` has no training rows: add some or take it out of the labels")]
     ClassWithoutRows {
         /// Its name.
         label: String,
@@ -334,12 +332,7 @@ impl Rows {
     }
 
     /// The rows with these indices.
-    fn batch(
-        &self,
-        indices: &[usize],
-        training: &TrainingRecipe,
-        rng: &mut ChaCha8Rng,
-    ) -> Batch {
+    fn batch(&self, indices: &[usize], training: &TrainingRecipe, rng: &mut ChaCha8Rng) -> Batch {
         let mut features = Vec::new();
         let even = training.label_smoothing / self.classes as f32;
         let mut targets = vec![even; indices.len() * self.classes];

@@ -66,22 +66,14 @@ impl RecipeError {
         let start = error.span().map_or(0, |span| span.start.min(text.len()));
         let line = text[..start].matches('\n').count() + 1;
         let message = error.message();
-        // serde words this itself (`Error::unknown_field`), so that the text is stable.
-        if let Some(rest) = message
-            .strip_prefix("unknown field ")
-            .or_else(|| message.strip_prefix("unknown variant "))
-        {
-            let mut quoted = rest.split('`').skip(1).step_by(2).map(str::to_owned);
-            if let Some(key) = quoted.next() {
-                let valid: Vec<String> = quoted.collect();
-                return Self::UnknownKey {
-                    file: file.to_owned(),
-                    line,
-                    nearest: nearest(&key, &valid),
-                    key,
-                    valid,
-                };
-            }
+        if let Some((key, valid)) = unknown_key(message) {
+            return Self::UnknownKey {
+                file: file.to_owned(),
+                line,
+                nearest: nearest(&key, &valid),
+                key,
+                valid,
+            };
         }
         let key = text
             .lines()
@@ -96,6 +88,23 @@ impl RecipeError {
             message: message.to_owned(),
         }
     }
+}
+
+/// The unknown key and the valid ones, from the two wordings there are: serde's for tables and
+/// names (`Error::unknown_field`), the `toml` crate's for the keys of an enum's variant.
+fn unknown_key(message: &str) -> Option<(String, Vec<String>)> {
+    let quoted = message
+        .strip_prefix("unknown field ")
+        .or_else(|| message.strip_prefix("unknown variant "));
+    if let Some(quoted) = quoted {
+        let mut names = quoted.split('`').skip(1).step_by(2).map(str::to_owned);
+        return Some((names.next()?, names.collect()));
+    }
+    let (found, valid) = message
+        .strip_prefix("unexpected keys in table: ")?
+        .split_once(", available keys: ")?;
+    let valid = valid.split(", ").map(str::to_owned).collect();
+    Some((found.split(", ").next()?.to_owned(), valid))
 }
 
 /// The line that sets a dotted key, counted from 1; `None` where it stands in no line or in several

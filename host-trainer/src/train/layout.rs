@@ -51,7 +51,10 @@ pub(super) fn fit_features(recipe: &Recipe, data: &Split) -> Result<FeatureSpec,
         let mut sorted = spread.clone();
         sorted.sort_by(f32::total_cmp);
         let least = (LEAST_SPREAD * sorted[len / 2]).max(1e-6);
-        let gain: Vec<f32> = spread.iter().map(|spread| 1.0 / spread.max(least)).collect();
+        let gain: Vec<f32> = spread
+            .iter()
+            .map(|spread| 1.0 / spread.max(least))
+            .collect();
         let offset: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
         (offset, gain)
     };
@@ -116,7 +119,12 @@ pub(super) fn untrained(
             }
         });
     }
-    layers.push(dense(rng, positions * depth, data.train.labels.len(), false));
+    layers.push(dense(
+        rng,
+        positions * depth,
+        data.train.labels.len(),
+        false,
+    ));
     Ok(FloatModel {
         features,
         labels: data.train.labels.clone(),

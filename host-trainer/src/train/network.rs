@@ -210,8 +210,16 @@ impl Network {
         for (layer, target) in self.layers.iter().zip(&mut model.layers) {
             if let (
                 Layer::Conv { weights, bias, .. } | Layer::Dense { weights, bias, .. },
-                FloatLayer::Conv { weights: w, bias: b, .. }
-                | FloatLayer::Dense { weights: w, bias: b, .. },
+                FloatLayer::Conv {
+                    weights: w,
+                    bias: b,
+                    ..
+                }
+                | FloatLayer::Dense {
+                    weights: w,
+                    bias: b,
+                    ..
+                },
             ) = (layer, target)
             {
                 *w = weights.read();
