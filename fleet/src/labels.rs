@@ -278,6 +278,3 @@ fn choose(candidates: Vec<Candidate>, most: usize) -> Vec<i64> {
     }
     chosen
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,6 +11,7 @@
 //! A feature has drifted when Benjamini-Hochberg over all features rejects it **and** its PSI is
 //! above a floor: any difference becomes significant with enough windows, only large ones matter.
 
+mod decide;
 mod null;
 
 #[cfg(test)]

@@ -8,15 +8,14 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::decide::{reject, tail_probability};
 use super::{
-    BINS, DeviceCounts, DeviceDrift, DriftError, DriftReport, EFFECT_FLOOR, FALSE_DISCOVERY_RATE,
-    FeatureDrift, Histogram, bin, confidence_bin, psi, reachable, terms,
+    BINS, DeviceCounts, DeviceDrift, DriftError, DriftReport, EFFECT_FLOOR, FeatureDrift,
+    Histogram, bin, confidence_bin, psi, reachable, terms,
 };
 
 /// Resamples of a null distribution.
 pub const RESAMPLES: usize = 1999;
-/// Share of the resamples that the tail is fitted to.
-const TAIL: usize = RESAMPLES / 20;
 /// Fewest training windows.
 const MIN_ROWS: usize = 20;
 /// Fewest machines: fewer say nothing about the spread between machines.
@@ -428,39 +427,4 @@ fn count(bins: &[u8], histograms: &mut [Histogram]) {
 fn coarse(n: usize) -> usize {
     let shift = n.max(1).ilog2().saturating_sub(3);
     (n >> shift << shift).max(1)
-}
-
-/// Share of the null distribution at or above `psi`. Where fewer than [`TAIL`] resamples reach it,
-/// the tail is continued as an exponential with the mean excess of those [`TAIL`]: PSI is
-/// asymptotically a weighted sum of χ² variables, whose tail is exponential and, with more than two
-/// degrees of freedom, falls off faster and faster, so that the continuation errs on the large side.
-fn tail_probability(sorted: &[f64], psi: f64) -> f64 {
-    let reached = sorted.len() - sorted.partition_point(|&x| x < psi);
-    if reached >= TAIL {
-        return (reached + 1) as f64 / (sorted.len() + 1) as f64;
-    }
-    let tail = &sorted[sorted.len() - TAIL..];
-    let excess = tail.iter().sum::<f64>() / TAIL as f64 - tail[0];
-    let share = (TAIL + 1) as f64 / (sorted.len() + 1) as f64;
-    // A feature that is constant in training has no spread at all: any difference is certain, as
-    // far as this many resamples can tell.
-    if excess <= f64::MIN_POSITIVE {
-        return 1.0 / (sorted.len() + 1) as f64;
-    }
-    share * (-(psi - tail[0]) / excess).exp()
-}
-
-/// Benjamini-Hochberg at [`FALSE_DISCOVERY_RATE`], then the floor. Marks what drifted and returns
-/// the smallest adjusted p-value.
-fn reject(features: &mut [FeatureDrift]) -> f64 {
-    let count = features.len() as f64;
-    let mut order: Vec<usize> = (0..features.len()).collect();
-    order.sort_by(|&a, &b| features[a].p.total_cmp(&features[b].p));
-    let mut adjusted = 1.0f64;
-    for (rank, &index) in order.iter().enumerate().rev() {
-        adjusted = adjusted.min(features[index].p * count / (rank + 1) as f64);
-        let feature = &mut features[index];
-        feature.drifted = adjusted <= FALSE_DISCOVERY_RATE && feature.psi > feature.floor;
-    }
-    adjusted
 }
