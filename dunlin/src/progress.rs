@@ -42,7 +42,9 @@ pub fn bar(what: &'static str) -> ProgressBar {
     // The template is a constant; a wrong one would show in the first run.
     let style = ProgressStyle::with_template("{prefix:>10} [{bar:30}] {pos}/{len} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(0).with_style(style.progress_chars("=> ")).with_prefix(what)
+    ProgressBar::new(0)
+        .with_style(style.progress_chars("=> "))
+        .with_prefix(what)
 }
 
 /// The bars of a loop: the training under way, and the rounds.
@@ -55,17 +57,28 @@ impl LoopBars {
     /// Bars that wait for the first event.
     pub fn new() -> Self {
         let both = MultiProgress::new();
-        Self { training: both.add(bar("training")), rounds: both.add(bar("rounds")) }
+        Self {
+            training: both.add(bar("training")),
+            rounds: both.add(bar("rounds")),
+        }
     }
 
     /// Shows what happened.
     pub fn show(&self, event: Event<'_>) {
         match event {
-            Event::Training { retraining, progress } => {
-                self.training.set_prefix(if retraining { "retraining" } else { "training" });
+            Event::Training {
+                retraining,
+                progress,
+            } => {
+                self.training
+                    .set_prefix(if retraining { "retraining" } else { "training" });
                 show_epoch(&self.training, progress);
             }
-            Event::Round { index, rounds, figures } => {
+            Event::Round {
+                index,
+                rounds,
+                figures,
+            } => {
                 self.rounds.set_length(rounds as u64);
                 self.rounds.set_position(index as u64 + 1);
                 self.rounds.set_message(format!(

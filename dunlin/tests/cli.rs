@@ -18,7 +18,10 @@ fn failure(folder: &Path, arguments: &[&str]) -> String {
     let output = dunlin(folder, arguments);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {message}");
-    assert!(message.starts_with("error: ") && !message.contains("panicked"), "{message}");
+    assert!(
+        message.starts_with("error: ") && !message.contains("panicked"),
+        "{message}"
+    );
     message
 }
 
@@ -60,8 +63,16 @@ fn small_run(folder: &Path) {
 #[test]
 fn wrong_use_is_exit_code_2() {
     let folder = tempfile::tempdir().expect("a folder");
-    for arguments in [&["no-such-command"][..], &["loop", "--sede", "1"], &["compile"]] {
-        assert_eq!(dunlin(folder.path(), arguments).status.code(), Some(2), "{arguments:?}");
+    for arguments in [
+        &["no-such-command"][..],
+        &["loop", "--sede", "1"],
+        &["compile"],
+    ] {
+        assert_eq!(
+            dunlin(folder.path(), arguments).status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
     }
 }
 
@@ -69,13 +80,24 @@ fn wrong_use_is_exit_code_2() {
 fn a_recipe_with_a_wrong_key_names_line_and_nearest_key() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = host_trainer::recipe::VIBRATION.replace("learning_rate", "learning_rat");
-    let line = text.lines().position(|line| line.starts_with("learning_rat")).expect("there") + 1;
+    let line = text
+        .lines()
+        .position(|line| line.starts_with("learning_rat"))
+        .expect("there")
+        + 1;
     write(folder.path(), "r.toml", text);
     let message = failure(folder.path(), &["loop", "r.toml"]);
-    assert!(message.contains("learning_rate") && message.contains(&line.to_string()), "{message}");
+    assert!(
+        message.contains("learning_rate") && message.contains(&line.to_string()),
+        "{message}"
+    );
 
     let text = host_trainer::recipe::VIBRATION.replacen("batch = ", "batch = \"many\" # ", 1);
-    let line = text.lines().position(|line| line.starts_with("batch = ")).expect("there") + 1;
+    let line = text
+        .lines()
+        .position(|line| line.starts_with("batch = "))
+        .expect("there")
+        + 1;
     write(folder.path(), "r.toml", text);
     let message = failure(folder.path(), &["train", "r.toml"]);
     assert!(message.contains(&line.to_string()), "{message}");
@@ -101,9 +123,15 @@ fn bad_rows_are_counted_and_reported() {
     let mut rows = std::fs::read_to_string(&path).expect("rows");
     rows.push_str("1;50 1:nan\n9;50 1:1\n1;50\n");
     write(folder.path(), "batch1.dat", rows);
-    let output = dunlin(folder.path(), &["train", "small.toml", "--data", ".", "-o", "run"]);
+    let output = dunlin(
+        folder.path(),
+        &["train", "small.toml", "--data", ".", "-o", "run"],
+    );
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && message.contains("batch1.dat line 121"), "{message}");
+    assert!(
+        output.status.success() && message.contains("batch1.dat line 121"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -111,9 +139,15 @@ fn a_run_becomes_an_image_that_can_be_inspected_and_run() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     small_run(folder);
-    success(folder, &["compile", "run", "--target", "mps2-an386", "-o", "m.dnl"]);
+    success(
+        folder,
+        &["compile", "run", "--target", "mps2-an386", "-o", "m.dnl"],
+    );
     let text = success(folder, &["inspect", "m.dnl"]);
-    assert!(text.contains("FULLY_CONNECTED") && text.contains("Arena"), "{text}");
+    assert!(
+        text.contains("FULLY_CONNECTED") && text.contains("Arena"),
+        "{text}"
+    );
     let json = success(folder, &["inspect", "m.dnl", "--json"]);
     assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok());
     write(folder, "in.raw", [3_u8; 136 * 2]);
@@ -133,7 +167,9 @@ fn a_run_becomes_an_image_that_can_be_inspected_and_run() {
         write(folder, "bad.dnl", bytes);
         for command in [
             &["inspect", "bad.dnl"][..],
-            &["infer", "bad.dnl", "--input", "in.raw", "--output", "none.raw"],
+            &[
+                "infer", "bad.dnl", "--input", "in.raw", "--output", "none.raw",
+            ],
         ] {
             let message = failure(folder, command);
             assert!(message.contains("bad.dnl"), "{message}");
@@ -143,7 +179,10 @@ fn a_run_becomes_an_image_that_can_be_inspected_and_run() {
 
     write(folder, "in.raw", [3_u8; 135]);
     assert!(failure(folder, &infer).contains("rows of 136 bytes"));
-    let message = failure(folder, &["compile", "run", "--target", "mps3", "-o", "x.dnl"]);
+    let message = failure(
+        folder,
+        &["compile", "run", "--target", "mps3", "-o", "x.dnl"],
+    );
     assert!(message.contains("mps2-an386"), "{message}");
     let message = failure(folder, &["compile", "nowhere", "-o", "x.dnl"]);
     assert!(message.contains("nowhere"), "{message}");

@@ -57,6 +57,7 @@ struct Running {
 /// An answer with everything it borrowed copied.
 enum Answer {
     Step(Step),
+    Output(Vec<i8>),
     RoundEnded,
     Info(Info),
     Counted(u32),
@@ -142,6 +143,18 @@ impl Emulator {
         match self.ask(ToBoard::Row(&samples), "a row")? {
             Answer::Step(step) => Ok(step),
             _ => Err(out_of_step("a row")),
+        }
+    }
+
+    /// Runs the board's model alone on an input that is quantised already.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    pub fn infer(&mut self, input: &[i8]) -> Result<Vec<i8>, EmulatorError> {
+        let bytes: Vec<u8> = input.iter().map(|value| value.cast_unsigned()).collect();
+        match self.ask(ToBoard::Infer(&bytes), "an input")? {
+            Answer::Output(output) => Ok(output),
+            _ => Err(out_of_step("an input")),
         }
     }
 
@@ -270,6 +283,10 @@ impl Emulator {
             running.next_message(GLANCE, |message| match message {
                 FromBoard::Ready(ready) => restarted = Some(*ready),
                 FromBoard::Step(trace) => answer = Some(Ok(Answer::Step(Step::from(trace)))),
+                FromBoard::Output(output) => {
+                    let output = output.iter().map(|byte| byte.cast_signed()).collect();
+                    answer = Some(Ok(Answer::Output(output)));
+                }
                 FromBoard::RoundEnded => answer = Some(Ok(Answer::RoundEnded)),
                 FromBoard::Info(info) => answer = Some(Ok(Answer::Info(*info))),
                 FromBoard::Counted(count) => answer = Some(Ok(Answer::Counted(*count))),

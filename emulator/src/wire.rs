@@ -79,7 +79,7 @@ impl From<&StepTrace<'_>> for Step {
 /// A refusal in words.
 pub fn explain(refusal: Refusal) -> String {
     match refusal {
-        Refusal::Length { needed } => format!("a window has {needed} samples"),
+        Refusal::Length { needed } => format!("the model takes {needed} values"),
         Refusal::NotFinite => "a sample or a feature is not finite".into(),
         Refusal::NoModel => "it has no model that it could run".into(),
         Refusal::Unknown => "its firmware does not know such a message; build it again".into(),

@@ -56,20 +56,30 @@ pub fn run(board: &str, image: &[u8]) -> Result<Figures, BenchError> {
     let firmware_bytes = board.firmware_bytes();
     let name = board.name().to_string();
     let folder = tempfile::tempdir().map_err(BenchError::Folder)?;
-    let factory = Factory { device_id: 1, public_key: [0; 32], image: Some(image), version: 1 };
+    let factory = Factory {
+        device_id: 1,
+        public_key: [0; 32],
+        image: Some(image),
+        version: 1,
+    };
     let mut emulator = Emulator::provision(board, &folder.path().join("flash.bin"), &factory)?;
     emulator.start()?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut steps = Vec::new();
     for _ in 0..WINDOWS {
-        let window: Vec<f32> =
-            (0..model.features().window).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let window: Vec<f32> = (0..model.features().window)
+            .map(|_| rng.random_range(-1.0..1.0))
+            .collect();
         steps.push(emulator.step(&window)?);
     }
     let median = |value: fn(&emulator::Step) -> u32| {
         let mut values: Vec<u32> = steps.iter().map(value).collect();
         values.sort_unstable();
-        values.get(values.len() / 2).copied().unwrap_or_default().into()
+        values
+            .get(values.len() / 2)
+            .copied()
+            .unwrap_or_default()
+            .into()
     };
     Ok(Figures {
         board: name,

@@ -43,13 +43,18 @@ impl Ledger {
 
     /// Windows that were produced and are not among `stored` with the answer that was given.
     pub fn missing(&self, stored: &BTreeMap<WindowKey, u8>) -> u64 {
-        let is_missing = |(key, entry): &(&WindowKey, &Entry)| stored.get(key) != Some(&entry.answer);
+        let is_missing =
+            |(key, entry): &(&WindowKey, &Entry)| stored.get(key) != Some(&entry.answer);
         self.entries.iter().filter(is_missing).count() as u64
     }
 
     /// How the answers of one round compare with the truth.
     pub fn score(&self, round: usize, classes: usize, answer: impl Fn(&Entry) -> u8) -> Score {
-        let mut score = Score { windows: 0, right: 0, per_class: vec![(0, 0); classes] };
+        let mut score = Score {
+            windows: 0,
+            right: 0,
+            per_class: vec![(0, 0); classes],
+        };
         for entry in self.entries.values().filter(|entry| entry.round == round) {
             let right = u64::from(u16::from(answer(entry)) == entry.truth);
             score.windows += 1;
@@ -94,7 +99,12 @@ mod tests {
     use super::*;
 
     fn entry(round: usize, truth: u16, answer: u8) -> Entry {
-        Entry { round, truth, answer, first_model: 0 }
+        Entry {
+            round,
+            truth,
+            answer,
+            first_model: 0,
+        }
     }
 
     #[test]
@@ -106,7 +116,14 @@ mod tests {
         let score = ledger.score(0, 3, |entry| entry.answer);
         assert_eq!((score.windows, score.accuracy()), (2, 0.5));
         assert_eq!(score.recall(), [Some(1.0), Some(0.0), None]);
-        assert_eq!(ledger.missing(&BTreeMap::from([((1, 1, 0), 0), ((1, 1, 1), 1), ((7, 7, 7), 0)])), 2);
+        assert_eq!(
+            ledger.missing(&BTreeMap::from([
+                ((1, 1, 0), 0),
+                ((1, 1, 1), 1),
+                ((7, 7, 7), 0)
+            ])),
+            2
+        );
         assert_eq!(ledger.truth((2, 1, 0)), Some(1));
         assert_eq!(ledger.truth((2, 2, 0)), None);
     }

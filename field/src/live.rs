@@ -116,7 +116,10 @@ impl<'a> Live<'a> {
         let split = source::load(recipe, data, seed)?;
         let schedule = Schedule::new(recipe, data, seed, options.change)?;
         let first = train::train(recipe, &split, None, seed, &mut |progress| {
-            observe(Event::Training { retraining: false, progress });
+            observe(Event::Training {
+                retraining: false,
+                progress,
+            });
         })?;
 
         let folder = tempfile::tempdir().map_err(LoopError::Folder)?;
@@ -139,12 +142,17 @@ impl<'a> Live<'a> {
         };
         for index in 0..recipe.fleet.devices {
             let board = edge_compiler::Target::board(boards(index))?;
-            fleet.enrol(device_id(index), board.hardware_id, &board.name).await?;
+            fleet
+                .enrol(device_id(index), board.hardware_id, &board.name)
+                .await?;
         }
         fleet.grant_labels(recipe.fleet.label_budget).await?;
         let version = fleet.release(&first, 0).await?.version;
 
-        let first_image = first.compile(&edge_compiler::Target::host())?.image.to_vec();
+        let first_image = first
+            .compile(&edge_compiler::Target::host())?
+            .image
+            .to_vec();
         let mut live = Self {
             names: feature_names(&first.package.features),
             label_budget: recipe.fleet.label_budget.into(),
@@ -221,7 +229,11 @@ impl<'a> Live<'a> {
     fn take_images(&mut self) {
         let release = self.fleet.current_release();
         for image in release.iter().flat_map(|release| &release.images) {
-            let board = if image.target == "host" { "host" } else { "mps2-an386" };
+            let board = if image.target == "host" {
+                "host"
+            } else {
+                "mps2-an386"
+            };
             self.images.insert(board, image.image.to_vec());
         }
     }
@@ -247,7 +259,10 @@ impl<'a> Live<'a> {
         windows: impl Iterator<Item = &'r [f32]>,
         answers: &[Answered],
     ) -> Result<(), LoopError> {
-        let image = self.images.get(self.members[index].board).map_or(&[][..], Vec::as_slice);
+        let image = self
+            .images
+            .get(self.members[index].board)
+            .map_or(&[][..], Vec::as_slice);
         for (host, board) in run_image(image, windows)?.iter().zip(answers) {
             let same = host.features == board.features && host.output == board.output;
             self.device.samples_compared += 1;
@@ -270,13 +285,18 @@ impl<'a> Live<'a> {
         for member in &mut self.members {
             member.end_round()?;
         }
-        self.sync((index == SERVER_KILL.0).then_some(SERVER_KILL.1)).await?;
+        self.sync((index == SERVER_KILL.0).then_some(SERVER_KILL.1))
+            .await?;
 
         let ran = self.version;
         let drift = self.fleet.drift(ran, number).await?;
         let samples_returned = self.fleet.store().samples_in(number).await?;
         let last = index + 1 == self.schedule.rounds();
-        let labels_used = if last { 0 } else { self.label(&drift, number, samples_returned).await? };
+        let labels_used = if last {
+            0
+        } else {
+            self.label(&drift, number, samples_returned).await?
+        };
         let (update_bytes, devices_updated) = match labels_used {
             0 => (0, 0),
             _ => self.update(observe).await?,
@@ -285,7 +305,9 @@ impl<'a> Live<'a> {
         let classes = self.split.train.labels.len();
         let without = self.ledger.score(index, classes, |entry| entry.first_model);
         let with = self.ledger.score(index, classes, |entry| entry.answer);
-        let since = drift.since.and_then(|since| self.name_of(since as usize, &round, index));
+        let since = drift
+            .since
+            .and_then(|since| self.name_of(since as usize, &round, index));
         let figures = RoundFigures {
             name: round.name,
             changed: round.changed,
@@ -305,7 +327,11 @@ impl<'a> Live<'a> {
             update_bytes,
             devices_updated,
         };
-        observe(Event::Round { index, rounds: self.schedule.rounds(), figures: &figures });
+        observe(Event::Round {
+            index,
+            rounds: self.schedule.rounds(),
+            figures: &figures,
+        });
         self.rounds.push(figures);
         Ok(())
     }
@@ -403,7 +429,9 @@ impl<'a> Live<'a> {
         let requests = self.fleet.ask_labels(returned as usize, number).await?;
         let mut given = 0;
         for request in requests {
-            let truth = self.ledger.truth((request.device, request.epoch, request.window));
+            let truth = self
+                .ledger
+                .truth((request.device, request.epoch, request.window));
             let label = truth.and_then(|truth| self.split.train.labels.get(usize::from(truth)));
             if let Some(label) = label {
                 self.fleet.answer(request.id, label).await?;
@@ -423,10 +451,17 @@ impl<'a> Live<'a> {
         let retrained = self
             .fleet
             .retrain(&self.split, seed, &mut |progress| {
-                observe(Event::Training { retraining: true, progress });
+                observe(Event::Training {
+                    retraining: true,
+                    progress,
+                });
             })
             .await?;
-        self.version = self.fleet.release(&retrained.run, self.now_ms).await?.version;
+        self.version = self
+            .fleet
+            .release(&retrained.run, self.now_ms)
+            .await?
+            .version;
         self.take_images();
         self.sync(None).await?;
         let rollout = self.fleet.rollout().await?;
@@ -454,7 +489,11 @@ impl<'a> Live<'a> {
         };
         self.device.instructions_features = median(self.instructions.iter().map(|i| i.0));
         self.device.instructions_model = median(self.instructions.iter().map(|i| i.1));
-        let links = || self.members.iter().flat_map(|member| [&member.up, &member.down]);
+        let links = || {
+            self.members
+                .iter()
+                .flat_map(|member| [&member.up, &member.down])
+        };
         let fleet = FleetFigures {
             devices: self.members.len(),
             produced: self.ledger.produced(),
@@ -467,7 +506,9 @@ impl<'a> Live<'a> {
             labels_used: totals.labelled,
             label_budget: self.label_budget,
             final_model_hash: hex(&image_hash(
-                self.images.get(self.members[0].board).map_or(&[], Vec::as_slice),
+                self.images
+                    .get(self.members[0].board)
+                    .map_or(&[], Vec::as_slice),
             )),
             devices_on_final_model: on_final,
         };
@@ -498,8 +539,15 @@ impl<'a> Live<'a> {
     }
 
     fn feature_names(&self, drift: &DriftReport) -> Vec<String> {
-        let drifted = if drift.alarm { drift.drifted_features() } else { Vec::new() };
-        drifted.into_iter().filter_map(|index| self.names.get(index).cloned()).collect()
+        let drifted = if drift.alarm {
+            drift.drifted_features()
+        } else {
+            Vec::new()
+        };
+        drifted
+            .into_iter()
+            .filter_map(|index| self.names.get(index).cloned())
+            .collect()
     }
 
     fn name_of(&self, since: usize, round: &Round, index: usize) -> Option<String> {

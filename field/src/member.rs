@@ -60,7 +60,10 @@ pub struct Answered {
 
 enum Kind {
     Virtual(Box<VirtualBoard>),
-    Emulated { board: Box<Emulator>, received: Vec<u8> },
+    Emulated {
+        board: Box<Emulator>,
+        received: Vec<u8>,
+    },
 }
 
 /// A device and its link to the server.
@@ -90,8 +93,17 @@ impl Member {
     ) -> Result<Self, MemberError> {
         let id = device.device_id;
         let board = VirtualBoard::new(VirtualBoardConfig::new(device), Some((image, version)))
-            .map_err(|error| MemberError::Boot { device: id, problem: format!("{error:?}") })?;
-        Ok(Self { device: id, board: "host", kind: Kind::Virtual(Box::new(board)), up, down })
+            .map_err(|error| MemberError::Boot {
+                device: id,
+                problem: format!("{error:?}"),
+            })?;
+        Ok(Self {
+            device: id,
+            board: "host",
+            kind: Kind::Virtual(Box::new(board)),
+            up,
+            down,
+        })
     }
 
     /// A board under QEMU over the flash file `flash`, which is written anew, running.
@@ -108,8 +120,17 @@ impl Member {
         let name = board.name();
         let mut emulator = Emulator::provision(board, flash, factory)?;
         emulator.start()?;
-        let kind = Kind::Emulated { board: Box::new(emulator), received: Vec::new() };
-        Ok(Self { device: factory.device_id, board: name, kind, up, down })
+        let kind = Kind::Emulated {
+            board: Box::new(emulator),
+            received: Vec::new(),
+        };
+        Ok(Self {
+            device: factory.device_id,
+            board: name,
+            kind,
+            up,
+            down,
+        })
     }
 
     /// Lets the device sense windows and answer them, in order.
@@ -128,14 +149,16 @@ impl Member {
                 for samples in windows {
                     board.push_window(samples);
                 }
-                answers.extend(std::iter::from_fn(|| board.step(now_ms)).map(|step| Answered {
-                    epoch: step.epoch,
-                    window: step.window,
-                    class: step.class,
-                    features: step.features,
-                    output: step.output,
-                    instructions: None,
-                }));
+                answers.extend(
+                    std::iter::from_fn(|| board.step(now_ms)).map(|step| Answered {
+                        epoch: step.epoch,
+                        window: step.window,
+                        class: step.class,
+                        features: step.features,
+                        output: step.output,
+                        instructions: None,
+                    }),
+                );
             }
             Kind::Emulated { board, .. } => {
                 for samples in windows {
@@ -153,7 +176,11 @@ impl Member {
         }
         let (device, answered) = (self.device, answers.len());
         if answered < given {
-            return Err(MemberError::Unanswered { device, answered, given });
+            return Err(MemberError::Unanswered {
+                device,
+                answered,
+                given,
+            });
         }
         Ok(answers)
     }
@@ -176,7 +203,13 @@ impl Member {
     /// # Errors
     /// [`MemberError`].
     pub fn tick(&mut self, now_ms: u64) -> Result<(), MemberError> {
-        let Self { device, kind, up, down, .. } = self;
+        let Self {
+            device,
+            kind,
+            up,
+            down,
+            ..
+        } = self;
         match kind {
             Kind::Virtual(board) => {
                 while let Some(frame) = down.receive() {

@@ -58,6 +58,9 @@ mod tests {
     fn arrays_are_named_by_sensor_and_value() {
         let names = feature_names(&spec(FeatureKind::Compress, 128, 8));
         assert_eq!(names.len(), 136);
-        assert_eq!((&*names[8], &*names[135]), ("sensor 2 value 1", "mean of value 8"));
+        assert_eq!(
+            (&*names[8], &*names[135]),
+            ("sensor 2 value 1", "mean of value 8")
+        );
     }
 }

@@ -31,7 +31,12 @@ pub struct Schedule {
 }
 
 enum Source {
-    Vibration { spec: VibrationSpec, machines: Vec<Machine>, quiet: usize, windows: u32 },
+    Vibration {
+        spec: VibrationSpec,
+        machines: Vec<Machine>,
+        quiet: usize,
+        windows: u32,
+    },
     Batches(Vec<(u32, Vec<Row>)>),
 }
 
@@ -41,33 +46,49 @@ impl Schedule {
     ///
     /// # Errors
     /// [`GasError`] names the file that is missing or unusable.
-    pub fn new(recipe: &Recipe, data: Option<&Path>, seed: u64, change: bool) -> Result<Self, GasError> {
+    pub fn new(
+        recipe: &Recipe,
+        data: Option<&Path>,
+        seed: u64,
+        change: bool,
+    ) -> Result<Self, GasError> {
         let fleet = &recipe.fleet;
         let devices = fleet.devices as usize;
         let (source, rounds) = match &recipe.data {
             DataRecipe::Vibration(spec) => {
                 let rounds = (fleet.quiet_rounds + fleet.changed_rounds) as usize;
                 // The fleet's machines come after those of the training set: none is known to it.
-                let machines = (0..fleet.devices).map(|id| Machine::new(spec, seed, spec.machines + id));
+                let machines =
+                    (0..fleet.devices).map(|id| Machine::new(spec, seed, spec.machines + id));
                 let source = Source::Vibration {
                     spec: spec.clone(),
                     machines: machines.collect(),
-                    quiet: if change { fleet.quiet_rounds as usize } else { rounds },
+                    quiet: if change {
+                        fleet.quiet_rounds as usize
+                    } else {
+                        rounds
+                    },
                     windows: fleet.windows_per_round,
                 };
                 (source, rounds)
             }
             DataRecipe::Gas(spec) => {
                 let folder = data.unwrap_or(Path::new("."));
-                let batches = spec.field_batches.iter().map(|&batch| {
-                    gas::read_batch(folder, batch).map(|data| (batch, data.rows))
-                });
+                let batches = spec
+                    .field_batches
+                    .iter()
+                    .map(|&batch| gas::read_batch(folder, batch).map(|data| (batch, data.rows)));
                 let batches = batches.collect::<Result<Vec<_>, _>>()?;
                 let rounds = batches.len();
                 (Source::Batches(batches), rounds)
             }
         };
-        Ok(Self { source, seed, devices, rounds })
+        Ok(Self {
+            source,
+            seed,
+            devices,
+            rounds,
+        })
     }
 
     /// Rounds in all.
@@ -79,9 +100,18 @@ impl Schedule {
     pub fn round(&self, index: usize) -> Round {
         let mut rng = ChaCha8Rng::seed_from_u64(mix(self.seed, 0x5EED_0000 + index as u64));
         match &self.source {
-            Source::Vibration { spec, machines, quiet, windows } => {
+            Source::Vibration {
+                spec,
+                machines,
+                quiet,
+                windows,
+            } => {
                 let changed = index >= *quiet;
-                let field = if changed { spec.change } else { FieldConditions::ORIGINAL };
+                let field = if changed {
+                    spec.change
+                } else {
+                    FieldConditions::ORIGINAL
+                };
                 let devices = machines.iter().enumerate().map(|(device, machine)| {
                     (0..*windows)
                         .map(|n| {
@@ -93,7 +123,11 @@ impl Schedule {
                         })
                         .collect()
                 });
-                Round { name: format!("round {}", index + 1), changed, devices: devices.collect() }
+                Round {
+                    name: format!("round {}", index + 1),
+                    changed,
+                    devices: devices.collect(),
+                }
             }
             Source::Batches(batches) => {
                 let (batch, rows) = &batches[index];
@@ -104,7 +138,11 @@ impl Schedule {
                 for (position, row) in rows.into_iter().enumerate() {
                     devices[position % self.devices].push(row);
                 }
-                Round { name: format!("batch {batch}"), changed: true, devices }
+                Round {
+                    name: format!("batch {batch}"),
+                    changed: true,
+                    devices,
+                }
             }
         }
     }
@@ -133,6 +171,11 @@ mod tests {
     #[test]
     fn a_missing_folder_names_the_file() {
         let error = Schedule::new(&Recipe::gas_drift(), Some(Path::new("/nowhere")), 0, true).err();
-        assert!(error.expect("there is no such folder").to_string().contains("batch2.dat"));
+        assert!(
+            error
+                .expect("there is no such folder")
+                .to_string()
+                .contains("batch2.dat")
+        );
     }
 }

@@ -241,6 +241,14 @@ impl<'a, S: Sensor, F: MappedFlash> App<'a, S, F> {
         engine.windows = 0;
     }
 
+    /// Runs the model alone on an input that is quantised already, one element for each feature:
+    /// no statistics, no record. For tools that try a model on a board. `None` without a model or
+    /// with an input of another length.
+    pub fn infer(&mut self, input: &[i8]) -> Option<&[i8]> {
+        let engine = self.engine.as_ref()?;
+        engine.run(input, self.arena)
+    }
+
     /// Takes bytes that arrived on the link, any number of them.
     pub fn on_link(&mut self, now_ms: u64, bytes: &[u8]) {
         let (session, mut storage) = self.link();

@@ -79,6 +79,9 @@ impl FactoryRecord {
 pub enum ToBoard<'a> {
     /// One window of samples, each an `f32` in little-endian. Answered by [`FromBoard::Step`].
     Row(&'a [u8]),
+    /// One input of the model, `i8` as bytes: run the model alone, without features, statistics or
+    /// log. Answered by [`FromBoard::Output`].
+    Infer(&'a [u8]),
     /// The round is over. Answered by [`FromBoard::RoundEnded`].
     EndRound,
     /// Answered by [`FromBoard::Info`].
@@ -96,6 +99,8 @@ pub enum FromBoard<'a> {
     /// A row went through the application.
     #[serde(borrow)]
     Step(StepTrace<'a>),
+    /// What the model answered an input with, `i8` as bytes.
+    Output(&'a [u8]),
     /// The round's statistics and samples are in the log.
     RoundEnded,
     /// What the board knows of itself.
@@ -162,9 +167,9 @@ pub struct Info {
 /// Why a message could not be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
-    /// The row has another number of samples than the window.
+    /// The row or input has another length than the model's.
     Length {
-        /// Samples that a window has.
+        /// Samples that a window has, or elements of an input.
         needed: u16,
     },
     /// A sample is not finite, or so great that a feature is not.

@@ -6,7 +6,11 @@ use field::report::Report;
 use host_trainer::recipe::Recipe;
 
 fn run(change: bool) -> Report {
-    let options = Options { seed: 0, change, ..Options::default() };
+    let options = Options {
+        seed: 0,
+        change,
+        ..Options::default()
+    };
     live::run(&Recipe::vibration(), &options, &mut |_| {}).expect("the loop runs to its end")
 }
 
@@ -17,17 +21,39 @@ fn the_loop_sees_the_change_and_recovers() {
     assert!(model.accuracy_int8 >= 0.95, "{}", model.accuracy_int8);
     assert!((model.accuracy_int8 - model.accuracy_float).abs() <= 0.01);
 
-    let change = report.rounds.iter().position(|round| round.changed).expect("it changes");
+    let change = report
+        .rounds
+        .iter()
+        .position(|round| round.changed)
+        .expect("it changes");
     assert!(change >= 10, "quiet rounds: {change}");
-    assert!(report.rounds[..change].iter().all(|round| !round.drift_alarm));
-    let first_alarm = report.rounds.iter().position(|round| round.drift_alarm).expect("raised");
-    assert!((change..change + 2).contains(&first_alarm), "raised in round {first_alarm}");
+    assert!(
+        report.rounds[..change]
+            .iter()
+            .all(|round| !round.drift_alarm)
+    );
+    let first_alarm = report
+        .rounds
+        .iter()
+        .position(|round| round.drift_alarm)
+        .expect("raised");
+    assert!(
+        (change..change + 2).contains(&first_alarm),
+        "raised in round {first_alarm}"
+    );
     let alarm = &report.rounds[first_alarm];
     assert!(!alarm.drift_features.is_empty() && !alarm.drift_devices.is_empty());
 
-    let (_, before) = report.mean_accuracy(|round| !round.changed).expect("quiet rounds");
-    let (frozen, _) = report.mean_accuracy(|round| round.changed).expect("changed rounds");
-    assert!(before - frozen >= 0.15, "the first model: {before} before, {frozen} after");
+    let (_, before) = report
+        .mean_accuracy(|round| !round.changed)
+        .expect("quiet rounds");
+    let (frozen, _) = report
+        .mean_accuracy(|round| round.changed)
+        .expect("changed rounds");
+    assert!(
+        before - frozen >= 0.15,
+        "the first model: {before} before, {frozen} after"
+    );
     let last = report.rounds.last().expect("rounds").accuracy_with_loop;
     assert!(last >= before - 0.03, "{before} before, {last} at the end");
 
@@ -43,7 +69,11 @@ fn the_loop_sees_the_change_and_recovers() {
 #[test]
 fn without_a_change_it_is_silent() {
     let report = run(false);
-    let alarms: Vec<_> = report.rounds.iter().filter(|round| round.drift_alarm).collect();
+    let alarms: Vec<_> = report
+        .rounds
+        .iter()
+        .filter(|round| round.drift_alarm)
+        .collect();
     assert!(alarms.is_empty(), "{alarms:?}");
     assert_eq!((report.fleet.lost, report.fleet.labels_used), (0, 0));
 }

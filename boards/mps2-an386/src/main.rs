@@ -26,7 +26,7 @@ use firmware::{
 use flash::Flash;
 use port::{MAX_WINDOW, Row, RowSensor};
 use uart::Uart;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// `hardware_id` of `board.toml`.
 const HARDWARE_ID: u32 = 0x0386;
@@ -189,6 +189,7 @@ fn serve<'a>(
     }
     Some(match message {
         ToBoard::Row(samples) => step(app, row, now, samples),
+        ToBoard::Infer(input) => infer(app, input),
         ToBoard::EndRound => {
             app.end_round();
             FromBoard::RoundEnded
@@ -203,6 +204,20 @@ fn serve<'a>(
         }),
         ToBoard::Count(iterations) => FromBoard::Counted(count_loop(iterations)),
     })
+}
+
+/// The model alone on one input.
+fn infer<'a>(app: &'a mut BoardApp<'_>, input: &[u8]) -> FromBoard<'a> {
+    let Some(needed) = app.model().map(|model| model.input().len) else {
+        return FromBoard::Refused(Refusal::NoModel);
+    };
+    let input = <[i8]>::ref_from_bytes(input).ok();
+    match input.and_then(|input| app.infer(input)) {
+        Some(output) => FromBoard::Output(output.as_bytes()),
+        None => FromBoard::Refused(Refusal::Length {
+            needed: needed as u16,
+        }),
+    }
 }
 
 /// One window through the application, with the instructions between its stages.

@@ -21,9 +21,16 @@ impl Arguments {
             return print_json(&targets);
         }
         let mut table = Table::new();
-        table
-            .load_style(UTF8_HORIZONTAL_ONLY)
-            .set_header(["board", "core", "clock", "flash", "RAM", "model slot", "emulated", ""]);
+        table.load_style(UTF8_HORIZONTAL_ONLY).set_header([
+            "board",
+            "core",
+            "clock",
+            "flash",
+            "RAM",
+            "model slot",
+            "emulated",
+            "",
+        ]);
         let size = |bytes: u64| format!("{} KiB", bytes / 1024);
         for target in targets {
             let emulated = emulator::Board::names().contains(&target.name.as_str());

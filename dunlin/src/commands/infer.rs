@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use edge_runtime::{Model, Session};
+use emulator::{Board, Emulator, Factory};
 use host_trainer::evaluate::AlignedArena;
 
 use super::{print, read_image};
@@ -48,7 +49,11 @@ impl Arguments {
         };
         std::fs::write(&self.output, &output)
             .with_context(|| format!("cannot write {}", self.output.display()))?;
-        print(&format!("{}: {} rows\n", self.output.display(), input.len() / row))
+        print(&format!(
+            "{}: {} rows\n",
+            self.output.display(),
+            input.len() / row
+        ))
     }
 }
 
@@ -78,7 +83,10 @@ fn trace_row(session: &mut Session<'_, '_>, model: &Model<'_>, folder: &Path) ->
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let mut written = Ok(());
     session.run_traced(|index, output| {
-        let opcode = model.operators().get(index).map_or(0, |operator| operator.opcode);
+        let opcode = model
+            .operators()
+            .get(index)
+            .map_or(0, |operator| operator.opcode);
         let name = edge_runtime::kernels::operator_name(opcode).unwrap_or("UNKNOWN");
         let path = folder.join(format!("{index:02}_{name}.i8"));
         let bytes: Vec<u8> = output.iter().map(|value| value.cast_unsigned()).collect();
@@ -95,7 +103,20 @@ fn on_board<'r>(
     image: &[u8],
     rows: impl Iterator<Item = &'r [u8]>,
 ) -> Result<Vec<u8>> {
-    let _ = (board, image, rows.count());
-    ensure!(false, "not wired yet");
-    Ok(Vec::new())
+    let board = Board::find(board)?;
+    let folder = tempfile::tempdir().context("no folder for the flash of the board")?;
+    let factory = Factory {
+        device_id: 1,
+        public_key: [0; 32],
+        image: Some(image),
+        version: 1,
+    };
+    let mut emulator = Emulator::provision(board, &folder.path().join("flash.bin"), &factory)?;
+    emulator.start()?;
+    let mut output = Vec::new();
+    for row in rows {
+        let row: Vec<i8> = row.iter().map(|byte| byte.cast_signed()).collect();
+        output.extend(emulator.infer(&row)?.into_iter().map(i8::cast_unsigned));
+    }
+    Ok(output)
 }

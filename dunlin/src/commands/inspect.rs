@@ -23,6 +23,10 @@ impl Arguments {
         let model = Model::load(&image)
             .with_context(|| format!("{} is not a usable model image", self.model.display()))?;
         let summary = Summary::of(&model);
-        if self.json { print_json(&summary) } else { print(&summary.to_string()) }
+        if self.json {
+            print_json(&summary)
+        } else {
+            print(&summary.to_string())
+        }
     }
 }

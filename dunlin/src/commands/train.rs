@@ -32,7 +32,9 @@ impl Arguments {
             eprintln!("{}", data.train.rejected);
         }
         let bar = TrainingBar::new("training");
-        let run = train::train(&recipe, &data, None, self.seed, &mut |progress| bar.show(progress))?;
+        let run = train::train(&recipe, &data, None, self.seed, &mut |progress| {
+            bar.show(progress)
+        })?;
         bar.finish();
         run.save(&self.output)?;
         print(&summary(&run, &self.output.display().to_string()))
@@ -54,9 +56,18 @@ fn figures(metrics: &Metrics, labels: &[String]) -> String {
     let mut table = comfy_table::Table::new();
     table
         .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
-        .set_header(["class", "precision", "recall", "F1", "answered as (in the order of the classes)"]);
+        .set_header([
+            "class",
+            "precision",
+            "recall",
+            "F1",
+            "answered as (in the order of the classes)",
+        ]);
     for (class, label) in labels.iter().enumerate() {
-        let row: Vec<_> = metrics.confusion[class].iter().map(u64::to_string).collect();
+        let row: Vec<_> = metrics.confusion[class]
+            .iter()
+            .map(u64::to_string)
+            .collect();
         table.add_row([
             label.clone(),
             format!("{:.3}", metrics.precision[class]),
@@ -65,5 +76,8 @@ fn figures(metrics: &Metrics, labels: &[String]) -> String {
             row.join("  "),
         ]);
     }
-    format!("accuracy {:.4}, macro F1 {:.4}\n{table}", metrics.accuracy, metrics.macro_f1)
+    format!(
+        "accuracy {:.4}, macro F1 {:.4}\n{table}",
+        metrics.accuracy, metrics.macro_f1
+    )
 }

@@ -16,7 +16,10 @@ use crate::member::MemberError;
 /// Why a loop ends early. Each part says what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "each variant is named after the part that failed and shows its error")]
+#[allow(
+    missing_docs,
+    reason = "each variant is named after the part that failed and shows its error"
+)]
 pub enum LoopError {
     #[error(transparent)]
     Source(#[from] SourceError),

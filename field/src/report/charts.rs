@@ -23,6 +23,7 @@ pub fn accuracy(report: &Report) -> String {
             .build_cartesian_2d(0.5..last + 0.5, 0.0..1.02)?;
         chart
             .configure_mesh()
+            .disable_x_mesh()
             .light_line_style(WHITE)
             .x_labels(report.rounds.len().clamp(2, 24))
             .x_label_formatter(&|x| label_at(&names, *x))
@@ -66,14 +67,22 @@ pub fn accuracy(report: &Report) -> String {
                     .map(|point| Circle::new(point, 3, colour.filled())),
             )?;
         }
-        let alarms = report.rounds.iter().enumerate().filter(|(_, r)| r.drift_alarm);
+        let alarms = report
+            .rounds
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| r.drift_alarm);
         chart
-            .draw_series(alarms.map(|(i, _)| {
-                TriangleMarker::new((i as f64 + 1.0, 0.04), 6, ALARM.filled())
-            }))?
+            .draw_series(
+                alarms.map(|(i, _)| TriangleMarker::new((i as f64 + 1.0, 0.04), 6, ALARM.filled())),
+            )?
             .label("drift raised")
             .legend(|(x, y)| TriangleMarker::new((x + 9, y), 6, ALARM.filled()));
-        let updates = report.rounds.iter().enumerate().filter(|(_, r)| r.update_bytes > 0);
+        let updates = report
+            .rounds
+            .iter()
+            .enumerate()
+            .filter(|(_, r)| r.update_bytes > 0);
         chart
             .draw_series(updates.map(|(i, _)| {
                 PathElement::new(
@@ -83,12 +92,16 @@ pub fn accuracy(report: &Report) -> String {
             }))?
             .label("update shipped")
             .legend(|(x, y)| {
-                PathElement::new([(x + 9, y - 7), (x + 9, y + 7)], INK.mix(0.5).stroke_width(1))
+                PathElement::new(
+                    [(x + 9, y - 7), (x + 9, y + 7)],
+                    INK.mix(0.5).stroke_width(1),
+                )
             });
         chart
             .configure_series_labels()
             .position(SeriesLabelPosition::LowerLeft)
-            .margin(24)
+            .margin(8)
+            .legend_area_size(24)
             .background_style(WHITE.mix(0.85))
             .border_style(INK.mix(0.3))
             .label_font(("sans-serif", 13, &INK))
@@ -98,7 +111,13 @@ pub fn accuracy(report: &Report) -> String {
 
 /// Population stability index per feature (rows) and round (columns), as a heat map.
 pub fn drift(report: &Report) -> String {
-    let features = report.rounds.iter().map(|r| r.psi.len()).max().unwrap_or(0).max(1);
+    let features = report
+        .rounds
+        .iter()
+        .map(|r| r.psi.len())
+        .max()
+        .unwrap_or(0)
+        .max(1);
     draw((920, 380), |area| {
         let rounds = report.rounds.len().max(1);
         let names: Vec<&str> = report.rounds.iter().map(|r| r.name.as_str()).collect();
@@ -151,7 +170,10 @@ fn label_at(names: &[&str], x: f64) -> String {
 
 /// Draws into a string. Drawing to memory cannot fail for a reason outside this module, so a
 /// failure becomes a line of text in the place of the picture.
-fn draw(size: (u32, u32), paint: impl FnOnce(&DrawingArea<SVGBackend, plotters::coord::Shift>) -> Drawn) -> String {
+fn draw(
+    size: (u32, u32),
+    paint: impl FnOnce(&DrawingArea<SVGBackend, plotters::coord::Shift>) -> Drawn,
+) -> String {
     let mut svg = String::new();
     let drawn = {
         let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();

@@ -56,11 +56,26 @@ fn figures(report: &Report) -> String {
         "<div class=\"figures\">{}{}{}{}{}{}{}</div>",
         figure(format!("{:.3}", model.accuracy_int8), "accuracy, int8"),
         figure(format!("{:.3}", model.accuracy_float), "accuracy, float"),
-        figure(format!("{:.1} KB", model.image_bytes as f64 / 1024.0), "model image"),
-        figure(format!("{:.1} KB", model.arena_bytes as f64 / 1024.0), "arena"),
-        figure(format!("{} of {}", fleet.stored, fleet.produced), "records stored of produced"),
-        figure(format!("{} of {}", fleet.labels_used, fleet.label_budget), "labels used of the budget"),
-        figure(format!("{} of {}", fleet.devices_on_final_model, fleet.devices), "devices on the last release"),
+        figure(
+            format!("{:.1} KB", model.image_bytes as f64 / 1024.0),
+            "model image"
+        ),
+        figure(
+            format!("{:.1} KB", model.arena_bytes as f64 / 1024.0),
+            "arena"
+        ),
+        figure(
+            format!("{} of {}", fleet.stored, fleet.produced),
+            "records stored of produced"
+        ),
+        figure(
+            format!("{} of {}", fleet.labels_used, fleet.label_budget),
+            "labels used of the budget"
+        ),
+        figure(
+            format!("{} of {}", fleet.devices_on_final_model, fleet.devices),
+            "devices on the last release"
+        ),
     )
 }
 
@@ -71,13 +86,26 @@ fn rounds(report: &Report) -> String {
          <th>update bytes</th><th>devices updated</th></tr>",
     );
     for round in &report.rounds {
-        let strongest: Vec<_> = round.drift_features.iter().take(3).map(|f| escape(f)).collect();
-        let alarm = if round.drift_alarm { "<td class=\"alarm\">raised</td>" } else { "<td></td>" };
+        let strongest: Vec<_> = round
+            .drift_features
+            .iter()
+            .take(3)
+            .map(|f| escape(f))
+            .collect();
+        let alarm = if round.drift_alarm {
+            "<td class=\"alarm\">raised</td>"
+        } else {
+            "<td></td>"
+        };
         let _ = write!(
             table,
             "<tr{}><td>{}</td><td>{}</td><td>v{}</td><td>{:.3}</td><td>{:.3}</td>{alarm}<td>{}</td>\
              <td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            if round.changed { " class=\"changed\"" } else { "" },
+            if round.changed {
+                " class=\"changed\""
+            } else {
+                ""
+            },
             escape(&round.name),
             round.windows,
             round.model_version,
@@ -104,10 +132,18 @@ fn confusion(report: &Report) -> String {
         let label = report.labels.get(class).map_or("?", String::as_str);
         let _ = write!(table, "<tr><td>{}</td>", escape(label));
         for (answer, count) in row.iter().enumerate() {
-            let hit = if answer == class { " class=\"hit\"" } else { "" };
+            let hit = if answer == class {
+                " class=\"hit\""
+            } else {
+                ""
+            };
             let _ = write!(table, "<td{hit}>{count}</td>");
         }
-        let share = |values: &[f64]| values.get(class).map_or(String::new(), |v| format!("{v:.3}"));
+        let share = |values: &[f64]| {
+            values
+                .get(class)
+                .map_or(String::new(), |v| format!("{v:.3}"))
+        };
         let _ = write!(
             table,
             "<td>{}</td><td>{}</td></tr>",
@@ -127,7 +163,11 @@ fn recall(report: &Report) -> String {
     table.push_str("</tr>");
     for round in &report.rounds {
         let _ = write!(table, "<tr><td>{}</td>", escape(&round.name));
-        for (without, with) in round.recall_without_loop.iter().zip(&round.recall_with_loop) {
+        for (without, with) in round
+            .recall_without_loop
+            .iter()
+            .zip(&round.recall_with_loop)
+        {
             let show = |value: &Option<f64>| value.map_or("–".to_string(), |v| format!("{v:.2}"));
             let _ = write!(table, "<td>{} → {}</td>", show(without), show(with));
         }
@@ -139,21 +179,35 @@ fn recall(report: &Report) -> String {
 
 fn device(report: &Report) -> String {
     let device = &report.device;
-    let mut table = format!("<table><tr><td>board</td><td>{}</td></tr>", escape(&device.board));
+    let mut table = format!(
+        "<table><tr><td>board</td><td>{}</td></tr>",
+        escape(&device.board)
+    );
     let mut row = |name: &str, value: Option<u64>| {
-        let value = value.map_or("not measured on a virtual board".to_string(), |v| v.to_string());
+        let value = value.map_or("not measured on a virtual board".to_string(), |v| {
+            v.to_string()
+        });
         let _ = write!(table, "<tr><td>{name}</td><td>{value}</td></tr>");
     };
-    row("instructions, features of one window", device.instructions_features);
+    row(
+        "instructions, features of one window",
+        device.instructions_features,
+    );
     row("instructions, one inference", device.instructions_model);
     row("stack peak, bytes", device.stack_bytes);
     row("firmware, bytes", device.firmware_bytes);
-    row("windows compared with the host", Some(device.samples_compared));
+    row(
+        "windows compared with the host",
+        Some(device.samples_compared),
+    );
     row("of them different", Some(device.mismatched_outputs));
     table.push_str("</table>");
     table
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

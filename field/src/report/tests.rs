@@ -29,7 +29,10 @@ fn sample() -> Report {
             arena_bytes: 2048,
             macs: 100_000,
         },
-        device: DeviceFigures { board: "virtual".into(), ..DeviceFigures::default() },
+        device: DeviceFigures {
+            board: "virtual".into(),
+            ..DeviceFigures::default()
+        },
         fleet: FleetFigures::default(),
         rounds: (0..6).map(round).collect(),
         feature_names: vec![],
@@ -43,11 +46,18 @@ fn the_page_is_self_contained_and_escaped() {
     let page = html::page(&sample());
     assert!(page.contains("&lt;band 3&gt;") && !page.contains("<band 3>"));
     assert_eq!(page.matches("<svg").count(), 2);
-    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("could not be drawn"));
+    assert!(
+        !page.contains("<script") && !page.contains("src=") && !page.contains("could not be drawn")
+    );
 }
 
 #[test]
-fn zz_dump() { if let Ok(d) = std::env::var("DUMP") { sample().write(Path::new(&d)).unwrap(); println!("{}", super::table(&sample())); } }
+fn zz_dump() {
+    if let Ok(d) = std::env::var("DUMP") {
+        sample().write(Path::new(&d)).unwrap();
+        println!("{}", super::table(&sample()));
+    }
+}
 #[test]
 fn json_reads_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -60,7 +70,9 @@ fn json_reads_back() {
 
 #[test]
 fn means_are_over_the_picked_rounds() {
-    let (without, with) = sample().mean_accuracy(|round| round.changed).expect("some rounds");
+    let (without, with) = sample()
+        .mean_accuracy(|round| round.changed)
+        .expect("some rounds");
     assert!((without - 0.5).abs() < 1e-9 && (with - 0.96).abs() < 1e-9);
     assert!(sample().mean_accuracy(|_| false).is_none());
 }

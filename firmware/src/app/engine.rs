@@ -107,6 +107,21 @@ impl<'a> Engine<'a> {
         })
     }
 
+    /// The model alone; `None` where `input` has not its length.
+    pub fn run<'s>(&self, input: &[i8], arena: &'s mut [i8]) -> Option<&'s [i8]> {
+        let output = self.model.output();
+        let mut session = Session::new(&self.model, arena).ok()?;
+        if input.len() != session.input_mut().len() {
+            return None;
+        }
+        for (to, from) in session.input_mut().iter_mut().zip(input) {
+            *to = *from;
+        }
+        session.run();
+        drop(session);
+        arena.get(output.arena_offset..)?.get(..output.len)
+    }
+
     /// Features, inference, statistics and the pool, for the window that was just sensed. The
     /// output stays in the arena.
     pub fn infer(
