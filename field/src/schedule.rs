@@ -119,7 +119,7 @@ impl Schedule {
                             // Numbers that training never uses: it has the class in the upper half.
                             let number = 1 << 63 | (index as u64) << 32 | u64::from(n);
                             let samples = machine.window(class, &field, number);
-                            Row::new(samples, class as u16, device as u32)
+                            Row::new(samples, class as u16, spec.machines + device as u32)
                         })
                         .collect()
                 });

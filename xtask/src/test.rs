@@ -108,6 +108,22 @@ fn all(steps: &mut Steps) -> Result<()> {
             .arg(&own),
     )?;
     let run_image = own.join(AARCH64).join("release/examples/run_image");
+    // These build in no time, so that they can run with overflow checks and debug assertions as
+    // well: hostile images and frames have to meet both.
+    steps.step("device crates with overflow checks", || {
+        let mut test = cargo();
+        let nextest = setup::has_cargo("nextest");
+        test.args(if nextest {
+            &["nextest", "run"][..]
+        } else {
+            &["test"]
+        });
+        test.args(["--locked", "--all-features", "-p", "edge-compiler"]);
+        for name in DEVICE_CRATES {
+            test.args(["-p", name]);
+        }
+        must_succeed(&mut test)
+    })?;
     // The same profile as the tests', so that build scripts and macros are compiled once.
     steps.run(
         "clippy",

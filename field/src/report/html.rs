@@ -19,7 +19,7 @@ td.alarm { color: #c33; font-weight: 600; } td.hit { background: #dcebf7; } tr.c
 pub fn page(report: &Report) -> String {
     let mut page = String::new();
     // Writing to a String cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         page,
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
@@ -34,7 +34,7 @@ pub fn page(report: &Report) -> String {
          <h2>Rounds</h2><div class=\"wide\">{rounds}</div>\
          <h2>First model, int8, on its test set</h2>{confusion}\
          <h2>Recall per class</h2><div class=\"wide\">{recall}</div>\
-         <h2>Board</h2>{device}</body></html>\n",
+         <h2>Board</h2>{device}</body></html>",
         name = escape(&report.recipe),
         seed = report.seed,
         figures = figures(report),

@@ -52,13 +52,6 @@ fn the_page_is_self_contained_and_escaped() {
 }
 
 #[test]
-fn zz_dump() {
-    if let Ok(d) = std::env::var("DUMP") {
-        sample().write(Path::new(&d)).unwrap();
-        println!("{}", super::table(&sample()));
-    }
-}
-#[test]
 fn json_reads_back() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     sample().write(folder.path()).expect("written");

@@ -118,7 +118,6 @@ impl<'a> Engine<'a> {
             *to = *from;
         }
         session.run();
-        drop(session);
         arena.get(output.arena_offset..)?.get(..output.len)
     }
 
