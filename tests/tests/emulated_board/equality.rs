@@ -89,3 +89,19 @@ fn the_same_row_takes_the_same_instructions_in_every_run() {
     }
     assert_eq!(counts.len(), 1, "{counts:?}");
 }
+
+#[test]
+fn the_model_alone_gives_the_hosts_output() {
+    let Some(board) = board() else { return };
+    let image = model::image(0);
+    let model = Model::load(&image).unwrap();
+    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let (mut emulator, _folder) = provisioned(board, &image);
+    emulator.start().unwrap();
+    for index in 0..20 {
+        let (features, output) = model::answer(&model, &model::row(index), arena.as_i8_mut());
+        assert_eq!(emulator.infer(&features).unwrap(), output, "row {index}");
+    }
+    let error = emulator.infer(&[0; 3]).unwrap_err().to_string();
+    assert!(error.contains("takes 64 values"), "{error}");
+}

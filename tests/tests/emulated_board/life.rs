@@ -73,7 +73,7 @@ fn a_row_of_another_length_is_refused_with_the_length_needed() {
     emulator.start().unwrap();
     for len in [0, model::WINDOW - 1, model::WINDOW + 1, 4000] {
         let error = emulator.step(&vec![0.5; len]).unwrap_err().to_string();
-        assert!(error.contains("512 samples"), "{len} samples: {error}");
+        assert!(error.contains("takes 512 values"), "{len} samples: {error}");
     }
     emulator.step(&model::row(0)).unwrap();
 }
