@@ -71,7 +71,7 @@ pub struct Member {
     /// Its identity towards the server.
     pub device: u64,
     /// Name of its board, for the compiler.
-    pub board: &'static str,
+    pub board: String,
     kind: Kind,
     /// From the device to the server.
     pub up: LossyLink,
@@ -99,7 +99,7 @@ impl Member {
             })?;
         Ok(Self {
             device: id,
-            board: "host",
+            board: "host".into(),
             kind: Kind::Virtual(Box::new(board)),
             up,
             down,
@@ -117,7 +117,7 @@ impl Member {
         up: LossyLink,
         down: LossyLink,
     ) -> Result<Self, MemberError> {
-        let name = board.name();
+        let name = board.name().to_string();
         let mut emulator = Emulator::provision(board, flash, factory)?;
         emulator.start()?;
         let kind = Kind::Emulated {
