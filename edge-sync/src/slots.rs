@@ -203,14 +203,20 @@ impl Slots {
             .ok_or(SlotError::Phase)
     }
 
-    /// Whether a release may be fetched into `spare`, as far as versions and flash say.
+    /// Whether a release may be fetched into `spare`, as far as versions and flash say. While no
+    /// model `runs`, the confirmed release itself may be fetched again.
     pub(crate) fn check<F: NorFlash>(
         &self,
         manifest: &Manifest,
+        runs: bool,
         spare: &F,
     ) -> Result<(), ManifestError> {
-        let confirmed = self.confirmed().map_or(0, |image| image.version);
-        if manifest.version <= confirmed {
+        let image = self.confirmed();
+        let confirmed = image.map_or(0, |image| image.version);
+        let repairs = !runs
+            && manifest.version == confirmed
+            && image.is_some_and(|image| image.hash == manifest.image_hash);
+        if manifest.version <= confirmed && !repairs {
             return Err(ManifestError::Version { confirmed });
         }
         if self.has_failed(manifest.version) {

@@ -117,13 +117,17 @@ impl Update {
             });
         }
         let confirmed = self.slots.confirmed().map_or(0, |image| image.version);
+        // A confirmed model that cannot run is not told as such: the server would not offer it again.
+        let runs = self.running.is_some_and(|running| !running.trial);
         match self.slots.last_failure() {
-            Some((version, reason)) if version > confirmed => Some(UpdateStatus {
-                version,
-                state: UpdateState::Failed,
-                reason,
-            }),
-            _ if confirmed > 0 => Some(UpdateStatus {
+            Some((version, reason)) if version > confirmed || (version == confirmed && !runs) => {
+                Some(UpdateStatus {
+                    version,
+                    state: UpdateState::Failed,
+                    reason,
+                })
+            }
+            _ if confirmed > 0 && runs => Some(UpdateStatus {
                 version: confirmed,
                 state: UpdateState::Confirmed,
                 reason: Reason::None,
@@ -149,8 +153,9 @@ impl Update {
         let same =
             |image: Image| image.version == manifest.version && image.hash == manifest.image_hash;
         let candidate = self.slots.candidate();
+        let runs = self.running.is_some();
         if candidate.is_some_and(|candidate| same(candidate.image))
-            || (candidate.is_none() && self.slots.confirmed().is_some_and(same))
+            || (candidate.is_none() && runs && self.slots.confirmed().is_some_and(same))
         {
             self.status = self.standing();
             return Ok(());
@@ -169,7 +174,7 @@ impl Update {
         }
         let suits = manifest
             .check(identity)
-            .and_then(|()| self.slots.check(&manifest, storage.spare));
+            .and_then(|()| self.slots.check(&manifest, runs, storage.spare));
         let refusal = match suits {
             Err(error) => Some(error.into()),
             Ok(()) => self.busy(manifest.version).then_some(Reason::Busy),

@@ -5,13 +5,13 @@ use std::vec::Vec;
 
 use super::manifest::{identity, key, manifest};
 use crate::MAX_MESSAGE;
-use crate::device::{DeviceSession, RETRY_MAX_MS, SessionError};
+use crate::device::{DeviceSession, RETRY_MAX_MS, SessionError, TRIAL_INFERENCES};
 use crate::frame::{self, Decoder, MAX_FRAME, RECEIVE_BUFFER};
 use crate::log::Log;
 use crate::manifest::sign;
 use crate::message::{Ack, Block, Message, Offer, Policy, Reason, UpdateState, UpdateStatus};
 use crate::mock::{MockFlash, Power};
-use crate::slots::{self, Phase};
+use crate::slots::{self, Phase, SlotIndex};
 use crate::storage::Storage;
 
 type Flash = MockFlash<4, 256>;
@@ -21,22 +21,42 @@ fn with_device(
     scratch: usize,
     test: impl FnOnce(&mut DeviceSession<'_>, &mut Storage<'_, Flash, &mut Flash>),
 ) {
+    let (mut slots, mut journal) = provisioned();
+    boot(&mut slots, &mut journal, scratch, test);
+}
+
+/// Slots and journal of a device that has left the factory with model 5.
+fn provisioned() -> ([Flash; 2], Flash) {
     let power = Power::new(0);
     let mut slots = [Flash::new(8, &power), Flash::new(8, &power)];
     let mut journal = Flash::new(2, &power);
-    let mut log_flash = Flash::new(64, &power);
-    let [a, b] = &mut slots;
-    slots::provision(&mut journal, a, &[5; 100], 5).unwrap();
-    let boot = slots::boot(&mut journal, [a, b]).unwrap();
+    slots::provision(&mut journal, &mut slots[0], &[5; 100], 5).unwrap();
+    (slots, journal)
+}
+
+/// One boot, with an empty log.
+fn boot<T>(
+    slots: &mut [Flash; 2],
+    journal: &mut Flash,
+    scratch: usize,
+    test: impl FnOnce(&mut DeviceSession<'_>, &mut Storage<'_, Flash, &mut Flash>) -> T,
+) -> T {
+    let mut log_flash = Flash::new(64, &Power::new(0));
+    let [a, b] = slots;
+    let boot = slots::boot(journal, [a, b]).unwrap();
+    let spare = match boot.spare() {
+        SlotIndex::A => a,
+        SlotIndex::B => b,
+    };
     let mut log = Log::open(&mut log_flash).unwrap();
     let (mut receive, mut scratch) = (vec![0; RECEIVE_BUFFER], vec![0; scratch]);
     let mut session = DeviceSession::new(identity(), boot, 1, &mut receive, &mut scratch);
     let mut storage = Storage {
-        spare: b,
-        journal: &mut journal,
+        spare,
+        journal,
         log: &mut log,
     };
-    test(&mut session, &mut storage);
+    test(&mut session, &mut storage)
 }
 
 fn hear(
@@ -130,6 +150,94 @@ fn offers_are_answered_by_what_they_are() {
             assert_eq!(session.take_update_change(), None);
         });
     }
+}
+
+#[test]
+fn a_damaged_model_is_fetched_again_and_runs() {
+    let (mut slots, mut journal) = provisioned();
+    slots[0].data[3] ^= 1;
+    let image = [5; 100];
+    let release = manifest(5, &image, 64);
+    let offer = |session: &mut DeviceSession<'_>,
+                 storage: &mut Storage<'_, Flash, &mut Flash>,
+                 manifest| {
+        let signed = sign(&key(), &manifest);
+        let offer = Message::Offer(Offer {
+            manifest: signed.bytes(),
+            signature: signed.signature(),
+        });
+        hear(session, storage, 0, offer);
+        let said = say(session, storage, 0, status)[0].unwrap();
+        (said.version, said.state, said.reason)
+    };
+    boot(&mut slots, &mut journal, MAX_MESSAGE, |session, storage| {
+        assert_eq!(session.running(), None);
+        hear(session, storage, 0, welcome());
+        // It does not claim to have the release, or the server would not offer it.
+        assert_eq!(say(session, storage, 0, status), []);
+        let refused = |version| (version, UpdateState::Refused, Reason::Version);
+        assert_eq!(
+            offer(session, storage, manifest(4, &[4; 100], 64)),
+            refused(4)
+        );
+        assert_eq!(
+            offer(session, storage, manifest(5, &[6; 100], 64)),
+            refused(5)
+        );
+        let receiving = (5, UpdateState::Receiving, Reason::None);
+        assert_eq!(offer(session, storage, release), receiving);
+        for (index, bytes) in (0..).zip(image.chunks(64)) {
+            let hash = *release.image_hash.first_chunk().unwrap();
+            hear(
+                session,
+                storage,
+                0,
+                Message::Block(Block { hash, index, bytes }),
+            );
+        }
+        assert!(session.needs_validation().is_some());
+        session.validated(storage, Ok(())).unwrap();
+        assert!(session.wants_reboot());
+    });
+    boot(&mut slots, &mut journal, MAX_MESSAGE, |session, storage| {
+        let running = session.running().unwrap();
+        assert_eq!((running.slot, running.trial), (SlotIndex::B, true));
+        hear(session, storage, 0, welcome());
+        session.self_tested(true);
+        (0..TRIAL_INFERENCES).for_each(|_| session.inferred());
+        say(session, storage, 0, status);
+        assert!(!session.running().unwrap().trial);
+        let confirmed = (5, UpdateState::Confirmed, Reason::None);
+        assert_eq!(offer(session, storage, release), confirmed);
+    });
+}
+
+#[test]
+fn a_damaged_model_that_fails_again_is_told_as_failed() {
+    let (mut slots, mut journal) = provisioned();
+    slots[0].data[3] ^= 1;
+    let failed = Some(UpdateStatus {
+        version: 5,
+        state: UpdateState::Failed,
+        reason: Reason::Load,
+    });
+    boot(&mut slots, &mut journal, MAX_MESSAGE, |session, storage| {
+        let signed = sign(&key(), &manifest(5, &[5; 100], 64));
+        let offer = Message::Offer(Offer {
+            manifest: signed.bytes(),
+            signature: signed.signature(),
+        });
+        hear(session, storage, 0, welcome());
+        hear(session, storage, 0, offer);
+        session.fail_update(storage, Reason::Load).unwrap();
+        say(session, storage, 0, status);
+        hear(session, storage, 0, offer);
+        assert_eq!(say(session, storage, 0, status)[0], failed);
+    });
+    boot(&mut slots, &mut journal, MAX_MESSAGE, |session, storage| {
+        hear(session, storage, 0, welcome());
+        assert_eq!(say(session, storage, 0, status)[0], failed);
+    });
 }
 
 #[test]

@@ -56,19 +56,21 @@ impl<const W: usize, const E: usize> Device<W, E> {
     /// One boot in which an update to `image` goes as far as it can. True when it is confirmed.
     fn update(&mut self, version: u32, image: &[u8], block: u32) -> Result<bool> {
         let mut boot = self.boot()?;
-        let running = boot.running.expect("a model runs");
-        if running.trial {
-            boot.slots.confirm(&mut self.journal)?;
-            return Ok(true);
+        if let Some(running) = boot.running {
+            if running.trial {
+                boot.slots.confirm(&mut self.journal)?;
+                return Ok(true);
+            }
+            if running.image.version == version {
+                return Ok(true);
+            }
         }
-        if running.image.version == version {
-            return Ok(true);
-        }
+        let runs = boot.running.is_some();
         let spare = &mut self.slots[boot.spare().index()];
         let manifest = manifest(version, image, block);
         let known = boot.slots.candidate();
         if known.is_none_or(|candidate| candidate.image.version != version) {
-            boot.slots.check(&manifest, spare).unwrap();
+            boot.slots.check(&manifest, runs, spare).unwrap();
             boot.slots.begin(&mut self.journal, &manifest)?;
         }
         while let Some(candidate) = boot.slots.candidate()
@@ -223,7 +225,7 @@ fn a_trial_ends_after_too_many_boots_and_the_version_is_remembered() {
     assert!(boot.slots.has_failed(2));
     assert_eq!(boot.slots.last_failure(), Some((2, Reason::TrialBoots)));
     let spare = &device.slots[boot.spare().index()];
-    let check = |version| boot.slots.check(&manifest(version, &new, 64), spare);
+    let check = |version| boot.slots.check(&manifest(version, &new, 64), true, spare);
     assert_eq!(check(2), Err(ManifestError::KnownFailed));
     assert_eq!(check(3), Ok(()));
     assert_eq!(device.boot().unwrap().fallen_back, None);
@@ -264,6 +266,41 @@ fn a_damaged_confirmed_model_is_not_run_and_is_told() {
 }
 
 #[test]
+fn a_damaged_confirmed_model_is_repaired_after_a_cut_at_any_byte() {
+    let (old, _) = images();
+    let mut cut = 0;
+    loop {
+        let mut device = Device::<4, 256>::new(&old, 2, cut);
+        device.slots[0].data[0] ^= 1;
+        let damaged = device.slots[0].data.clone();
+        device.power.restore(cut);
+        for _ in 0..2 {
+            if device.update(1, &old, 64).is_err() {
+                break;
+            }
+        }
+        let finished = !device.power.is_off();
+        device.power.restore(u64::MAX);
+        let mut boots = 0;
+        while !device.update(1, &old, 64).unwrap() {
+            boots += 1;
+            assert!(boots < 3, "cut {cut}");
+        }
+        let boot = device.boot().unwrap();
+        assert_eq!(device.running(&boot), old);
+        assert_eq!(boot.active(), Some(SlotIndex::B));
+        assert!(!boot.damaged && boot.fallen_back.is_none(), "cut {cut}");
+        // Until the end it was the confirmed one, and so it was not written.
+        assert_eq!(device.slots[0].data, damaged);
+        if finished {
+            break;
+        }
+        cut += 1;
+    }
+    assert!(cut > 1_500, "only {cut} bytes of traffic");
+}
+
+#[test]
 fn a_wrong_image_is_fetched_again_and_then_given_up() {
     let (old, new) = images();
     let mut device = Device::<4, 256>::new(&old, 2, 0);
@@ -295,7 +332,7 @@ fn releases_that_do_not_suit_the_slot_are_refused() {
     let check = |version, len: u32, block| {
         let mut manifest = manifest(version, &new, block);
         manifest.image_len = len;
-        boot.slots.check(&manifest, spare)
+        boot.slots.check(&manifest, true, spare)
     };
     assert_eq!(check(2, 2048, 64), Ok(()));
     let needed = 2049;
