@@ -38,7 +38,7 @@ pub enum RetrainError {
 }
 
 /// Groups of rows from the field start here, so that none meets a group of the first data.
-const FIELD_GROUPS: u32 = 1 << 31;
+pub(crate) const FIELD_GROUPS: u32 = 1 << 31;
 
 impl Fleet {
     /// Trains again on `original` and on every labelled sample, by the recipe of the present

@@ -125,14 +125,15 @@ fn counted(run: &Run, windows: usize, shift: f32, rng: &mut ChaCha8Rng) -> Vec<u
         .collect()
 }
 
-async fn live(fleet: &mut Fleet, run: &Run, round: u32, shift: f32) {
+/// A round in which the device counts `windows` under release `model`.
+async fn live(fleet: &mut Fleet, run: &Run, model: u32, windows: u32, round: u32, shift: f32) {
     let mut rng = ChaCha8Rng::seed_from_u64(round.into());
     fleet.begin_round(round).await.unwrap();
-    let counts = counted(run, 60, shift, &mut rng);
+    let counts = counted(run, windows as usize, shift, &mut rng);
     let total = (counts.len() / 2) as u16;
     let record = Record::Statistics {
-        model: 1,
-        windows: 60,
+        model,
+        windows,
         offset: 0,
         total,
         counts: &counts,
@@ -157,7 +158,7 @@ async fn drift_is_found_and_dated_also_after_a_restart() {
         (5, 3.0, true, Some(5)),
         (6, 3.0, true, Some(5)),
     ] {
-        live(&mut fleet, &run, round, shift).await;
+        live(&mut fleet, &run, 1, 60, round, shift).await;
         drop(fleet);
         fleet = open(dir.path()).await;
         let report = fleet.drift(1, round).await.unwrap();
@@ -172,6 +173,50 @@ async fn drift_is_found_and_dated_also_after_a_restart() {
         "nobody counted anything"
     );
     assert!(fleet.drift(9, 1).await.is_err());
+}
+
+/// (alarm, since) of the rounds, each of `windows` under the release with that shift.
+async fn watched(windows: u32, rounds: &[(u32, f32)]) -> Vec<(bool, Option<u32>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let mut fleet = fleet_in(dir.path()).await;
+    let run = run(&data());
+    let mut found = Vec::new();
+    for (round, &(version, shift)) in (1..).zip(rounds) {
+        if fleet.current_release().is_none_or(|r| r.version < version) {
+            fleet.release(&run, 0).await.unwrap();
+        }
+        live(&mut fleet, &run, version, windows, round, shift).await;
+        let report = fleet.drift(version, round).await.unwrap();
+        found.push((report.alarm, report.since));
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_a_later_release_first_meets_is_normal_from_then_on() {
+    let rounds = [
+        (1, 0.0),
+        (1, 3.0),
+        (1, 3.0),
+        // Still far from the training data: the run of alarms goes on over the release.
+        (2, 3.0),
+        (2, 3.0),
+        (2, 3.0),
+        // Another change, and back to the training data: both are changes now.
+        (2, -3.0),
+        (2, 0.0),
+        (3, 0.0),
+        (3, 0.0),
+    ];
+    let found = watched(240, &rounds).await;
+    let since = |round| (true, Some(round));
+    let quiet = (false, None);
+    assert_eq!(found[..4], [quiet, since(2), since(2), since(2)]);
+    assert_eq!(found[4..8], [quiet, quiet, since(7), since(7)]);
+    assert_eq!(found[8..], [quiet, quiet]);
+    // Too few windows for a reference: the training data remains it.
+    let few = watched(60, &[(1, 3.0), (2, 3.0), (2, 3.0)]).await;
+    assert_eq!(few, [since(1), since(1), since(1)]);
 }
 
 #[tokio::test]

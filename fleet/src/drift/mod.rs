@@ -17,7 +17,7 @@ mod null;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use null::MIN_MACHINES;
+pub(crate) use null::{MIN_MACHINES, expect};
 pub use null::{NullModel, RESAMPLES, TrainingWindows};
 
 /// Bins of every histogram; the same as in the model image.

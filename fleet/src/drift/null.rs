@@ -42,7 +42,45 @@ pub struct TrainingWindows<'a> {
     pub edges: &'a [[i8; BINS - 1]],
 }
 
-/// The reference and the null distributions made from it.
+impl TrainingWindows<'_> {
+    /// Features, plus one when there is a confidence.
+    fn columns(&self) -> usize {
+        self.edges.len() + usize::from(self.confidences.is_some())
+    }
+
+    /// Do the lengths agree?
+    fn check(&self) -> Result<(), DriftError> {
+        for row in self.rows {
+            expect("features of a training window", self.edges.len(), row.len())?;
+        }
+        for (what, given) in [
+            (
+                "machines of the training windows",
+                self.machines.map(<[u32]>::len),
+            ),
+            (
+                "confidences of the training windows",
+                self.confidences.map(<[i8]>::len),
+            ),
+        ] {
+            expect(what, self.rows.len(), given.unwrap_or(self.rows.len()))?;
+        }
+        Ok(())
+    }
+
+    /// Bin of each value, `[row][column]`, of the rows in `order`.
+    fn bins(&self, order: impl IntoIterator<Item = usize>) -> Vec<u8> {
+        let mut bins = Vec::with_capacity(self.rows.len() * self.columns());
+        for row in order {
+            let values = self.rows[row].iter().zip(self.edges);
+            bins.extend(values.map(|(&value, edges)| bin(edges, value)));
+            bins.extend(self.confidences.map(|top| confidence_bin(top[row])));
+        }
+        bins
+    }
+}
+
+/// The reference and the null distributions made from the windows it was fitted to.
 ///
 /// Each resample splits the machines into two halves by chance. One is the reference; from the
 /// other the devices of a quiet round are drawn. So no machine is on both sides, as in the field,
@@ -89,22 +127,8 @@ impl NullModel {
                 needed: MIN_ROWS,
             });
         }
+        windows.check()?;
         let features = windows.edges.len();
-        for row in rows {
-            expect("features of a training window", features, row.len())?;
-        }
-        for (what, given) in [
-            (
-                "machines of the training windows",
-                windows.machines.map(<[u32]>::len),
-            ),
-            (
-                "confidences of the training windows",
-                windows.confidences.map(<[i8]>::len),
-            ),
-        ] {
-            expect(what, rows.len(), given.unwrap_or(rows.len()))?;
-        }
 
         // Without machines each row is its own.
         let machine = |row: usize| windows.machines.map_or(row, |m| m[row] as usize);
@@ -121,17 +145,8 @@ impl NullModel {
             });
         }
 
-        let columns = features + usize::from(windows.confidences.is_some());
-        let mut bins = Vec::with_capacity(rows.len() * columns);
-        for &row in &order {
-            bins.extend(
-                rows[row]
-                    .iter()
-                    .zip(windows.edges)
-                    .map(|(&value, e)| bin(e, value)),
-            );
-            bins.extend(windows.confidences.map(|top| confidence_bin(top[row])));
-        }
+        let columns = windows.columns();
+        let bins = windows.bins(order);
         let mut reference = vec![[0; BINS]; columns];
         count(&bins, &mut reference);
         let mut used: Vec<[bool; BINS]> = windows.edges.iter().map(reachable).collect();
@@ -157,6 +172,25 @@ impl NullModel {
         })
     }
 
+    /// Counts more windows into the reference and leaves the null distributions as they are: what
+    /// was added for having changed must not pass for the spread of a field that has not.
+    ///
+    /// # Errors
+    /// [`DriftError::Shape`] when their lengths do not agree with the windows fitted to.
+    pub(crate) fn extend_reference(
+        &mut self,
+        windows: &TrainingWindows<'_>,
+    ) -> Result<(), DriftError> {
+        windows.check()?;
+        expect(
+            "columns of the training windows",
+            self.columns,
+            windows.columns(),
+        )?;
+        count(&windows.bins(0..windows.rows.len()), &mut self.reference);
+        Ok(())
+    }
+
     /// Features tested.
     #[must_use]
     pub fn features(&self) -> usize {
@@ -171,43 +205,71 @@ impl NullModel {
     /// # Errors
     /// [`DriftError::Shape`] when a device's histograms are not those of this reference.
     pub fn test(&mut self, devices: &[DeviceCounts]) -> Result<DriftReport, DriftError> {
+        let reference = self.reference.clone();
+        self.compare(devices, &reference)
+    }
+
+    /// As [`NullModel::test`], but against what devices counted before, `reference`, in place of
+    /// the training windows. The null distributions remain those of training.
+    ///
+    /// # Errors
+    /// [`DriftError::Shape`] when a device's histograms are not those of this reference.
+    pub fn test_against(
+        &mut self,
+        reference: &[DeviceCounts],
+        devices: &[DeviceCounts],
+    ) -> Result<DriftReport, DriftError> {
+        let reference = self.merged(reference)?;
+        self.compare(devices, &reference)
+    }
+
+    /// The sum of what devices counted.
+    fn merged(&self, devices: &[DeviceCounts]) -> Result<Vec<Histogram>, DriftError> {
+        let mut sums = vec![[0u64; BINS]; self.columns];
         for device in devices {
             expect(
                 "histograms of a device",
                 self.features,
                 device.features.len(),
             )?;
-        }
-        let devices: Vec<&DeviceCounts> = devices.iter().filter(|d| d.windows > 0).collect();
-        let windows: u64 = devices.iter().map(|d| d.windows).sum();
-        let mut fleet = vec![[0u64; BINS]; self.columns];
-        for device in &devices {
             let columns = device.features.iter().chain([&device.confidence]);
-            for (sum, counts) in fleet.iter_mut().zip(columns) {
+            for (sum, counts) in sums.iter_mut().zip(columns) {
                 sum.iter_mut()
                     .zip(counts)
                     .for_each(|(sum, count)| *sum += count);
             }
         }
+        Ok(sums)
+    }
+
+    fn compare(
+        &mut self,
+        devices: &[DeviceCounts],
+        reference: &[Histogram],
+    ) -> Result<DriftReport, DriftError> {
+        let fleet = self.merged(devices)?;
+        let devices: Vec<&DeviceCounts> = devices.iter().filter(|d| d.windows > 0).collect();
+        let windows: u64 = devices.iter().map(|d| d.windows).sum();
         if windows == 0 {
-            return Ok(self.report(0, &fleet, &devices, None));
+            return Ok(self.report(0, &fleet, reference, &devices, None));
         }
         // Unequal devices count as fewer equal ones (Kish's effective number).
         let squares: f64 = devices.iter().map(|d| (d.windows as f64).powi(2)).sum();
         let effective = (windows as f64).powi(2) / squares;
         let null = self.null((effective as usize).max(1), windows as usize);
-        Ok(self.report(windows, &fleet, &devices, Some(&null)))
+        Ok(self.report(windows, &fleet, reference, &devices, Some(&null)))
     }
 
     fn report(
         &self,
         windows: u64,
         fleet: &[Histogram],
+        reference: &[Histogram],
         devices: &[&DeviceCounts],
         null: Option<&Null>,
     ) -> DriftReport {
         let measure = |column: usize| {
-            let psi = psi(&fleet[column], &self.reference[column], &self.used[column]);
+            let psi = psi(&fleet[column], &reference[column], &self.used[column]);
             let p = null.map_or(1.0, |null| tail_probability(&null.sorted[column], psi));
             (psi, p)
         };
@@ -233,7 +295,7 @@ impl NullModel {
         DriftReport {
             alarm: features.iter().any(|f| f.drifted),
             windows,
-            devices: self.rank(fleet, devices, &features),
+            devices: self.rank(fleet, reference, devices, &features),
             features,
             confidence_psi,
             confidence_p,
@@ -248,6 +310,7 @@ impl NullModel {
     fn rank(
         &self,
         fleet: &[Histogram],
+        reference: &[Histogram],
         devices: &[&DeviceCounts],
         features: &[FeatureDrift],
     ) -> Vec<DeviceDrift> {
@@ -259,7 +322,7 @@ impl NullModel {
             .collect();
         let weights: Vec<_> = chosen
             .iter()
-            .map(|&f| terms(&fleet[f], &self.reference[f], &self.used[f]))
+            .map(|&f| terms(&fleet[f], &reference[f], &self.used[f]))
             .collect();
         let mut ranked: Vec<DeviceDrift> = devices
             .iter()
@@ -267,10 +330,10 @@ impl NullModel {
                 let mut sum = 0.0;
                 for (&feature, terms) in chosen.iter().zip(&weights) {
                     let own = &device.features[feature];
-                    let reference = &self.reference[feature];
+                    let base = &reference[feature];
                     let n = own.iter().sum::<u64>().max(1) as f64;
-                    let m = reference.iter().sum::<u64>().max(1) as f64;
-                    for ((&f, &r), (_, log_ratio)) in own.iter().zip(reference).zip(terms) {
+                    let m = base.iter().sum::<u64>().max(1) as f64;
+                    for ((&f, &r), (_, log_ratio)) in own.iter().zip(base).zip(terms) {
                         sum += (f as f64 / n - r as f64 / m) * log_ratio;
                     }
                 }
@@ -400,7 +463,7 @@ impl NullModel {
     }
 }
 
-fn expect(what: &'static str, expected: usize, found: usize) -> Result<(), DriftError> {
+pub(crate) fn expect(what: &'static str, expected: usize, found: usize) -> Result<(), DriftError> {
     if expected == found {
         Ok(())
     } else {

@@ -1,6 +1,8 @@
 //! Calibration and power on synthetic fields. Seeds are fixed: every figure is the same each time.
 
 use super::*;
+use crate::retrain::FIELD_GROUPS;
+use host_trainer::run::Reference;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -240,6 +242,63 @@ fn a_field_that_moves_is_found_at_once() {
     // A small fleet, and few windows each.
     assert!(moved(&population, (40, 64), (8, 20), 1.0));
     assert!(moved(&population, (40, 64), (50, 3), 1.0));
+}
+
+#[test]
+fn windows_labelled_in_the_changed_field_do_not_widen_the_null() {
+    // One recorded batch, then eight devices of a field that moved, as in a retrained run.
+    let population = Population {
+        features: 8,
+        between: 0.0,
+        steps: 12.0,
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(29);
+    let first = training(&population, 1, 300, &mut rng);
+    let machine = [Machine(vec![0.0; 8])];
+    let mut reference = Reference {
+        rows: first.rows.clone(),
+        groups: first.groups.clone(),
+        predictions: vec![0; 300],
+        confidences: vec![0; 300],
+    };
+    let mut v1 = NullModel::of_reference(&reference, &first.edges, 1).unwrap();
+    for device in 0..8 {
+        for _ in 0..5 {
+            reference
+                .rows
+                .push(population.window(&machine[0], 3.0, &mut rng));
+            reference.groups.push(FIELD_GROUPS | device);
+            reference.predictions.push(0);
+            reference.confidences.push(0);
+        }
+    }
+    let mut v2 = NullModel::of_reference(&reference, &first.edges, 1).unwrap();
+    let mut contaminated = NullModel::fit(
+        &TrainingWindows {
+            rows: &reference.rows,
+            machines: Some(&reference.groups),
+            confidences: None,
+            edges: &first.edges,
+        },
+        1,
+    )
+    .unwrap();
+    let floors = |report: &DriftReport| report.features.iter().map(|f| f.floor).collect::<Vec<_>>();
+    for shift in [-2.0, -1.0, 0.0, 1.0, 2.0] {
+        let devices = round(&population, &machine, 89, |_| shift, &first.edges, &mut rng);
+        let (old, new) = (v1.test(&devices).unwrap(), v2.test(&devices).unwrap());
+        assert_eq!(
+            (old.alarm, new.alarm),
+            (shift != 0.0, shift != 0.0),
+            "{shift}"
+        );
+        assert_eq!(floors(&old), floors(&new), "the null is the same");
+        assert_ne!(
+            old.features[0].psi, new.features[0].psi,
+            "the reference is not"
+        );
+        assert!(!contaminated.test(&devices).unwrap().alarm, "{shift}");
+    }
 }
 
 #[test]

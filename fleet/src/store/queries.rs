@@ -227,6 +227,16 @@ impl Store {
             .collect())
     }
 
+    /// The first round in which anybody counted anything under a release.
+    pub(crate) async fn first_round(&self, model: u32) -> Result<Option<u32>, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT min(round) FROM statistics WHERE model = ?")
+                .bind(model)
+                .fetch_one(&self.pool)
+                .await?,
+        )
+    }
+
     /// What devices last said about the update to `version`.
     ///
     /// # Errors
