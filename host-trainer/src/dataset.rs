@@ -244,8 +244,7 @@ impl Dataset {
             });
         }
         groups.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let share = |of: f64| ((groups.len() as f64 * of).round() as usize).max(1);
-        let (test, validation) = (share(test), share(validation));
+        let (validation, test) = held_out_groups(groups.len(), validation, test);
         if test + validation >= groups.len() {
             return Err(SplitError::NothingLeft);
         }
@@ -309,6 +308,12 @@ impl Dataset {
         }
         split
     }
+}
+
+/// How many of these groups become validation and test, at least one each.
+pub(crate) fn held_out_groups(groups: usize, validation: f64, test: f64) -> (usize, usize) {
+    let share = |of: f64| ((groups as f64 * of).round() as usize).max(1);
+    (share(validation), share(test))
 }
 
 #[derive(Clone, Copy)]

@@ -18,7 +18,7 @@ pub const CLASSES: u16 = 6;
 pub enum GasError {
     /// A file is missing or unreadable.
     #[error(
-        "cannot read {}: {source}; unpack gas_drift.tar.xz and name its folder with --data",
+        "cannot read {} (unpack gas_drift.tar.xz and name its folder with --data)",
         path.display()
     )]
     Io {

@@ -17,6 +17,9 @@ pub const VIBRATION: &str = include_str!("../../recipes/vibration.toml");
 /// The recipe of the gas-sensor drift data, as text.
 pub const GAS_DRIFT: &str = include_str!("../../recipes/gas-drift.toml");
 
+/// Most windows of the fleet in one round, which are all in memory at once.
+const MOST_WINDOWS: u32 = 1_000_000;
+
 /// A whole recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,12 +91,33 @@ impl From<DataRecipe> for DataTables {
 pub struct GasRecipe {
     /// Batch that the first model is trained on.
     pub train_batch: u32,
-    /// Batches that the fleet lives through, in order.
+    /// Batches that the fleet lives through, in order: at least one, none twice, not the training
+    /// batch.
     pub field_batches: Vec<u32>,
     /// Share of the training batch held out for the test, 0..1.
     pub held_out: f64,
     /// Share of the training batch that early stopping looks at, 0..1.
     pub validation: f64,
+}
+
+impl GasRecipe {
+    fn check_batches(&self) -> Result<(), (&'static str, String)> {
+        let key = "data.gas.field_batches";
+        if self.field_batches.is_empty() {
+            return Err((key, "is empty, must name at least one batch".to_owned()));
+        }
+        let mut sorted = self.field_batches.clone();
+        sorted.sort_unstable();
+        if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err((key, format!("names batch {} twice", pair[0])));
+        }
+        // A field that the model was trained on would show figures that are too good.
+        if sorted.contains(&self.train_batch) {
+            let problem = format!("holds the training batch {}", self.train_batch);
+            return Err((key, problem));
+        }
+        Ok(())
+    }
 }
 
 /// What is computed from a window.
@@ -212,20 +236,21 @@ pub struct RetrainingRecipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FleetRecipe {
-    /// Devices, 1..=100000.
+    /// Devices, 1..=10000.
     pub devices: u32,
-    /// Rounds before the field changes. 0 where the data itself drifts.
+    /// Rounds before the field changes, 0..=1000. 0 where the data itself drifts.
     #[serde(default)]
     pub quiet_rounds: u32,
-    /// Rounds after it. 0 where the batches of the data are the rounds.
+    /// Rounds after it, 0..=1000. 0 where the batches of the data are the rounds.
     #[serde(default)]
     pub changed_rounds: u32,
-    /// Windows that a device senses in one round. 0 where the data says how many there are.
+    /// Windows that a device senses in one round, 0..=10000, at most 1000000 in the whole fleet.
+    /// 0 where the data says how many there are.
     #[serde(default)]
     pub windows_per_round: u32,
     /// Share of a round's windows whose raw samples may come home, in thousandths.
     pub sample_permille: u16,
-    /// Most labels bought for one retraining, fleet-wide. 0: every returned sample.
+    /// Labels that may be bought in all, fleet-wide. 0: every returned sample.
     #[serde(default)]
     pub label_budget: u32,
     /// Which windows come home.
@@ -321,7 +346,33 @@ impl Recipe {
         range("retraining.learning_rate", r.learning_rate, 1e-7, 1.0)?;
         range("retraining.new_share", r.new_share, 0.01, 0.99)?;
         let f = &self.fleet;
-        range("fleet.devices", f.devices, 1, 100_000)?;
+        range("fleet.devices", f.devices, 1, 10_000)?;
+        range("fleet.quiet_rounds", f.quiet_rounds, 0, 1000)?;
+        range("fleet.changed_rounds", f.changed_rounds, 0, 1000)?;
+        let least = match &self.data {
+            DataRecipe::Vibration(_) => 1,
+            DataRecipe::Gas(_) => 0,
+        };
+        range(
+            "fleet.windows_per_round",
+            f.windows_per_round,
+            least,
+            10_000,
+        )?;
+        // Neither product nor sum can overflow within the ranges above.
+        let windows = f.devices * f.windows_per_round;
+        if windows > MOST_WINDOWS {
+            let problem = format!(
+                "is {}, with which the {} devices have {windows} windows in a round, must be at \
+                 most {MOST_WINDOWS}",
+                f.windows_per_round, f.devices
+            );
+            return Err(("fleet.windows_per_round", problem));
+        }
+        if f.quiet_rounds + f.changed_rounds < least {
+            let problem = "is 0 and so is `changed_rounds`: one of them must be 1 to 1000";
+            return Err(("fleet.quiet_rounds", problem.to_owned()));
+        }
         range("fleet.sample_permille", f.sample_permille, 0, 1000)?;
         for layer in &self.model.layers {
             match *layer {
@@ -344,6 +395,7 @@ impl Recipe {
                 spec.window
             }
             DataRecipe::Gas(gas) => {
+                gas.check_batches()?;
                 range("data.gas.held_out", gas.held_out, 0.01, 0.9)?;
                 range("data.gas.validation", gas.validation, 0.01, 0.9)?;
                 range(

@@ -55,7 +55,7 @@ pub struct Reference {
 #[non_exhaustive]
 pub enum RunError {
     /// The file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file.
         path: PathBuf,

@@ -85,11 +85,27 @@ pub enum TrainError {
     /// The feature pipeline refuses the recipe.
     #[error("features: {0}")]
     Features(String),
+    /// Nothing in the rows tells one from another.
+    #[error("no feature differs between the training rows: the data holds nothing to learn from")]
+    NoInformation,
+    /// Samples so great or so far apart that a feature cannot be normalised.
+    #[error(
+        "feature {feature} ranges from {least:e} to {most:e} over the training rows, too far to be \
+         normalised: leave out the rows with such samples or give them in a greater unit"
+    )]
+    Overflow {
+        /// Index of the feature.
+        feature: usize,
+        /// Its least value.
+        least: f32,
+        /// Its greatest value.
+        most: f32,
+    },
     /// The quantised model does not compile for the host.
-    #[error("compiling for evaluation: {0}")]
+    #[error("the quantised model does not compile for evaluation")]
     Compile(#[from] edge_compiler::CompileError),
     /// The compiled image cannot be evaluated.
-    #[error("evaluating the compiled model: {0}")]
+    #[error("the compiled model cannot be evaluated")]
     Evaluate(#[from] crate::evaluate::EvaluateError),
 }
 

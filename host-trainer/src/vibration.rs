@@ -23,7 +23,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{Dataset, Row};
+use crate::dataset::{Dataset, Row, held_out_groups};
 
 /// Names of the classes, in the order of [`Row::label`].
 pub const CLASSES: [&str; 4] = ["healthy", "unbalance", "outer_race", "inner_race"];
@@ -33,6 +33,11 @@ pub const NOMINAL_SPEED_HZ: f64 = 29.0;
 pub const OUTER_RATIO: f64 = 3.585;
 /// Impacts per revolution for damage on the inner race.
 pub const INNER_RATIO: f64 = 5.415;
+
+/// Most windows of a whole data set: 2 GB at 512 samples.
+const MOST_ROWS: u64 = 1_000_000;
+/// The drift test makes no reference from fewer training windows.
+const LEAST_TRAINING_ROWS: u64 = 20;
 
 /// What to simulate: the table `[data.vibration]` of a recipe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -110,6 +115,7 @@ impl VibrationSpec {
             let problem = "and `test` together must leave machines to train on".to_owned();
             return Err(("data.vibration.validation", problem));
         }
+        self.check_rows()?;
         let change = &self.change;
         inside(
             "data.vibration.change.speed_factor",
@@ -132,6 +138,28 @@ impl VibrationSpec {
             0.3,
             20.0,
         )
+    }
+
+    /// Few enough rows to hold in memory, enough for the drift test.
+    fn check_rows(&self) -> Result<(), (&'static str, String)> {
+        let per_machine = u64::from(self.windows_per_class) * CLASSES.len() as u64;
+        let all = u64::from(self.machines) * per_machine;
+        let (validation, test) =
+            held_out_groups(self.machines as usize, self.validation, self.test);
+        let training = (self.machines as usize).saturating_sub(validation + test) as u64;
+        let problem = if all > MOST_ROWS {
+            format!("all machines have {all} windows, must be at most {MOST_ROWS}")
+        } else if training * per_machine < LEAST_TRAINING_ROWS {
+            let rows = training * per_machine;
+            format!(
+                "the {training} machines to train on have {rows} windows, must be at least \
+                 {LEAST_TRAINING_ROWS}"
+            )
+        } else {
+            return Ok(());
+        };
+        let given = format!("is {}, with which {problem}", self.windows_per_class);
+        Err(("data.vibration.windows_per_class", given))
     }
 }
 

@@ -5,7 +5,7 @@
 #[non_exhaustive]
 pub enum RecipeError {
     /// The file cannot be read.
-    #[error("cannot read the recipe {file}: {source}")]
+    #[error("cannot read the recipe {file}")]
     Unreadable {
         /// Path as given.
         file: String,
@@ -37,6 +37,14 @@ pub enum RecipeError {
         key: Option<String>,
         /// What the parser says.
         message: String,
+    },
+    /// A whole table is missing, so no line is to blame.
+    #[error("{file} lacks the table `[{table}]`")]
+    NoTable {
+        /// Path as given.
+        file: String,
+        /// Its name.
+        table: String,
     },
     /// A value that makes no sense.
     #[error("{file}{}: `{key}` {problem}", .line.map(|line| format!(" line {line}")).unwrap_or_default())]
@@ -75,19 +83,58 @@ impl RecipeError {
                 valid,
             };
         }
-        let key = text
-            .lines()
-            .nth(line - 1)
-            .and_then(|line| line.split_once('='))
-            .map(|(key, _)| key.trim().to_owned())
-            .filter(|key| !key.is_empty() && !key.starts_with('#'));
+        if let Some(table) = missing_table(message) {
+            return Self::NoTable {
+                file: file.to_owned(),
+                table: table.to_owned(),
+            };
+        }
+        // The parser's own words speak of elements, which a recipe does not have.
+        let message = if message.starts_with("wanted exactly 1 element") {
+            "each layer is one of `conv`, `pool` and `dense`, in braces of its own"
+        } else {
+            message
+        };
         Self::Invalid {
             file: file.to_owned(),
             line,
-            key,
+            key: key_at(text, start),
             message: message.to_owned(),
         }
     }
+}
+
+/// The name in "missing field" where it is one of the recipe's own tables; none of their keys has
+/// such a name.
+fn missing_table(message: &str) -> Option<&str> {
+    let name = message.strip_prefix("missing field `")?.strip_suffix('`')?;
+    [
+        "data",
+        "features",
+        "model",
+        "training",
+        "retraining",
+        "fleet",
+    ]
+    .contains(&name)
+    .then_some(name)
+}
+
+/// The key whose value starts at this place: the word before the last `=` in front of it on its
+/// line; where there is none, the first key of the line.
+fn key_at(text: &str, at: usize) -> Option<String> {
+    let from = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[from..].lines().next()?;
+    let (before, _) = text[from..at]
+        .rsplit_once('=')
+        .or_else(|| line.split_once('='))?;
+    if before.trim_start().starts_with('#') {
+        return None;
+    }
+    let before = before.trim_end().trim_end_matches(['"', '\'']);
+    let is_key = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let key = &before[before.trim_end_matches(is_key).len()..];
+    (!key.is_empty()).then(|| key.to_owned())
 }
 
 /// The unknown key and the valid ones, from the two wordings there are: serde's for tables and

@@ -127,6 +127,37 @@ fn values_out_of_range_name_line_and_key() {
         ),
         ("bands = 64", "bands = 60", "features.bands"),
         ("devices = 50", "devices = 0", "fleet.devices"),
+        ("devices = 50", "devices = 10001", "fleet.devices"),
+        (
+            "quiet_rounds = 10",
+            "quiet_rounds = 1001",
+            "fleet.quiet_rounds",
+        ),
+        (
+            "quiet_rounds = 10\nchanged_rounds = 6",
+            "quiet_rounds = 0\nchanged_rounds = 0",
+            "fleet.quiet_rounds",
+        ),
+        (
+            "changed_rounds = 6",
+            "changed_rounds = 4294967295",
+            "fleet.changed_rounds",
+        ),
+        (
+            "windows_per_round = 40 ",
+            "windows_per_round = 0 ",
+            "fleet.windows_per_round",
+        ),
+        (
+            "windows_per_round = 40 ",
+            "windows_per_round = 10001 ",
+            "fleet.windows_per_round",
+        ),
+        (
+            "windows_per_class = 16 ",
+            "windows_per_class = 10000 ",
+            "data.vibration.windows_per_class",
+        ),
     ];
     for (from, to, wanted) in cases {
         let found = error(|text| text.replacen(from, to, 1));
@@ -135,16 +166,86 @@ fn values_out_of_range_name_line_and_key() {
         };
         assert_eq!(
             (*line, key.as_str()),
-            (Some(line_of(from)), wanted),
+            (Some(line_of(from.lines().next().unwrap())), wanted),
             "{found}"
         );
     }
 }
 
 #[test]
+fn products_of_values_have_a_range_too() {
+    let found = error(|text| {
+        text.replace("devices = 50", "devices = 1001")
+            .replace("windows_per_round = 40 ", "windows_per_round = 1000 ")
+    });
+    assert!(found.to_string().contains("1001000 windows"), "{found}");
+
+    // One machine to train on: too few windows for the drift test, until it has more.
+    let machines = |windows: u32| {
+        VIBRATION
+            .replace("machines = 80 ", "machines = 3 ")
+            .replace(
+                "windows_per_class = 16 ",
+                &format!("windows_per_class = {windows} "),
+            )
+    };
+    let found = Recipe::parse(&machines(4), "r.toml").unwrap_err();
+    assert!(found.to_string().contains("must be at least 20"), "{found}");
+    Recipe::parse(&machines(5), "r.toml").unwrap();
+}
+
+#[test]
+fn the_batches_of_the_field_are_others_than_that_of_training() {
+    for (batches, wanted) in [
+        ("[]", "is empty"),
+        ("[2, 3, 2]", "names batch 2 twice"),
+        ("[2, 1]", "holds the training batch 1"),
+    ] {
+        let text = GAS_DRIFT.replace("[2, 3, 4, 5, 6]", batches);
+        let found = Recipe::parse(&text, "g.toml").unwrap_err().to_string();
+        assert!(
+            found.contains("line 6: `data.gas.field_batches`") && found.contains(wanted),
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn errors_in_layers_name_the_key_in_its_braces() {
+    let dense = "dense = { units = 32 }";
+    for (to, wanted) in [
+        ("dense = { units = \"many\" }", "`units`: invalid type"),
+        ("dense = 32", "`dense`: "),
+        ("dense = { }", "`dense`: missing field `units`"),
+        (
+            "dense = { units = 3 }, pool = { size = 2 }",
+            "each layer is one of `conv`, `pool` and `dense`",
+        ),
+    ] {
+        let found = error(|text| text.replace(dense, to));
+        let place = format!("line {}: ", line_of(dense));
+        assert!(found.to_string().contains(&place), "{found}");
+        assert!(found.to_string().contains(wanted), "{found}");
+    }
+}
+
+#[test]
+fn a_missing_table_is_named() {
+    let from = VIBRATION.find("[fleet]").unwrap();
+    let found = Recipe::parse(&VIBRATION[..from], "r.toml").unwrap_err();
+    assert_eq!(found.to_string(), "r.toml lacks the table `[fleet]`");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let found = Recipe::load(std::path::Path::new("/nowhere/r.toml")).unwrap_err();
-    assert!(found.to_string().contains("/nowhere/r.toml"), "{found}");
+    // Whoever prints the error prints its source too.
+    assert_eq!(
+        found.to_string(),
+        "cannot read the recipe /nowhere/r.toml",
+        "{found}"
+    );
+    assert!(std::error::Error::source(&found).is_some());
 }
 
 proptest::proptest! {

@@ -31,6 +31,7 @@ pub(super) fn fit_features(recipe: &Recipe, data: &Split) -> Result<FeatureSpec,
         let len = pipeline.feature_len();
         let mut scratch = vec![0.0; pipeline.scratch_len()];
         let mut raw = vec![0.0; len];
+        let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); len];
         let (mut sum, mut squares) = (vec![0.0f64; len], vec![0.0f64; len]);
         for (index, row) in data.train.rows.iter().enumerate() {
             pipeline
@@ -40,6 +41,13 @@ pub(super) fn fit_features(recipe: &Recipe, data: &Split) -> Result<FeatureSpec,
                 *sum += f64::from(*x);
                 *square += f64::from(*x) * f64::from(*x);
             }
+            for (x, (least, most)) in raw.iter().zip(&mut ranges) {
+                (*least, *most) = (least.min(*x), most.max(*x));
+            }
+        }
+        // Not asked of the deviation, which rounding keeps above zero.
+        if ranges.iter().all(|(least, most)| least == most) {
+            return Err(TrainError::NoInformation);
         }
         let n = data.train.rows.len() as f64;
         let mean: Vec<f64> = sum.iter().map(|sum| sum / n).collect();
@@ -56,11 +64,30 @@ pub(super) fn fit_features(recipe: &Recipe, data: &Split) -> Result<FeatureSpec,
             .map(|spread| 1.0 / spread.max(least))
             .collect();
         let offset: Vec<f32> = mean.iter().map(|&mean| mean as f32).collect();
+        check_ranges(&ranges, &offset, &gain)?;
         (offset, gain)
     };
     spec.offset = offset;
     spec.gain = gain;
     Ok(spec)
+}
+
+/// Refuses features of which normalising makes infinity, or which need a gain that a device may
+/// take for zero.
+fn check_ranges(ranges: &[(f32, f32)], offset: &[f32], gain: &[f32]) -> Result<(), TrainError> {
+    for (feature, ((&(least, most), offset), gain)) in
+        ranges.iter().zip(offset).zip(gain).enumerate()
+    {
+        let finite = |x: f32| ((x - offset) * gain).is_finite();
+        if !(gain.is_normal() && finite(least) && finite(most)) {
+            return Err(TrainError::Overflow {
+                feature,
+                least,
+                most,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The network of the recipe with weights drawn for ReLUs (He), biases zero.

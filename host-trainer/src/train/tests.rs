@@ -1,6 +1,6 @@
 use super::*;
 use crate::dataset::Row;
-use crate::recipe::{DataRecipe, LayerRecipe};
+use crate::recipe::{DataRecipe, FeatureName, LayerRecipe};
 use crate::run::{Run, RunError};
 use crate::source;
 
@@ -153,6 +153,49 @@ fn refuses_what_it_cannot_use() {
     fast.training.learning_rate = 1e30;
     let found = run(&fast, &split, None).unwrap_err();
     assert!(matches!(found, TrainError::Diverged { .. }), "{found}");
+}
+
+#[test]
+fn refuses_data_without_information_and_features_that_overflow() {
+    let mut recipe = small();
+    let split = source::load(&recipe, None, 0).unwrap();
+    let filled = |value: &dyn Fn(usize, usize) -> f32| {
+        let mut split = split.clone();
+        for set in [&mut split.train, &mut split.validation, &mut split.test] {
+            for (index, row) in set.rows.iter_mut().enumerate() {
+                row.samples = (0..set.window).map(|at| value(index, at)).collect();
+            }
+        }
+        split
+    };
+    let zero = filled(&|_, _| 0.0);
+    let equal = filled(&|_, at| 0.1 + at as f32);
+    let far = filled(&|row, _| if row % 2 == 0 { 3.4e38 } else { -3.4e38 });
+    // One row beyond what the offset leaves room for.
+    let once = filled(&|row, _| if row == 0 { -3.4e38 } else { 3.4e38 });
+    for kind in [FeatureName::Vibration, FeatureName::Standardise] {
+        recipe.features.kind = kind;
+        recipe.features.bands = if kind == FeatureName::Vibration {
+            16
+        } else {
+            0
+        };
+        recipe.model.layers = vec![LayerRecipe::Dense { units: 3 }];
+        for split in [&zero, &equal] {
+            let found = run(&recipe, split, None).unwrap_err();
+            assert!(matches!(found, TrainError::NoInformation), "{found}");
+        }
+    }
+    for split in [&far, &once] {
+        let found = run(&recipe, split, None).unwrap_err();
+        assert!(
+            matches!(found, TrainError::Overflow { feature: 0, .. }),
+            "{found}"
+        );
+    }
+    recipe.features = small().features;
+    let found = run(&recipe, &far, None).unwrap_err();
+    assert!(matches!(found, TrainError::Features(_)), "{found}");
 }
 
 #[test]
