@@ -66,6 +66,7 @@ impl LoopBars {
     /// Shows what happened.
     pub fn show(&self, event: Event<'_>) {
         match event {
+            Event::Rejected(rejected) => eprintln!("{rejected}"),
             Event::Training {
                 retraining,
                 progress,

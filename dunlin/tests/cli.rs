@@ -79,7 +79,7 @@ fn wrong_use_is_exit_code_2() {
 #[test]
 fn a_recipe_with_a_wrong_key_names_line_and_nearest_key() {
     let folder = tempfile::tempdir().expect("a folder");
-    let text = host_trainer::recipe::VIBRATION.replace("learning_rate", "learning_rat");
+    let text = host_trainer::recipe::VIBRATION.replacen("learning_rate", "learning_rat", 1);
     let line = text
         .lines()
         .position(|line| line.starts_with("learning_rat"))

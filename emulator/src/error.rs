@@ -33,7 +33,7 @@ pub enum EmulatorError {
     },
     /// The firmware could not start.
     #[error(
-        "{} is no firmware: {source}; build it again with `cargo xtask firmware {board}`",
+        "{} is no firmware; build it again with `cargo xtask firmware {board}`",
         path.display()
     )]
     FirmwareBroken {
@@ -45,7 +45,7 @@ pub enum EmulatorError {
         source: ElfError,
     },
     /// A file or socket that the emulator needs could not be used.
-    #[error("{what} {}: {source}", path.display())]
+    #[error("{what} {}", path.display())]
     Io {
         /// What was tried.
         what: &'static str,

@@ -26,8 +26,8 @@ use crate::schedule::{Round, Schedule};
 
 /// Time between two looks at the links, in ms of the devices' clocks.
 const TICK_MS: u64 = 20;
-/// Round in which the server is killed, and the tick of its sync.
-const SERVER_KILL: (usize, u64) = (2, 3);
+/// Round in which the server is killed.
+const SERVER_KILL: usize = 2;
 
 /// How a loop is run.
 #[derive(Clone, Debug, Default)]
@@ -90,6 +90,7 @@ struct Live<'a> {
     label_budget: u64,
     names: Vec<String>,
     rounds: Vec<RoundFigures>,
+    rejected: BTreeMap<String, usize>,
 }
 
 impl Live<'_> {
@@ -115,8 +116,7 @@ impl Live<'_> {
         for member in &mut self.members {
             member.end_round()?;
         }
-        self.sync((index == SERVER_KILL.0).then_some(SERVER_KILL.1))
-            .await?;
+        self.sync(index == SERVER_KILL).await?;
 
         let ran = self.version;
         let drift = self.fleet.drift(ran, number).await?;

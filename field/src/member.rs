@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use edge_runtime::{LoadError, Model};
 use emulator::{Board, Emulator, EmulatorError, Factory, Info};
 use firmware::DeviceConfig;
+use firmware::virtual_board::flash::SECTOR;
 use firmware::virtual_board::{VirtualBoard, VirtualBoardConfig};
 
 use crate::link::LossyLink;
@@ -36,6 +38,9 @@ pub enum MemberError {
         /// Windows that it was given.
         given: usize,
     },
+    /// The image is none that a device could run.
+    #[error("the image does not load: {0}")]
+    Image(LoadError),
     /// The emulated board.
     #[error(transparent)]
     Emulator(#[from] EmulatorError),
@@ -56,6 +61,15 @@ pub struct Answered {
     pub output: Vec<i8>,
     /// Instructions for the features and for the model; `None` where nothing counts them.
     pub instructions: Option<(u32, u32)>,
+}
+
+/// Where a device stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Records that the server has not acknowledged; `None` while no application runs.
+    pub pending: Option<u32>,
+    /// Hash of the running image; `None` without one.
+    pub model_hash: Option<[u8; 32]>,
 }
 
 enum Kind {
@@ -92,10 +106,12 @@ impl Member {
         down: LossyLink,
     ) -> Result<Self, MemberError> {
         let id = device.device_id;
-        let board = VirtualBoard::new(VirtualBoardConfig::new(device), Some((image, version)))
-            .map_err(|error| MemberError::Boot {
-                device: id,
-                problem: format!("{error:?}"),
+        let board =
+            VirtualBoard::new(config(device, image)?, Some((image, version))).map_err(|error| {
+                MemberError::Boot {
+                    device: id,
+                    problem: format!("{error:?}"),
+                }
             })?;
         Ok(Self {
             device: id,
@@ -239,25 +255,23 @@ impl Member {
         Ok(())
     }
 
-    /// Whether the device has nothing left that the server has not acknowledged.
+    /// Where the device stands, at one moment: an emulated board may restart between two questions.
     ///
     /// # Errors
     /// [`MemberError::Emulator`].
-    pub fn is_drained(&mut self) -> Result<bool, MemberError> {
+    pub fn state(&mut self) -> Result<State, MemberError> {
         match &mut self.kind {
-            Kind::Virtual(board) => Ok(board.with(|app| app.pending_records()) == Some(0)),
-            Kind::Emulated { board, .. } => Ok(board.info()?.pending_records == 0),
-        }
-    }
-
-    /// Hash of the running image; `None` without one.
-    ///
-    /// # Errors
-    /// [`MemberError::Emulator`].
-    pub fn model_hash(&mut self) -> Result<Option<[u8; 32]>, MemberError> {
-        match &mut self.kind {
-            Kind::Virtual(board) => Ok(board.model_hash()),
-            Kind::Emulated { board, .. } => Ok(Some(board.info()?.model_hash)),
+            Kind::Virtual(board) => Ok(State {
+                pending: board.with(|app| app.pending_records()),
+                model_hash: board.model_hash(),
+            }),
+            Kind::Emulated { board, .. } => {
+                let info = board.info()?;
+                Ok(State {
+                    pending: Some(info.pending_records),
+                    model_hash: Some(info.model_hash),
+                })
+            }
         }
     }
 
@@ -275,4 +289,20 @@ impl Member {
             }
         }
     }
+}
+
+/// A virtual board with room for the image, and for later ones of the same network.
+fn config(device: DeviceConfig, image: &[u8]) -> Result<VirtualBoardConfig, MemberError> {
+    let aligned = edge_compiler::AlignedBytes::from(image);
+    let model = Model::load(&aligned).map_err(MemberError::Image)?;
+    let small = VirtualBoardConfig::new(device);
+    let slot = image.len() + image.len() / 4;
+    Ok(VirtualBoardConfig {
+        slot_bytes: small.slot_bytes.max(slot.next_multiple_of(SECTOR)),
+        window: small.window.max(model.features().window),
+        features: small.features.max(model.features().feature_len()),
+        classes: small.classes.max(model.output().len),
+        arena_bytes: small.arena_bytes.max(model.arena_bytes()),
+        ..small
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use host_trainer::dataset::Row;
+use host_trainer::dataset::{Rejected, Row};
 use host_trainer::gas::{self, GasError};
 use host_trainer::recipe::{DataRecipe, Recipe};
 use host_trainer::vibration::{CLASSES, FieldConditions, Machine, VibrationSpec, mix};
@@ -28,6 +28,7 @@ pub struct Schedule {
     seed: u64,
     devices: usize,
     rounds: usize,
+    rejected: Rejected,
 }
 
 enum Source {
@@ -54,6 +55,7 @@ impl Schedule {
     ) -> Result<Self, GasError> {
         let fleet = &recipe.fleet;
         let devices = fleet.devices as usize;
+        let mut rejected = Rejected::default();
         let (source, rounds) = match &recipe.data {
             DataRecipe::Vibration(spec) => {
                 let rounds = (fleet.quiet_rounds + fleet.changed_rounds) as usize;
@@ -74,11 +76,12 @@ impl Schedule {
             }
             DataRecipe::Gas(spec) => {
                 let folder = data.unwrap_or(Path::new("."));
-                let batches = spec
-                    .field_batches
-                    .iter()
-                    .map(|&batch| gas::read_batch(folder, batch).map(|data| (batch, data.rows)));
-                let batches = batches.collect::<Result<Vec<_>, _>>()?;
+                let mut batches = Vec::new();
+                for &batch in &spec.field_batches {
+                    let data = gas::read_batch(folder, batch)?;
+                    rejected.rows.extend(data.rejected.rows);
+                    batches.push((batch, data.rows));
+                }
                 let rounds = batches.len();
                 (Source::Batches(batches), rounds)
             }
@@ -88,7 +91,13 @@ impl Schedule {
             seed,
             devices,
             rounds,
+            rejected,
         })
+    }
+
+    /// Rows of the data that cannot be used, and why.
+    pub fn rejected(&self) -> &Rejected {
+        &self.rejected
     }
 
     /// Rounds in all.

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     io::IsTerminal,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -149,4 +149,30 @@ pub fn has_cargo(subcommand: &str) -> bool {
         .args([subcommand, "--version"])
         .output()
         .is_ok_and(|output| output.status.success())
+}
+
+/// The folder of the gas-sensor drift set: what `DUNLIN_DATA` names, else the archive in
+/// `../shared/data` beside the repository, unpacked below the repository's target folder.
+pub fn gas_data() -> Option<PathBuf> {
+    let named = env::var_os("DUNLIN_DATA").map(PathBuf::from);
+    if named
+        .as_ref()
+        .is_some_and(|folder| folder.join("batch1.dat").is_file())
+    {
+        return named;
+    }
+    let archive = crate::root().join("../shared/data/gas_drift.tar.xz");
+    let folder = crate::root().join("target/data");
+    if !archive.is_file() || fs::create_dir_all(&folder).is_err() {
+        return None;
+    }
+    let unpacked = Command::new("tar")
+        .arg("xf")
+        .arg(archive)
+        .arg("-C")
+        .arg(&folder)
+        .status();
+    unpacked
+        .is_ok_and(|status| status.success())
+        .then(|| folder.join("gas_drift"))
 }

@@ -138,10 +138,20 @@ fn all(steps: &mut Steps) -> Result<()> {
             ])
             .args(["--", "-D", "warnings"]),
     )?;
+    let data = setup::gas_data();
+    if data.is_none() {
+        steps.skip(
+            "the tests on the gas-sensor drift data",
+            "there is none; name the folder with batch1.dat to batch6.dat in DUNLIN_DATA",
+        );
+    }
     // Where QEMU is there, a test that skips itself would hide a fault.
     let tested = |command: &mut Command| {
         if !missing.contains(&QEMU_SYSTEM.package) {
             command.env("DUNLIN_REQUIRE_QEMU", "1");
+        }
+        if let Some(data) = &data {
+            command.env("DUNLIN_DATA", data);
         }
         if !missing.contains(&QEMU_USER.package) {
             command.env("DUNLIN_AARCH64_RUN_IMAGE", &run_image);

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use field::live::{self, Options};
+use field::report::Report;
 use host_trainer::recipe::Selection;
 
 use super::{print, read_recipe};
@@ -56,6 +57,7 @@ impl Arguments {
             board: self.board,
             change: !self.no_change,
         };
+        Report::prepare(&self.report)?;
         let bars = LoopBars::new();
         let report = live::run(&recipe, &options, &mut |event| bars.show(event))?;
         bars.finish();
@@ -64,6 +66,9 @@ impl Arguments {
             "{}report    {}\n",
             field::report::table(&report),
             self.report.join("report.html").display()
-        ))
+        ))?;
+        let faults = report.faults();
+        ensure!(faults.is_empty(), "{}", faults.join("; "));
+        Ok(())
     }
 }

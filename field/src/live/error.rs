@@ -2,6 +2,7 @@
 
 use edge_compiler::{CompileError, TargetError};
 use edge_runtime::LoadError;
+use edge_sync::device::TRIAL_INFERENCES;
 use emulator::EmulatorError;
 use fleet::{
     EnrolError, LabelError, ReleaseError, RetrainError, StoreError, UnknownDevice, WatchError,
@@ -57,8 +58,13 @@ pub enum LoopError {
     Folder(std::io::Error),
     #[error("no runtime for the server: {0}")]
     Runtime(std::io::Error),
+    #[error("device {device} never settled: {reason}")]
+    NeverSettled { device: u64, reason: String },
     #[error(
-        "the fleet never settled: some record was not acknowledged or some device did not update"
+        "`windows_per_round` is {windows}, must be at least {TRIAL_INFERENCES}: a model on trial \
+         has to answer that many windows before the next update"
     )]
-    NeverSettled,
+    TooFewWindows { windows: u32 },
+    #[error("recorded data drifts by itself: leave --no-change to the built-in recipe")]
+    ChangesByItself,
 }

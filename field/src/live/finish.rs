@@ -11,7 +11,7 @@ impl Live<'_> {
         let mut on_final = 0;
         for member in &mut self.members {
             let newest = newest_hash(&self.images, member);
-            on_final += usize::from(member.model_hash()? == newest);
+            on_final += usize::from(member.state()?.model_hash == newest);
         }
         if let Some((info, firmware)) = self.members[0].info()? {
             self.device.stack_bytes = Some(info.stack_peak.into());
@@ -69,6 +69,7 @@ impl Live<'_> {
             feature_names: self.names,
             labels: self.split.train.labels,
             confusion: evaluation.int8.confusion.clone(),
+            rejected_rows: self.rejected,
         })
     }
 }

@@ -60,7 +60,7 @@ impl Live<'_> {
             .await?
             .version;
         self.take_images();
-        self.sync(None).await?;
+        self.sync(false).await?;
         let rollout = self.fleet.rollout().await?;
         let devices = rollout.updated.len() + rollout.on_trial.len();
         let bytes = self.images.get(&self.members[0].board).map_or(0, Vec::len);

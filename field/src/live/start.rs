@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use edge_sync::device::TRIAL_INFERENCES;
 use edge_sync::message::{Policy, Selection as Rule};
 use emulator::{Board, Factory};
 use firmware::DeviceConfig;
 use fleet::{Fleet, FleetConfig};
-use host_trainer::recipe::{Recipe, Selection};
+use host_trainer::dataset::{Reason, Rejected};
+use host_trainer::recipe::{DataRecipe, Recipe, Selection};
 use host_trainer::vibration::mix;
 use host_trainer::{source, train};
 
@@ -31,11 +33,23 @@ impl<'a> Live<'a> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, LoopError> {
         let seed = options.seed;
+        if !options.change && !matches!(recipe.data, DataRecipe::Vibration(_)) {
+            return Err(LoopError::ChangesByItself);
+        }
+        let windows = recipe.fleet.windows_per_round;
+        if matches!(recipe.data, DataRecipe::Vibration(_)) && windows < TRIAL_INFERENCES {
+            return Err(LoopError::TooFewWindows { windows });
+        }
         // What can be missing is looked for before the long work begins.
         let emulated = options.board.as_deref().map(Board::find).transpose()?;
         let data = options.data.as_deref();
         let split = source::load(recipe, data, seed)?;
         let schedule = Schedule::new(recipe, data, seed, options.change)?;
+        let mut rejected = split.train.rejected.clone();
+        rejected.rows.extend_from_slice(&schedule.rejected().rows);
+        if !rejected.is_empty() {
+            observe(Event::Rejected(&rejected));
+        }
         let first = train::train(recipe, &split, None, seed, &mut |progress| {
             observe(Event::Training {
                 retraining: false,
@@ -95,6 +109,7 @@ impl<'a> Live<'a> {
             instructions: Vec::new(),
             server_restarts: 0,
             rounds: Vec::new(),
+            rejected: counts(&rejected),
         };
         live.take_images();
         if let Some(board) = &emulated {
@@ -106,7 +121,7 @@ impl<'a> Live<'a> {
             live.members.push(member);
         }
         // Commissioning: every device says hello and learns how to choose samples.
-        live.sync(None).await?;
+        live.sync(false).await?;
         Ok(live)
     }
 
@@ -173,4 +188,13 @@ fn signing_key(seed: u64) -> [u8; 32] {
         *part = mix(seed, 0x5167_0000 + index as u64).to_le_bytes();
     }
     key
+}
+
+/// Rows left out, by reason.
+fn counts(rejected: &Rejected) -> BTreeMap<String, usize> {
+    Reason::ALL
+        .into_iter()
+        .map(|reason| (reason.text().to_owned(), rejected.count(reason)))
+        .filter(|(_, count)| *count > 0)
+        .collect()
 }

@@ -34,7 +34,7 @@ pub fn page(report: &Report) -> String {
          <h2>Rounds</h2><div class=\"wide\">{rounds}</div>\
          <h2>First model, int8, on its test set</h2>{confusion}\
          <h2>Recall per class</h2><div class=\"wide\">{recall}</div>\
-         <h2>Board</h2>{device}</body></html>",
+         <h2>Board</h2>{device}{rejected}</body></html>",
         name = escape(&report.recipe),
         seed = report.seed,
         figures = figures(report),
@@ -44,6 +44,7 @@ pub fn page(report: &Report) -> String {
         confusion = confusion(report),
         recall = recall(report),
         device = device(report),
+        rejected = rejected(report),
     );
     page
 }
@@ -201,6 +202,23 @@ fn device(report: &Report) -> String {
         Some(device.samples_compared),
     );
     row("of them different", Some(device.mismatched_outputs));
+    table.push_str("</table>");
+    table
+}
+
+/// Rows that could not be used; nothing where all could.
+fn rejected(report: &Report) -> String {
+    if report.rejected_rows.is_empty() {
+        return String::new();
+    }
+    let mut table = String::from("<h2>Rows left out</h2><table>");
+    for (reason, count) in &report.rejected_rows {
+        let _ = write!(
+            table,
+            "<tr><td>{}</td><td>{count}</td></tr>",
+            escape(reason)
+        );
+    }
     table.push_str("</table>");
     table
 }

@@ -6,6 +6,7 @@ mod terminal;
 
 pub use terminal::table;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Report {
     pub labels: Vec<String>,
     /// Confusion matrix of the first model in int8 on its test set: `[truth][prediction]`.
     pub confusion: Vec<Vec<u64>>,
+    /// Rows of the data that could not be used, by reason.
+    pub rejected_rows: BTreeMap<String, usize>,
 }
 
 /// Accuracy and size of the first model.
@@ -112,7 +115,7 @@ pub struct RoundFigures {
     pub changed: bool,
     /// Windows in the round.
     pub windows: u64,
-    /// Version of the model that most devices ran.
+    /// Version of the release that the fleet ran.
     pub model_version: u32,
     /// Accuracy of the first model, never replaced.
     pub accuracy_without_loop: f64,
@@ -138,11 +141,44 @@ pub struct RoundFigures {
     pub labels_used: u64,
     /// Bytes of the image shipped after this round; 0 where none was.
     pub update_bytes: u64,
-    /// Devices that ended the round's sync on the newest release after an update.
+    /// Devices that run the new release after an update, on trial or past it.
     pub devices_updated: u64,
 }
 
 impl Report {
+    /// What must never happen and did, a sentence each: lost records, bytes that differ between
+    /// board and host, devices left behind.
+    pub fn faults(&self) -> Vec<String> {
+        let (fleet, device) = (&self.fleet, &self.device);
+        let behind = fleet.devices.saturating_sub(fleet.devices_on_final_model);
+        let faults = [
+            (
+                fleet.lost,
+                "records were lost: let devices sync more often than they fill their log",
+            ),
+            (
+                device.mismatched_outputs,
+                "windows differ between board and host",
+            ),
+            (behind as u64, "devices are not on the last release"),
+        ];
+        let happened = faults.into_iter().filter(|(count, _)| *count > 0);
+        happened
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect()
+    }
+
+    /// Makes the folder for [`Report::write`], to find out early that it cannot be made.
+    ///
+    /// # Errors
+    /// The file system's, with the path.
+    pub fn prepare(folder: &Path) -> Result<(), ReportError> {
+        std::fs::create_dir_all(folder).map_err(|source| ReportError {
+            path: folder.display().to_string(),
+            source,
+        })
+    }
+
     /// Writes `report.json` and `report.html` into `folder`, which is made where it is missing.
     ///
     /// # Errors
@@ -152,7 +188,7 @@ impl Report {
             let path = path.display().to_string();
             move |source| ReportError { path, source }
         };
-        std::fs::create_dir_all(folder).map_err(failed(folder))?;
+        Self::prepare(folder)?;
         let json = folder.join("report.json");
         let text = serde_json::to_string_pretty(self)
             .map_err(std::io::Error::other)
@@ -181,7 +217,7 @@ impl Report {
 
 /// The report could not be written.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the report to {path}: {source}; choose another folder with --report")]
+#[error("cannot write the report to {path}; choose another folder with --report")]
 pub struct ReportError {
     path: String,
     source: std::io::Error,

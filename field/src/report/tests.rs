@@ -38,6 +38,7 @@ fn sample() -> Report {
         feature_names: vec![],
         labels: vec!["healthy".into(), "outer race".into()],
         confusion: vec![vec![9, 1], vec![0, 10]],
+        rejected_rows: BTreeMap::new(),
     }
 }
 
@@ -68,4 +69,14 @@ fn means_are_over_the_picked_rounds() {
         .expect("some rounds");
     assert!((without - 0.5).abs() < 1e-9 && (with - 0.96).abs() < 1e-9);
     assert!(sample().mean_accuracy(|_| false).is_none());
+}
+
+#[test]
+fn what_must_never_happen_is_a_fault() {
+    assert!(sample().faults().is_empty());
+    let mut report = sample();
+    report.fleet.lost = 3;
+    report.fleet.devices = 2;
+    report.device.mismatched_outputs = 1;
+    assert_eq!(report.faults().len(), 3);
 }

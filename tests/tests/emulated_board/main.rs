@@ -6,6 +6,7 @@
 //! QEMU, that is a failure.
 
 mod equality;
+mod fleet;
 mod life;
 mod model;
 mod server;
