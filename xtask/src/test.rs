@@ -80,9 +80,11 @@ fn all(steps: &mut Steps) -> Result<()> {
             Ok(())
         })?;
         let folder = crate::root().join("target/boards");
+        let (variable, flags) = firmware::flags(target);
         steps.run(
             &format!("clippy on {board}"),
             cargo()
+                .env(variable, flags)
                 .args([
                     "clippy",
                     "--release",
