@@ -53,8 +53,6 @@ impl Live<'_> {
             accuracy_float: evaluation.float.accuracy,
             accuracy_int8: evaluation.int8.accuracy,
             macro_f1_int8: evaluation.int8.macro_f1,
-            precision_int8: evaluation.int8.precision.clone(),
-            recall_int8: evaluation.int8.recall.clone(),
             image_bytes: loaded.image_len(),
             arena_bytes: loaded.arena_bytes(),
             macs: loaded.macs(),
@@ -68,7 +66,8 @@ impl Live<'_> {
             rounds: self.rounds,
             feature_names: self.names,
             labels: self.split.train.labels,
-            confusion: evaluation.int8.confusion.clone(),
+            float: evaluation.float.clone(),
+            int8: evaluation.int8.clone(),
             rejected_rows: self.rejected,
         })
     }

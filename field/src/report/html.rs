@@ -2,14 +2,16 @@
 
 use std::fmt::Write;
 
-use super::{Report, charts};
+use host_trainer::metrics::Metrics;
+
+use super::{Report, RoundFigures, charts};
 
 const STYLE: &str = "
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 960px; margin: 2em auto; padding: 0 1em; }
 h1 { font-size: 1.6em; } h2 { font-size: 1.2em; margin-top: 2em; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
 th, td { padding: .25em .7em; text-align: right; border-bottom: 1px solid #ddd; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: nowrap; }
 td.alarm { color: #c33; font-weight: 600; } td.hit { background: #dcebf7; } tr.changed td:first-child::after { content: ' *'; }
 .figures { display: flex; flex-wrap: wrap; gap: 1em; } .figures div { border: 1px solid #ddd; border-radius: 6px; padding: .5em 1em; }
 .figures b { display: block; font-size: 1.3em; } .note { color: #666; } svg { max-width: 100%; height: auto; } .wide { overflow-x: auto; }
@@ -32,7 +34,8 @@ pub fn page(report: &Report) -> String {
          <p class=\"note\">Population stability index of each feature against the model that ran \
          then: white 0, blue 2 and above.</p>\
          <h2>Rounds</h2><div class=\"wide\">{rounds}</div>\
-         <h2>First model, int8, on its test set</h2>{confusion}\
+         <h2>First model on its test set, int8</h2>{int8}\
+         <h2>First model on its test set, float</h2>{float}\
          <h2>Recall per class</h2><div class=\"wide\">{recall}</div>\
          <h2>Board</h2>{device}{rejected}</body></html>",
         name = escape(&report.recipe),
@@ -41,7 +44,8 @@ pub fn page(report: &Report) -> String {
         accuracy = charts::accuracy(report),
         drift = charts::drift(report),
         rounds = rounds(report),
-        confusion = confusion(report),
+        int8 = confusion(&report.labels, &report.int8),
+        float = confusion(&report.labels, &report.float),
         recall = recall(report),
         device = device(report),
         rejected = rejected(report),
@@ -83,7 +87,7 @@ fn figures(report: &Report) -> String {
 fn rounds(report: &Report) -> String {
     let mut table = String::from(
         "<table><tr><th>round</th><th>windows</th><th>model</th><th>without loop</th><th>with loop</th>\
-         <th>drift</th><th>strongest features</th><th>samples home</th><th>labels</th>\
+         <th>drift</th><th>strongest features</th><th>devices</th><th>samples home</th><th>labels</th>\
          <th>update bytes</th><th>devices updated</th></tr>",
     );
     for round in &report.rounds {
@@ -93,14 +97,16 @@ fn rounds(report: &Report) -> String {
             .take(3)
             .map(|f| escape(f))
             .collect();
-        let alarm = if round.drift_alarm {
-            "<td class=\"alarm\">raised</td>"
-        } else {
-            "<td></td>"
+        let alarm = match &round.drift_since {
+            _ if !round.drift_alarm => "<td></td>".to_owned(),
+            Some(since) if *since != round.name => {
+                format!("<td class=\"alarm\">raised since {}</td>", escape(since))
+            }
+            _ => "<td class=\"alarm\">raised</td>".to_owned(),
         };
         let _ = write!(
             table,
-            "<tr{}><td>{}</td><td>{}</td><td>v{}</td><td>{:.3}</td><td>{:.3}</td>{alarm}<td>{}</td>\
+            "<tr{}><td>{}</td><td>{}</td><td>v{}</td><td>{:.3}</td><td>{:.3}</td>{alarm}<td>{}</td><td>{}</td>\
              <td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             if round.changed {
                 " class=\"changed\""
@@ -113,6 +119,7 @@ fn rounds(report: &Report) -> String {
             round.accuracy_without_loop,
             round.accuracy_with_loop,
             strongest.join(", "),
+            devices(round),
             round.samples_returned,
             round.labels_used,
             round.update_bytes,
@@ -123,14 +130,23 @@ fn rounds(report: &Report) -> String {
     table
 }
 
-fn confusion(report: &Report) -> String {
+/// Which devices drift: by name where they are few.
+fn devices(round: &RoundFigures) -> String {
+    match round.drift_devices.as_slice() {
+        few if few.len() <= 3 => escape(&few.join(", ")),
+        many => format!("{} devices", many.len()),
+    }
+}
+
+/// Confusion matrix with recall, precision and F1 of each class.
+fn confusion(labels: &[String], metrics: &Metrics) -> String {
     let mut table = String::from("<table><tr><th>truth \\ answer</th>");
-    for label in &report.labels {
+    for label in labels {
         let _ = write!(table, "<th>{}</th>", escape(label));
     }
-    table.push_str("<th>recall</th><th>precision</th></tr>");
-    for (class, row) in report.confusion.iter().enumerate() {
-        let label = report.labels.get(class).map_or("?", String::as_str);
+    table.push_str("<th>recall</th><th>precision</th><th>F1</th></tr>");
+    for (class, row) in metrics.confusion.iter().enumerate() {
+        let label = labels.get(class).map_or("?", String::as_str);
         let _ = write!(table, "<tr><td>{}</td>", escape(label));
         for (answer, count) in row.iter().enumerate() {
             let hit = if answer == class {
@@ -140,19 +156,19 @@ fn confusion(report: &Report) -> String {
             };
             let _ = write!(table, "<td{hit}>{count}</td>");
         }
-        let share = |values: &[f64]| {
-            values
+        for values in [&metrics.recall, &metrics.precision, &metrics.f1] {
+            let value = values
                 .get(class)
-                .map_or(String::new(), |v| format!("{v:.3}"))
-        };
-        let _ = write!(
-            table,
-            "<td>{}</td><td>{}</td></tr>",
-            share(&report.model.recall_int8),
-            share(&report.model.precision_int8)
-        );
+                .map_or(String::new(), |v| format!("{v:.3}"));
+            let _ = write!(table, "<td>{value}</td>");
+        }
+        table.push_str("</tr>");
     }
-    table.push_str("</table>");
+    let _ = write!(
+        table,
+        "</table><p class=\"note\">Accuracy {:.4}, macro F1 {:.4}.</p>",
+        metrics.accuracy, metrics.macro_f1
+    );
     table
 }
 

@@ -9,6 +9,7 @@ pub use terminal::table;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use host_trainer::metrics::Metrics;
 use serde::{Deserialize, Serialize};
 
 /// Everything a loop reports; `report.json` is this structure.
@@ -30,8 +31,10 @@ pub struct Report {
     pub feature_names: Vec<String>,
     /// Names of the classes.
     pub labels: Vec<String>,
-    /// Confusion matrix of the first model in int8 on its test set: `[truth][prediction]`.
-    pub confusion: Vec<Vec<u64>>,
+    /// The first model in float on its test set, class by class.
+    pub float: Metrics,
+    /// The same for the int8 image.
+    pub int8: Metrics,
     /// Rows of the data that could not be used, by reason.
     pub rejected_rows: BTreeMap<String, usize>,
 }
@@ -45,10 +48,6 @@ pub struct ModelFigures {
     pub accuracy_int8: f64,
     /// Unweighted mean of the classes' F1, int8.
     pub macro_f1_int8: f64,
-    /// Precision per class, int8.
-    pub precision_int8: Vec<f64>,
-    /// Recall per class, int8.
-    pub recall_int8: Vec<f64>,
     /// Length of the signed image.
     pub image_bytes: usize,
     /// Arena that a session needs.
@@ -196,6 +195,18 @@ impl Report {
         std::fs::write(&json, text).map_err(failed(&json))?;
         let page = folder.join("report.html");
         std::fs::write(&page, html::page(self)).map_err(failed(&page))
+    }
+
+    /// Accuracy with the loop before the field changed, in its worst round after that, and in the
+    /// last round; `None` where the field was never quiet or never changed.
+    pub fn before_during_after(&self) -> Option<(f64, f64, f64)> {
+        let (_, before) = self.mean_accuracy(|round| !round.changed)?;
+        let changed = self.rounds.iter().filter(|round| round.changed);
+        let worst = changed
+            .map(|round| round.accuracy_with_loop)
+            .reduce(f64::min)?;
+        let last = self.rounds.last()?.accuracy_with_loop;
+        Some((before, worst, last))
     }
 
     /// Mean accuracy without and with the loop over the rounds that `select` picks; `None` where

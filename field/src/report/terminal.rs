@@ -34,7 +34,10 @@ pub fn table(report: &Report) -> String {
             right(format!("v{}", round.model_version)),
             right(format!("{:.3}", round.accuracy_without_loop)),
             right(format!("{:.3}", round.accuracy_with_loop)),
-            Cell::new(if round.drift_alarm { "raised" } else { "" }),
+            Cell::new(match round.drift_devices.len() {
+                _ if !round.drift_alarm => String::new(),
+                devices => format!("raised, {devices} devices"),
+            }),
             Cell::new(features),
             right(round.samples_returned.to_string()),
             right(round.labels_used.to_string()),
@@ -81,6 +84,11 @@ pub fn table(report: &Report) -> String {
         ));
     }
     text.push('\n');
+    if let Some((before, during, after)) = report.before_during_after() {
+        text.push_str(&format!(
+            "accuracy  {before:.3} before the change, {during:.3} at its worst, {after:.3} at the end\n"
+        ));
+    }
     if report.rounds.iter().any(|round| round.changed) {
         text.push_str("* the field had changed\n");
     }

@@ -23,8 +23,6 @@ fn sample() -> Report {
             accuracy_float: 0.98,
             accuracy_int8: 0.97,
             macro_f1_int8: 0.97,
-            precision_int8: vec![1.0, 0.9],
-            recall_int8: vec![0.9, 1.0],
             image_bytes: 9000,
             arena_bytes: 2048,
             macs: 100_000,
@@ -37,7 +35,8 @@ fn sample() -> Report {
         rounds: (0..6).map(round).collect(),
         feature_names: vec![],
         labels: vec!["healthy".into(), "outer race".into()],
-        confusion: vec![vec![9, 1], vec![0, 10]],
+        float: Metrics::from_confusion(vec![vec![10, 0], vec![0, 10]]),
+        int8: Metrics::from_confusion(vec![vec![9, 1], vec![0, 10]]),
         rejected_rows: BTreeMap::new(),
     }
 }
@@ -79,4 +78,13 @@ fn what_must_never_happen_is_a_fault() {
     report.fleet.devices = 2;
     report.device.mismatched_outputs = 1;
     assert_eq!(report.faults().len(), 3);
+}
+
+#[test]
+fn before_during_and_after_the_change() {
+    let (before, during, after) = sample().before_during_after().expect("it changes");
+    assert_eq!((before, during, after), (0.96, 0.96, 0.96));
+    let mut quiet = sample();
+    quiet.rounds.truncate(2);
+    assert!(quiet.before_during_after().is_none());
 }
