@@ -38,8 +38,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// Board that one member is, emulated.
     pub board: Option<String>,
-    /// Whether the built-in field changes after its quiet rounds.
-    pub change: bool,
+    /// Leaves the built-in field as it is, instead of changing it after the quiet rounds.
+    pub no_change: bool,
 }
 
 /// Runs a recipe's loop from the first training to the last update. The same recipe, seed and data

@@ -55,7 +55,7 @@ impl Arguments {
             seed: self.seed,
             data: data_folder(self.data),
             board: self.board,
-            change: !self.no_change,
+            no_change: self.no_change,
         };
         Report::prepare(&self.report)?;
         let bars = LoopBars::new();

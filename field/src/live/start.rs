@@ -33,7 +33,7 @@ impl<'a> Live<'a> {
         observe: &mut dyn FnMut(Event<'_>),
     ) -> Result<Self, LoopError> {
         let seed = options.seed;
-        if !options.change && !matches!(recipe.data, DataRecipe::Vibration(_)) {
+        if options.no_change && !matches!(recipe.data, DataRecipe::Vibration(_)) {
             return Err(LoopError::ChangesByItself);
         }
         let windows = recipe.fleet.windows_per_round;
@@ -44,7 +44,7 @@ impl<'a> Live<'a> {
         let emulated = options.board.as_deref().map(Board::find).transpose()?;
         let data = options.data.as_deref();
         let split = source::load(recipe, data, seed)?;
-        let schedule = Schedule::new(recipe, data, seed, options.change)?;
+        let schedule = Schedule::new(recipe, data, seed, !options.no_change)?;
         let mut rejected = split.train.rejected.clone();
         rejected.rows.extend_from_slice(&schedule.rejected().rows);
         if !rejected.is_empty() {

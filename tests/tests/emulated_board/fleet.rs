@@ -22,7 +22,6 @@ fn it_lives_the_loop_like_any_other_device() {
     recipe.fleet.windows_per_round = 20;
     let options = Options {
         board: Some(BOARD.into()),
-        change: true,
         ..Options::default()
     };
     let report = live::run(&recipe, &options, &mut |_| {}).expect("the loop runs to its end");
