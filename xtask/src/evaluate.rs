@@ -46,9 +46,12 @@ fn changed_field(promises: &mut Promises) -> Result<()> {
             .map(|(alarm, change)| alarm as i64 - change as i64);
         let int8 = number(&report["model"]["accuracy_int8"]);
         let float = number(&report["model"]["accuracy_float"]);
+        let raised = late.map_or("never raised".to_owned(), |late| {
+            format!("raised {late} rounds after the change")
+        });
         println!(
             "vibration, seed {seed}: int8 {int8:.4}, float {float:.4}; before {quiet:.3}, first \
-             model after {frozen:.3}, end {end:.3}; drift raised {late:?} rounds after the change"
+             model after {frozen:.3}, end {end:.3}; drift {raised}"
         );
         let name = format!("vibration, seed {seed}");
         promises.check(&name, "int8 accuracy of at least 0.95", int8 >= 0.95);
