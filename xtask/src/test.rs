@@ -161,12 +161,12 @@ fn all(steps: &mut Steps) -> Result<()> {
         command.args(["--release", "--locked", "--workspace", "--all-features"]);
         must_succeed(command)
     };
-    // One runner prints one summary; without nextest each test binary prints its own.
+    // One runner prints one summary, which comes last; without nextest each binary prints its own.
     if setup::has_cargo("nextest") {
-        steps.step("tests", || tested(cargo().args(["nextest", "run"])))?;
         steps.step("tests in documentation", || {
             tested(cargo().args(["test", "--doc"]))
-        })
+        })?;
+        steps.step("tests", || tested(cargo().args(["nextest", "run"])))
     } else {
         steps.step("tests", || tested(cargo().arg("test")))
     }
