@@ -1,7 +1,6 @@
 //! Runs models over data sets on the host, exactly as a device does: raw samples in.
 
 use edge_compiler::AlignedBytes;
-use edge_runtime::format::ALIGNMENT;
 use edge_runtime::{ArenaError, FeatureError, LoadError, Model, Session};
 
 use crate::dataset::Dataset;
@@ -60,8 +59,8 @@ pub fn run_image<'r>(
     let image = AlignedBytes::from(image);
     let model = Model::load(&image).map_err(EvaluateError::Load)?;
     let pipeline = model.features();
-    let mut arena = AlignedArena::new(model.arena_bytes());
-    let mut session = Session::new(&model, arena.as_mut_slice()).map_err(EvaluateError::Arena)?;
+    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let mut session = Session::new(&model, arena.as_i8_mut()).map_err(EvaluateError::Arena)?;
     let mut scratch = vec![0.0; pipeline.scratch_len()];
     rows.into_iter()
         .enumerate()
@@ -106,26 +105,4 @@ pub fn evaluate_float(model: &FloatModel, data: &Dataset) -> Result<Metrics, Eva
         .zip(&features)
         .map(|(row, x)| (usize::from(row.label), argmax(&model.logits(x))));
     Ok(Metrics::from_pairs(data.labels.len(), pairs))
-}
-
-/// Memory for a session on the host: bytes whose first address is a multiple of 16.
-#[derive(Debug)]
-pub struct AlignedArena {
-    bytes: Vec<i8>,
-    start: usize,
-    len: usize,
-}
-
-impl AlignedArena {
-    /// `len` zeros.
-    pub fn new(len: usize) -> Self {
-        let bytes = vec![0; len + ALIGNMENT];
-        let start = bytes.as_ptr().addr().wrapping_neg() % ALIGNMENT;
-        Self { bytes, start, len }
-    }
-
-    /// The aligned bytes.
-    pub fn as_mut_slice(&mut self) -> &mut [i8] {
-        &mut self.bytes[self.start..self.start + self.len]
-    }
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use edge_compiler::AlignedBytes;
 use edge_runtime::{Model, Session};
 use emulator::{Board, Emulator, Factory};
-use host_trainer::evaluate::AlignedArena;
 
 use super::{print, read_image};
 
@@ -62,8 +62,8 @@ fn on_host<'r>(
     rows: impl Iterator<Item = &'r [u8]>,
     trace: Option<&Path>,
 ) -> Result<Vec<u8>> {
-    let mut arena = AlignedArena::new(model.arena_bytes());
-    let mut session = Session::new(model, arena.as_mut_slice())?;
+    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let mut session = Session::new(model, arena.as_i8_mut())?;
     let mut output = Vec::new();
     for (index, row) in rows.enumerate() {
         for (to, from) in session.input_mut().iter_mut().zip(row) {

@@ -1,5 +1,5 @@
 //! What the suites of this crate share. Each suite uses its own part.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod graphs;
 pub mod oracle;

@@ -1,5 +1,5 @@
 //! A small model, a device and a server that the suites share.
-#![allow(dead_code)] // each suite uses a part of it
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use edge_compiler::{
     Activation, AlignedBytes, DriftSpec, FeatureSpec, Graph, Operator, OperatorKind, Package,
