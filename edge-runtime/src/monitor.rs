@@ -119,8 +119,9 @@ pub fn novelty(reference: DriftReference<'_>, features: &[i8]) -> u8 {
     share.min(255) as u8
 }
 
-/// The bin of a quantised feature, 0..=15: the number of its 15 edges that are not above it.
-pub fn bin(edges: &[i8; BINS], value: i8) -> usize {
+/// The bin of a quantised feature, 0..=15: the number of its 15 edges that are not above it. What
+/// follows the edges in an image, a zero byte, does not matter.
+pub fn bin(edges: &[i8], value: i8) -> usize {
     edges
         .iter()
         .take(BINS - 1)

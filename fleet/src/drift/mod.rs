@@ -175,13 +175,13 @@ pub enum DriftError {
 /// Bin of `value`: how many of the ascending edges are not above it, 0..=15.
 #[must_use]
 pub fn bin(edges: &[i8; BINS - 1], value: i8) -> u8 {
-    edges.iter().filter(|&&edge| value >= edge).count() as u8
+    edge_runtime::monitor::bin(edges, value) as u8
 }
 
 /// Bin of a top output value: 16 equal steps over the `i8` range.
 #[must_use]
 pub fn confidence_bin(top: i8) -> u8 {
-    ((i16::from(top) + 128) / 16) as u8
+    edge_runtime::monitor::confidence_bin(top) as u8
 }
 
 /// Bins that some value can fall into. Quantiles of a coarsely quantised feature coincide, and what
