@@ -24,6 +24,9 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Blocks of an erase sector of the board's flash.
+const PER_SECTOR: usize = firmware::emulated::SECTOR / BLOCK;
+
 /// The old and the new model, and what each answers.
 struct Models {
     old: AlignedBytes,
@@ -41,6 +44,10 @@ impl Models {
     /// Fails unless the board runs one of the two, whole: its hash, and what it answers to `row`.
     /// Returns whether it is the new one.
     fn check(&self, emulator: &mut Emulator, ready: Ready, row: u32) -> bool {
+        let window = model::small_row(row);
+        let step = emulator.step(&window).unwrap();
+        // A board that has just settled an update may have restarted before it answered.
+        let ready = emulator.ready().unwrap_or(ready);
         let new = ready.model_hash == image_hash(&self.release.image);
         let image = if new { &self.release.image } else { &self.old };
         assert_eq!(
@@ -50,9 +57,7 @@ impl Models {
         );
         let model = Model::load(image).unwrap();
         let mut arena = AlignedBytes::zeroed(model.arena_bytes());
-        let window = model::small_row(row);
         let (features, output) = model::answer(&model, &window, arena.as_i8_mut());
-        let step = emulator.step(&window).unwrap();
         assert_eq!((step.features, step.output), (features, output));
         new
     }
@@ -145,10 +150,12 @@ fn killed_after_each_block_it_resumes_and_finishes() {
         let flash = emulator.flash().to_owned();
         server.run_until(&mut emulator, |_| models.holds_block(&flash, block));
         emulator.kill();
-        // The journal may be one block behind the slot, no more; nothing is skipped.
+        // The journal may be one block behind the slot; and a block that was being written when
+        // the power failed makes its erase sector void (PROTOCOL.md). Nothing is skipped.
         if let Some(&first) = server.requested.first() {
             assert!(
-                (block.saturating_sub(1)..=block).contains(&(first as usize)),
+                (block.saturating_sub(1).min(block / PER_SECTOR * PER_SECTOR)..=block)
+                    .contains(&(first as usize)),
                 "{first}, {block}"
             );
         }
