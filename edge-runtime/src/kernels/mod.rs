@@ -5,6 +5,7 @@
 //! A kernel takes slices and a struct of its settings. It never panics: with lengths that do not
 //! fit together (which no loaded model has) some outputs are left as they were.
 
+pub mod layer;
 pub mod reference;
 
 use crate::format::{OperatorRecord, opcode};
