@@ -20,6 +20,8 @@ pub enum FeatureKind {
     /// Signed logarithm of each sample, relative to the mean over all sensors of its kind, then
     /// those means: for arrays of sensors with values over many decades.
     Compress,
+    /// No pipeline: the input of the model comes quantised.
+    None,
 }
 
 impl FeatureKind {
@@ -29,6 +31,7 @@ impl FeatureKind {
             Self::Standardise => feature_kind::STANDARDISE,
             Self::Vibration => feature_kind::VIBRATION,
             Self::Compress => feature_kind::COMPRESS,
+            Self::None => feature_kind::NONE,
         }
     }
 
@@ -49,6 +52,7 @@ impl FeatureKind {
             Self::Vibration => bands.saturating_mul(2),
             Self::Compress => window.saturating_add(bands),
             Self::Standardise => window,
+            Self::None => 0,
         }
     }
 
@@ -64,6 +68,7 @@ impl FeatureKind {
             }
             Self::Compress => window > 0 && (bands == 0 || window.is_multiple_of(bands)),
             Self::Standardise => window > 0 && bands == 0,
+            Self::None => false,
         }
     }
 }
@@ -132,6 +137,20 @@ impl fmt::Display for FeatureError {
 impl core::error::Error for FeatureError {}
 
 impl FeaturePipeline<'_> {
+    /// Of a model whose input comes quantised: only [`Self::quantise`] is of use.
+    pub const fn none(scale: f32, zero_point: i32) -> Self {
+        Self {
+            kind: FeatureKind::None,
+            window: 0,
+            bands: 0,
+            sample_rate_hz: 0.0,
+            offset: &[],
+            gain: &[],
+            scale,
+            zero_point,
+        }
+    }
+
     /// Features of one window.
     pub const fn feature_len(&self) -> usize {
         self.kind.feature_len(self.window, self.bands)
@@ -146,7 +165,7 @@ impl FeaturePipeline<'_> {
     const fn transform_len(&self) -> usize {
         match self.kind {
             FeatureKind::Vibration => self.window,
-            FeatureKind::Standardise | FeatureKind::Compress => 0,
+            FeatureKind::Standardise | FeatureKind::Compress | FeatureKind::None => 0,
         }
     }
 
@@ -194,6 +213,7 @@ impl FeaturePipeline<'_> {
                 }
             }
             FeatureKind::Compress => compress(samples, self.bands, out),
+            FeatureKind::None => return Err(FeatureError::Unsupported),
             FeatureKind::Vibration => vibration::extract(samples, scratch, out),
         }
         if all_finite(out) {

@@ -14,7 +14,7 @@ pub const MAGIC: [u8; 4] = *b"DNL\x01";
 /// Images of another major version are refused.
 pub const FORMAT_MAJOR: u16 = 1;
 /// Images of a higher minor version are refused, lower ones are read.
-pub const FORMAT_MINOR: u16 = 0;
+pub const FORMAT_MINOR: u16 = 1;
 /// Alignment of the image, of each of its sections and of the arena, in bytes.
 pub const ALIGNMENT: usize = 16;
 /// Where [`Header::hash`] lies; it is 32 bytes long.
@@ -23,6 +23,8 @@ pub const HASH_OFFSET: usize = 16;
 pub const BINS: usize = 16;
 /// "No tensor" in [`OperatorRecord::inputs`].
 pub const NO_TENSOR: u16 = u16::MAX;
+/// Dimensions of a strided copy, see [`opcode::COPY`].
+pub const COPY_RANK: usize = 6;
 
 /// A run of bytes in the image.
 #[repr(C)]
@@ -66,19 +68,27 @@ pub struct Header {
     pub input: u16,
     /// Index of the output tensor.
     pub output: u16,
+    /// Where in the constants the tensor indices (`u16`) of further inputs, then further outputs
+    /// lie; a multiple of 4. Zero where there are none.
+    pub further: u32,
+    /// How many inputs there are besides `input`.
+    pub further_inputs: u16,
+    /// How many outputs there are besides `output`.
+    pub further_outputs: u16,
     /// Zero.
-    pub reserved_tail: [u32; 3],
+    pub reserved_tail: u32,
     /// [`TensorRecord`]s.
     pub tensors: Section,
     /// [`OperatorRecord`]s, in the order of execution.
     pub operators: Section,
     /// Packed weights, biases, multipliers and shifts.
     pub constants: Section,
-    /// [`FeatureHeader`], then `len` offsets and `len` gains as `f32`.
+    /// [`FeatureHeader`], then `len` offsets and `len` gains as `f32`; empty where the input comes
+    /// quantised.
     pub features: Section,
-    /// Labels in UTF-8, one for each element of the output, each ended by `\n`.
+    /// Labels in UTF-8, one for each element of the output, each ended by `\n`; or empty.
     pub labels: Section,
-    /// [`DriftHeader`], then edges and reference counts.
+    /// [`DriftHeader`], then edges and reference counts; or empty.
     pub drift: Section,
     /// [`SelfTestRecord`].
     pub self_test: Section,
@@ -86,13 +96,14 @@ pub struct Header {
     pub metadata: Section,
 }
 
-/// A tensor: 32 bytes. All tensors are int8 and live in the arena.
+/// A tensor: 32 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct TensorRecord {
     /// Batch (always 1), height, width, channels.
     pub shape: [u16; 4],
-    /// First byte in the arena, a multiple of [`ALIGNMENT`].
+    /// First byte in the arena, a multiple of [`ALIGNMENT`], or in the constants, see
+    /// [`storage`].
     pub arena_offset: u32,
     /// Elements, the product of `shape`.
     pub len: u32,
@@ -100,16 +111,29 @@ pub struct TensorRecord {
     pub scale: f32,
     /// -128..=127.
     pub zero_point: i32,
-    /// [`element`]: `I8`. Leaves room for 16-bit activations.
+    /// One of [`element`].
     pub element: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// One of [`storage`].
+    pub storage: u32,
 }
 
 /// Element types of a tensor.
 pub mod element {
     /// Signed 8-bit.
     pub const I8: u32 = 0;
+    /// Signed 16-bit: only for states.
+    pub const I16: u32 = 1;
+}
+
+/// Where a tensor lives.
+pub mod storage {
+    /// In the arena, from the operator that writes it to the last that reads it.
+    pub const ARENA: u32 = 0;
+    /// In the constants: operators read it, none writes it.
+    pub const CONSTANT: u32 = 1;
+    /// In the arena for good: a recurrent operator reads and writes it, and it outlives the run.
+    /// A reset fills it with the zero point.
+    pub const STATE: u32 = 2;
 }
 
 /// An operator: 80 bytes. Offsets point into the `constants` section and are multiples of 4
@@ -142,8 +166,8 @@ pub struct OperatorRecord {
     pub padding: [u16; 2],
     /// Vertical, horizontal dilation, at least 1.
     pub dilation: [u16; 2],
-    /// Zero.
-    pub reserved_shape: u16,
+    /// A second state tensor (the cell of an LSTM), otherwise zero.
+    pub state: u16,
     /// First byte of the packed weights.
     pub weights: u32,
     /// Their length in bytes.
@@ -159,11 +183,11 @@ pub struct OperatorRecord {
     pub scratch: u32,
     /// Its length in bytes.
     pub scratch_len: u32,
-    /// Softmax: input multiplier, input left shift, smallest difference that still counts, 0, 0.
+    /// Numbers of the operator's own, see [`opcode`]; zero where there are none.
     pub parameters: [i32; 5],
 }
 
-/// Operators.
+/// Operators. `FORMAT.md` says what each does with its parameters.
 pub mod opcode {
     /// `y = W x + b` on the flattened input; weights `[output][input]`.
     pub const FULLY_CONNECTED: u8 = 1;
@@ -178,9 +202,37 @@ pub mod opcode {
     /// A stand-alone ReLU, ReLU6 or ReLU_N1_TO_1: clamps to `clamp_min..=clamp_max`; input and
     /// output have one scale and zero point.
     pub const CLAMP: u8 = 6;
+    /// Each output channel from one input channel; weights `[height][width][output]`.
+    pub const DEPTHWISE_CONV_2D: u8 = 7;
+    /// Rounded mean of each pool, padding not counted.
+    pub const AVERAGE_POOL_2D: u8 = 8;
+    /// Sum or difference of two tensors, broadcast.
+    pub const ADD: u8 = 9;
+    /// Product of two tensors, broadcast.
+    pub const MUL: u8 = 10;
+    /// A table of 256 entries for each element: any function of one int8.
+    pub const LOOKUP: u8 = 11;
+    /// Negative elements times a slope that is the second input, broadcast.
+    pub const PRELU: u8 = 12;
+    /// A strided copy into a part of the output. Several may write one tensor.
+    pub const COPY: u8 = 13;
+    /// The whole output becomes `clamp_min`.
+    pub const FILL: u8 = 14;
+    /// Rounded mean over one run of dimensions.
+    pub const MEAN: u8 = 15;
+    /// Each output pixel is one of the input's, by tables of rows and columns.
+    pub const RESIZE_NEAREST: u8 = 16;
+    /// Each output pixel from four of the input's.
+    pub const RESIZE_BILINEAR: u8 = 17;
+    /// Transposed 2-D convolution; weights `[output][height][width][input]`.
+    pub const TRANSPOSE_CONV: u8 = 18;
+    /// A sequence through a long short-term memory.
+    pub const LSTM: u8 = 19;
+    /// A rank-1 filter over time, see TFLite's SVDF.
+    pub const SVDF: u8 = 20;
 }
 
-/// Layouts of packed weights.
+/// Layouts of packed weights; each is described in `kernels::packing`.
 pub mod packing {
     /// Row by row as the opcode says, without padding: every device has it.
     pub const CANONICAL: u8 = 0;
@@ -197,17 +249,20 @@ pub mod rounding {
     pub const HIGH_32: u8 = 3;
 }
 
-/// Bits of [`Header::kernel_set`]: bit `opcode` for an operator in canonical packing.
+/// Bits of [`Header::kernel_set`]: bit `opcode` for each operator, and bit `24 + packing / 4` for
+/// each packing but the canonical one, which every device has.
 pub mod kernel_set {
-    use super::opcode;
+    use super::packing;
 
-    /// What this version of the runtime can execute.
-    pub const SUPPORTED: u32 = 1 << opcode::FULLY_CONNECTED
-        | 1 << opcode::CONV_2D
-        | 1 << opcode::MAX_POOL_2D
-        | 1 << opcode::RESHAPE
-        | 1 << opcode::SOFTMAX
-        | 1 << opcode::CLAMP;
+    /// The bits that an operator in a packing needs.
+    pub const fn bits(opcode: u8, packing: u8) -> u32 {
+        let operator = 1_u32.wrapping_shl(opcode as u32);
+        if packing == packing::CANONICAL {
+            operator
+        } else {
+            operator | (1 << 24_u32).wrapping_shl(packing as u32 / 4)
+        }
+    }
 }
 
 /// Start of the feature section: 32 bytes.
@@ -230,6 +285,8 @@ pub struct FeatureHeader {
 
 /// Feature pipelines. Each ends with `(x[i] - offset[i]) * gain[i]`, then quantisation to the input.
 pub mod feature_kind {
+    /// No pipeline; never written, the section is empty.
+    pub const NONE: u32 = 0;
     /// The samples themselves, standardised: `window == len`.
     pub const STANDARDISE: u32 = 1;
     /// Log spectrum and log envelope spectrum of a vibration, interleaved: `len == 2 * bands`.

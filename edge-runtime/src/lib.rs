@@ -26,6 +26,7 @@ pub mod format;
 pub mod kernels;
 pub mod model;
 pub mod monitor;
+mod operator;
 pub mod self_test;
 pub mod session;
 mod validate;

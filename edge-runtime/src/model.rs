@@ -2,6 +2,7 @@
 
 use crate::features::FeaturePipeline;
 use crate::format::{self, BINS, Header, OperatorRecord, SelfTestRecord, TensorRecord};
+use crate::kernels::{self, Kernel};
 use crate::validate;
 use core::fmt;
 use sha2::{Digest, Sha256};
@@ -18,6 +19,9 @@ pub struct Model<'a> {
     pub(crate) tensors: &'a [TensorRecord],
     pub(crate) operators: &'a [OperatorRecord],
     pub(crate) constants: &'a [u8],
+    pub(crate) kernels: &'static [Kernel],
+    pub(crate) further_inputs: &'a [u16],
+    pub(crate) further_outputs: &'a [u16],
     pub(crate) features: FeaturePipeline<'a>,
     pub(crate) labels: &'a str,
     pub(crate) drift: DriftReference<'a>,
@@ -39,19 +43,24 @@ impl fmt::Debug for Model<'_> {
     }
 }
 
-/// One tensor of a model. All tensors are int8.
+/// One tensor of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TensorInfo {
     /// Batch (always 1), height, width, channels.
     pub shape: [u16; 4],
-    /// Elements, which is also bytes: the product of `shape`.
+    /// Elements, the product of `shape`; of one byte each, but see [`TensorInfo::is_wide`].
     pub len: usize,
     /// `real = scale * (q - zero_point)`; finite and above zero.
     pub scale: f32,
     /// -128..=127.
     pub zero_point: i32,
-    /// First byte in the arena, a multiple of [`format::ALIGNMENT`].
+    /// First byte in the arena (of a constant: in the constants), a multiple of
+    /// [`format::ALIGNMENT`].
     pub arena_offset: usize,
+    /// Whether its elements have 16 bits: the cell of an LSTM, the past of an SVDF.
+    pub is_wide: bool,
+    /// One of [`format::storage`].
+    pub storage: u32,
 }
 
 impl TensorInfo {
@@ -62,6 +71,8 @@ impl TensorInfo {
             scale: record.scale,
             zero_point: record.zero_point,
             arena_offset: record.arena_offset as usize,
+            is_wide: record.element == format::element::I16,
+            storage: record.storage,
         }
     }
 
@@ -81,7 +92,16 @@ impl<'a> Model<'a> {
     ///
     /// Says what is wrong with the first part that is; nothing of a refused image is used.
     pub fn load(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        validate::load(bytes)
+        validate::load(bytes, kernels::native())
+    }
+
+    /// As [`Model::load`], but the model may need only the kernels given, and runs on them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`]; [`LoadError::Kernels`] says which are missing.
+    pub fn load_with(bytes: &'a [u8], kernels: &'static [Kernel]) -> Result<Self, LoadError> {
+        validate::load(bytes, kernels)
     }
 
     /// Length of the image in bytes; what follows it in the slice given to [`Model::load`] is not
@@ -120,14 +140,37 @@ impl<'a> Model<'a> {
         self.header.macs
     }
 
-    /// The input tensor.
+    /// The first input tensor.
     pub fn input(&self) -> TensorInfo {
         self.input
     }
 
-    /// The output tensor; one element for each label.
+    /// The first output tensor; one element for each label, if there are labels.
     pub fn output(&self) -> TensorInfo {
         self.output
+    }
+
+    /// All input tensors; most models have one.
+    pub fn inputs(&self) -> impl Iterator<Item = TensorInfo> + use<'a> {
+        core::iter::once(self.input).chain(self.infos(self.further_inputs))
+    }
+
+    /// All output tensors; most models have one.
+    pub fn outputs(&self) -> impl Iterator<Item = TensorInfo> + use<'a> {
+        core::iter::once(self.output).chain(self.infos(self.further_outputs))
+    }
+
+    fn infos(&self, indices: &'a [u16]) -> impl Iterator<Item = TensorInfo> + use<'a> {
+        let tensors = self.tensors;
+        indices.iter().map(move |index| {
+            let record = tensors.get(usize::from(*index));
+            record.map(TensorInfo::of).unwrap_or_default()
+        })
+    }
+
+    /// The kernels that it runs on.
+    pub fn kernels(&self) -> &'static [Kernel] {
+        self.kernels
     }
 
     /// All tensors, by index.
@@ -179,24 +222,6 @@ impl<'a> Model<'a> {
         self.tensors
             .get(usize::from(index))
             .map(TensorInfo::of)
-            .unwrap_or_default()
-    }
-
-    /// `len` bytes of constants from `offset`; [`Model::load`] checked every range that an
-    /// operator names, so that the empty slice never shows.
-    fn constant_bytes(&self, offset: u32, len: usize) -> &'a [u8] {
-        let start = offset as usize;
-        self.constants
-            .get(start..start.saturating_add(len))
-            .unwrap_or_default()
-    }
-
-    pub(crate) fn constant_i8(&self, offset: u32, count: usize) -> &'a [i8] {
-        <[i8]>::ref_from_bytes(self.constant_bytes(offset, count)).unwrap_or_default()
-    }
-
-    pub(crate) fn constant_i32(&self, offset: u32, count: usize) -> &'a [i32] {
-        <[i32]>::ref_from_bytes(self.constant_bytes(offset, count.saturating_mul(4)))
             .unwrap_or_default()
     }
 }

@@ -1,9 +1,12 @@
 //! Runs a model in an arena that the caller owns.
 
 use crate::format::ALIGNMENT;
+use crate::format::storage;
 use crate::kernels;
 use crate::model::{Model, TensorInfo};
+use crate::operator::Call;
 use crate::self_test;
+use core::cell::Cell;
 use core::fmt;
 
 /// A model and the memory it runs in.
@@ -53,10 +56,24 @@ impl<'m, 'a> Session<'m, 'a> {
         let arena = arena
             .get_mut(..needed)
             .ok_or(ArenaError::TooSmall { needed })?;
-        Ok(Self {
+        let mut session = Self {
             model: *model,
             arena,
-        })
+        };
+        session.reset_state();
+        Ok(session)
+    }
+
+    /// Forgets what recurrent operators remember of earlier runs, as a new session does.
+    pub fn reset_state(&mut self) {
+        for tensor in self.model.tensors() {
+            if tensor.storage == storage::STATE {
+                let zero = if tensor.is_wide { 0 } else { tensor.zero_point };
+                if let Some(values) = self.arena.get_mut(range(&tensor)) {
+                    values.fill(zero.clamp(-128, 127) as i8);
+                }
+            }
+        }
     }
 
     /// The model that it runs.
@@ -64,10 +81,23 @@ impl<'m, 'a> Session<'m, 'a> {
         &self.model
     }
 
-    /// The input tensor, row-major NHWC. A run may overwrite it: write all of it before each run.
+    /// The first input tensor, row-major NHWC. A run may overwrite it: write all of it before each
+    /// run.
     pub fn input_mut(&mut self) -> &mut [i8] {
         let range = range(&self.model.input());
         self.arena.get_mut(range).unwrap_or_default()
+    }
+
+    /// An input tensor by its place in [`Model::inputs`]; empty where there is none.
+    pub fn input_at_mut(&mut self, index: usize) -> &mut [i8] {
+        let input = self.model.inputs().nth(index).unwrap_or_default();
+        self.arena.get_mut(range(&input)).unwrap_or_default()
+    }
+
+    /// An output tensor by its place in [`Model::outputs`]; empty where there is none.
+    pub fn output_at(&self, index: usize) -> &[i8] {
+        let output = self.model.outputs().nth(index).unwrap_or_default();
+        self.arena.get(range(&output)).unwrap_or_default()
     }
 
     /// One inference.
@@ -78,14 +108,25 @@ impl<'m, 'a> Session<'m, 'a> {
     /// One inference that shows the output of each operator as soon as it is there: its index and
     /// its elements, row-major NHWC.
     pub fn run_traced(&mut self, mut trace: impl FnMut(usize, &[i8])) {
-        for (index, operator) in self.model.operators().iter().enumerate() {
-            kernels::execute(&self.model, operator, self.arena);
-            let output = self.model.tensor(operator.output);
+        let model = self.model;
+        for (index, record) in model.operators.iter().enumerate() {
+            let call = Call {
+                record,
+                tensors: model.tensors,
+                constants: model.constants,
+                arena_bytes: model.header.arena_bytes,
+                arena: Cell::from_mut(&mut *self.arena).as_slice_of_cells(),
+            };
+            // `Model::load` found a kernel for every record.
+            if let Some(kernel) = kernels::find(model.kernels, record.opcode, record.packing) {
+                (kernel.run)(&call);
+            }
+            let output = model.tensor(record.output);
             trace(index, self.arena.get(range(&output)).unwrap_or_default());
         }
     }
 
-    /// The output tensor, row-major NHWC, as the last run left it.
+    /// The first output tensor, row-major NHWC, as the last run left it.
     pub fn output(&self) -> &[i8] {
         self.arena
             .get(range(&self.model.output()))
@@ -102,7 +143,8 @@ impl<'m, 'a> Session<'m, 'a> {
 
 /// The bytes of a tensor in the arena.
 fn range(tensor: &TensorInfo) -> core::ops::Range<usize> {
-    tensor.arena_offset..tensor.arena_offset.saturating_add(tensor.len)
+    let bytes = tensor.len.saturating_mul(if tensor.is_wide { 2 } else { 1 });
+    tensor.arena_offset..tensor.arena_offset.saturating_add(bytes)
 }
 
 /// `N` bytes on a 16-byte boundary, for [`Session::new`].

@@ -1,7 +1,6 @@
 //! Everything that [`Model::load`] checks, in the order in which it does.
 
 mod error;
-mod operator;
 mod plan;
 
 pub use error::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, TensorFault};
@@ -9,15 +8,20 @@ pub use error::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, Tensor
 use crate::features::{FeatureKind, FeaturePipeline};
 use crate::format::{
     ALIGNMENT, BINS, DriftHeader, FORMAT_MAJOR, FORMAT_MINOR, FeatureHeader, Header, MAGIC,
-    OperatorRecord, Section, SelfTestRecord, TensorRecord, element, kernel_set,
+    OperatorRecord, Section, SelfTestRecord, TensorRecord, element, kernel_set, storage,
 };
+use crate::kernels::{self, Kernel};
 use crate::model::{DriftReference, Model, TensorInfo, image_hash, lines};
+use crate::operator::Call;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// Most operators of an image: bounds the check of the plan, which is quadratic.
 pub const MAX_OPERATORS: usize = 1024;
 
-pub(crate) fn load(bytes: &[u8]) -> Result<Model<'_>, LoadError> {
+pub(crate) fn load<'a>(
+    bytes: &'a [u8],
+    kernels: &'static [Kernel],
+) -> Result<Model<'a>, LoadError> {
     let header = header(bytes)?;
     let image = bytes
         .get(..header.image_len as usize)
@@ -27,12 +31,13 @@ pub(crate) fn load(bytes: &[u8]) -> Result<Model<'_>, LoadError> {
     if image_hash(image) != Some(header.hash) {
         return Err(LoadError::Hash);
     }
-    if header.reserved != 0 || header.reserved_tail != [0; 3] {
+    if header.reserved != 0 || header.reserved_tail != 0 {
         return Err(LoadError::Reserved);
     }
 
     let tensors: &[TensorRecord] = records(image, header.tensors, Part::Tensors)?;
-    check_tensors(tensors, header.arena_bytes)?;
+    let constants = section(image, header.constants, Part::Constants)?;
+    check_tensors(tensors, header.arena_bytes, constants)?;
     let tensor = |index: u16, part| {
         tensors
             .get(usize::from(index))
@@ -42,15 +47,25 @@ pub(crate) fn load(bytes: &[u8]) -> Result<Model<'_>, LoadError> {
     let input = tensor(header.input, Part::Tensors)?;
     let output = tensor(header.output, Part::Tensors)?;
 
+    let (further_inputs, further_outputs) = further(header, tensors, constants)?;
     let operators: &[OperatorRecord] = records(image, header.operators, Part::Operators)?;
-    let constants = section(image, header.constants, Part::Constants)?;
-    check_operators(header, tensors, operators, constants)?;
-
-    Ok(Model {
+    check_operators(header, tensors, operators, constants, kernels)?;
+    plan::check(&plan::Plan {
         header,
         tensors,
         operators,
+        further_inputs,
+        further_outputs,
+    })?;
+
+    Ok(Model {
+        header,
+        kernels,
+        tensors,
+        operators,
         constants,
+        further_inputs,
+        further_outputs,
         features: features(image, header, &input)?,
         labels: labels(image, header, &output)?,
         drift: drift(image, header, &input, &output)?,
@@ -108,14 +123,46 @@ fn text(image: &[u8], at: Section, part: Part) -> Result<&str, LoadError> {
     core::str::from_utf8(section(image, at, part)?).map_err(|_| LoadError::Text(part))
 }
 
-fn check_tensors(tensors: &[TensorRecord], arena_bytes: u32) -> Result<(), LoadError> {
+/// The tensor indices of the inputs and outputs after the first.
+fn further<'a>(
+    header: &Header,
+    tensors: &[TensorRecord],
+    constants: &'a [u8],
+) -> Result<(&'a [u16], &'a [u16]), LoadError> {
+    let inputs = usize::from(header.further_inputs);
+    let count = inputs.saturating_add(header.further_outputs.into());
+    let malformed = LoadError::Section(Part::Tensors);
+    if !header.further.is_multiple_of(4) || (count == 0 && header.further != 0) {
+        return Err(malformed);
+    }
+    let indices = constants
+        .get(header.further as usize..)
+        .and_then(|rest| rest.get(..count.saturating_mul(2)))
+        .and_then(|bytes| <[u16]>::ref_from_bytes(bytes).ok())
+        .ok_or(malformed)?;
+    let known = |index: &u16| tensors.get(usize::from(*index)).is_some();
+    if !indices.iter().all(known) {
+        return Err(malformed);
+    }
+    indices.split_at_checked(inputs).ok_or(malformed)
+}
+
+fn check_tensors(
+    tensors: &[TensorRecord],
+    arena_bytes: u32,
+    constants: &[u8],
+) -> Result<(), LoadError> {
     for (index, tensor) in tensors.iter().enumerate() {
-        check_tensor(tensor, arena_bytes).map_err(|fault| LoadError::Tensor { index, fault })?;
+        check_tensor(tensor, arena_bytes, constants).map_err(|fault| LoadError::Tensor { index, fault })?;
     }
     Ok(())
 }
 
-fn check_tensor(tensor: &TensorRecord, arena_bytes: u32) -> Result<(), TensorFault> {
+fn check_tensor(
+    tensor: &TensorRecord,
+    arena_bytes: u32,
+    constants: &[u8],
+) -> Result<(), TensorFault> {
     let [batch, height, width, channels] = tensor.shape.map(u32::from);
     let len = height
         .checked_mul(width)
@@ -123,18 +170,27 @@ fn check_tensor(tensor: &TensorRecord, arena_bytes: u32) -> Result<(), TensorFau
     if batch != 1 || tensor.len == 0 || len != Some(tensor.len) {
         return Err(TensorFault::Shape);
     }
-    if tensor.element != element::I8 || tensor.reserved != 0 {
-        return Err(TensorFault::Element);
-    }
+    let width = match (tensor.storage, tensor.element) {
+        (storage::ARENA | storage::CONSTANT | storage::STATE, element::I8) => 1,
+        (storage::STATE, element::I16) => 2,
+        _ => return Err(TensorFault::Element),
+    };
     if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
         return Err(TensorFault::Scale);
     }
     if !(-128..=127).contains(&tensor.zero_point) {
         return Err(TensorFault::ZeroPoint);
     }
-    let end = tensor.arena_offset.checked_add(tensor.len);
+    let end = tensor
+        .len
+        .checked_mul(width)
+        .and_then(|bytes| tensor.arena_offset.checked_add(bytes));
+    let room = match tensor.storage {
+        storage::CONSTANT => constants.len(),
+        _ => arena_bytes as usize,
+    };
     if !(tensor.arena_offset as usize).is_multiple_of(ALIGNMENT)
-        || end.is_none_or(|end| end > arena_bytes)
+        || end.is_none_or(|end| end as usize > room)
     {
         return Err(TensorFault::Arena);
     }
@@ -146,27 +202,46 @@ fn check_operators(
     tensors: &[TensorRecord],
     operators: &[OperatorRecord],
     constants: &[u8],
+    kernels: &'static [Kernel],
 ) -> Result<(), LoadError> {
     if operators.is_empty() || operators.len() > MAX_OPERATORS {
         return Err(LoadError::Section(Part::Operators));
     }
+    let supported = kernels::supported(kernels);
     let mut needed = 0;
     let mut macs = 0_u64;
     let mut work = 0_u64;
-    for (index, operator) in operators.iter().enumerate() {
+    for (index, record) in operators.iter().enumerate() {
         let fault = |fault| LoadError::Operator { index, fault };
-        let context = operator::Context {
+        // Codes beyond those that a bit stands for are unknown to every runtime of this version.
+        if record.opcode >= 24 {
+            return Err(fault(OperatorFault::Opcode));
+        }
+        if record.packing >= 32 {
+            return Err(fault(OperatorFault::Packing));
+        }
+        let bits = kernel_set::bits(record.opcode, record.packing);
+        needed |= bits;
+        let Some(kernel) = kernels::find(kernels, record.opcode, record.packing) else {
+            let missing = bits & !supported;
+            return Err(match missing {
+                0 => fault(OperatorFault::Packing),
+                _ => LoadError::Kernels { missing },
+            });
+        };
+        let call = Call {
+            record,
             tensors,
             constants,
             arena_bytes: header.arena_bytes,
+            arena: &[],
         };
-        let cost = operator::check(operator, &context).map_err(fault)?;
-        needed |= 1_u32 << operator.opcode; // a known opcode: below 32
+        let cost = (kernel.check)(&call).map_err(fault)?;
         // Each at most 2^32 for at most 1024 operators: no overflow.
         macs = macs.saturating_add(cost.macs);
         work = work.saturating_add(cost.work);
     }
-    let missing = header.kernel_set & !kernel_set::SUPPORTED;
+    let missing = header.kernel_set & !supported;
     if missing != 0 {
         return Err(LoadError::Kernels { missing });
     }
@@ -181,7 +256,7 @@ fn check_operators(
             expected: macs as u32,
         });
     }
-    plan::check(header, tensors, operators)
+    Ok(())
 }
 
 fn features<'a>(
@@ -190,6 +265,9 @@ fn features<'a>(
     input: &TensorInfo,
 ) -> Result<FeaturePipeline<'a>, LoadError> {
     let bytes = section(image, header.features, Part::Features)?;
+    if bytes.is_empty() {
+        return Ok(FeaturePipeline::none(input.scale, input.zero_point));
+    }
     let (record, rest) =
         FeatureHeader::ref_from_prefix(bytes).map_err(|_| LoadError::Section(Part::Features))?;
     let fault = |fault| LoadError::Features { fault };
@@ -227,6 +305,9 @@ fn features<'a>(
 
 fn labels<'a>(image: &'a [u8], header: &Header, output: &TensorInfo) -> Result<&'a str, LoadError> {
     let labels = text(image, header.labels, Part::Labels)?;
+    if labels.is_empty() {
+        return Ok(labels);
+    }
     let count = lines(labels).count();
     let empty = lines(labels).any(str::is_empty);
     if count != output.len || empty || !labels.as_bytes().ends_with(b"\n") {
@@ -246,6 +327,9 @@ fn drift<'a>(
     let malformed = LoadError::Section(Part::Drift);
     let fault = |fault| LoadError::Drift { fault };
     let bytes = section(image, header.drift, Part::Drift)?;
+    if bytes.is_empty() {
+        return Ok(DriftReference::default());
+    }
     let (record, rest) = DriftHeader::ref_from_prefix(bytes).map_err(|_| malformed)?;
     let features = record.features as usize;
     if record.reserved != 0 || (features != 0 && features != input.len) {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
 
-/// A network with one input and one output. [`Graph::check`] says whether it is well formed; the
+/// A network. [`Graph::check`] says whether it is well formed; the
 /// other methods and the passes expect that it is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
@@ -29,9 +29,15 @@ pub struct Graph {
     pub input: TensorId,
     /// The tensor that the caller reads.
     pub output: TensorId,
+    /// Tensors that the caller fills besides `input`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_inputs: Vec<TensorId>,
+    /// Tensors that the caller reads besides `output`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_outputs: Vec<TensorId>,
 }
 
-/// An int8 activation.
+/// An int8 tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tensor {
     /// For people; not part of the image, nor of [`Graph::hash`].
@@ -42,9 +48,59 @@ pub struct Tensor {
     pub scale: f32,
     /// -128..=127.
     pub zero_point: i32,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Role::is_activation")]
+    pub role: Role,
+}
+
+/// What a tensor is for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub enum Role {
+    /// Written by an operator or the caller, read by operators or the caller.
+    #[default]
+    Activation,
+    /// Its values, row-major. Only [`OperatorKind::Copy`] reads constants: the compiler brings them
+    /// into the arena where another operator needs them.
+    Constant(Vec<i8>),
+    /// Kept between runs by the recurrent operator that names it; starts at the zero point.
+    State {
+        /// Whether its elements have 16 bits.
+        wide: bool,
+    },
+}
+
+impl Role {
+    /// Whether it is [`Role::Activation`].
+    pub fn is_activation(&self) -> bool {
+        *self == Self::Activation
+    }
 }
 
 impl Tensor {
+    /// An activation.
+    pub fn activation(
+        name: impl Into<String>,
+        shape: [usize; 4],
+        scale: f32,
+        zero_point: i32,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            shape,
+            scale,
+            zero_point,
+            role: Role::Activation,
+        }
+    }
+
+    /// Bytes of one element.
+    pub fn element_bytes(&self) -> usize {
+        match self.role {
+            Role::State { wide: true } => 2,
+            _ => 1,
+        }
+    }
+
     /// Elements, which are also its bytes in the arena; saturating.
     pub fn len(&self) -> usize {
         self.shape
@@ -63,10 +119,26 @@ impl Tensor {
 pub struct Operator {
     /// What it does, with its constants.
     pub kind: OperatorKind,
-    /// The tensors it reads; every operator so far reads exactly one.
+    /// The tensors it reads: one, or two where [`OperatorKind`] says so.
     pub inputs: Vec<TensorId>,
-    /// The tensor it writes; nothing else writes it.
+    /// The tensor it writes; nothing else writes it, except that several copies and fills may
+    /// write parts of one.
     pub output: TensorId,
+    /// The operator of an imported model that it stems from; not part of [`Graph::hash`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<usize>,
+}
+
+impl Operator {
+    /// An operator of one input that stems from no imported model.
+    pub fn new(kind: OperatorKind, input: TensorId, output: TensorId) -> Self {
+        Self {
+            kind,
+            inputs: vec![input],
+            output,
+            source: None,
+        }
+    }
 }
 
 /// What an operator does. Shapes are given for `input -> output`.
@@ -98,6 +170,39 @@ pub enum OperatorKind {
         /// How the int32 sum becomes int8.
         rounding: RoundingMode,
     },
+    /// Depthwise convolution: `[1,h,w,c] -> [1,h',w',o]` with `o` a multiple of `c`; output
+    /// channel `i` sees input channel `i / (o / c)`.
+    DepthwiseConv2d {
+        /// `[o][kernel h][kernel w]`.
+        weights: Weights,
+        /// Height, width; each at least 1.
+        kernel: [usize; 2],
+        /// Vertical, horizontal; each at least 1.
+        stride: [usize; 2],
+        /// Outside the input lies its zero point.
+        padding: Padding,
+        /// Vertical, horizontal; each at least 1.
+        dilation: [usize; 2],
+        /// Fused into the requantisation.
+        activation: Activation,
+        /// How the int32 sum becomes int8.
+        rounding: RoundingMode,
+    },
+    /// Transposed convolution: `[1,h,w,c] -> [1,h',w',o]`; the output's shape is given.
+    TransposeConv {
+        /// `[o][kernel h][kernel w][c]`.
+        weights: Weights,
+        /// Height, width; each at least 1.
+        kernel: [usize; 2],
+        /// Vertical, horizontal; each at least 1.
+        stride: [usize; 2],
+        /// Rows above and columns left of the output that are cut off.
+        padding: [usize; 2],
+        /// Fused into the requantisation.
+        activation: Activation,
+        /// How the int32 sum becomes int8.
+        rounding: RoundingMode,
+    },
     /// Greatest value of each pool: `[1,h,w,c] -> [1,h',w',c]`, same quantisation on both sides.
     /// Padded places do not take part.
     MaxPool2d {
@@ -107,12 +212,88 @@ pub enum OperatorKind {
         stride: [usize; 2],
         /// Which pools may reach over the border.
         padding: Padding,
+        /// Applied to the result.
+        #[serde(default)]
+        activation: Activation,
+    },
+    /// Rounded mean of each pool, halves away from zero; otherwise as [`Self::MaxPool2d`].
+    AveragePool2d {
+        /// Height, width of the pool; each at least 1.
+        kernel: [usize; 2],
+        /// Vertical, horizontal; each at least 1.
+        stride: [usize; 2],
+        /// Which pools may reach over the border.
+        padding: Padding,
+        /// Applied to the result.
+        activation: Activation,
+    },
+    /// `a + b` or `a - b` of two inputs; a dimension of 1 is broadcast.
+    Add {
+        /// Whether the second input is subtracted.
+        subtract: bool,
+        /// Applied to the result.
+        activation: Activation,
+    },
+    /// `a * b` of two inputs; a dimension of 1 is broadcast.
+    Mul {
+        /// Applied to the result.
+        activation: Activation,
+    },
+    /// `x` where it is not negative, otherwise `x` times the second input; that is broadcast.
+    Prelu,
+    /// Any function of one element: entry `q + 128` is the output for the input `q`.
+    Lookup {
+        /// 256 entries.
+        table: Vec<i8>,
+        /// The function, for people.
+        function: String,
+    },
+    /// Copies elements: for every index `i` below `sizes`,
+    /// `output[output_start + i · output_strides] = input[input_start + i · input_strides]`. What
+    /// the output holds elsewhere stays. Same quantisation on both sides; the input may be a
+    /// constant.
+    Copy {
+        /// How the elements are found.
+        copy: StridedCopy,
+        /// What it is for, for people: `TRANSPOSE`, `CONCATENATION`, ...
+        purpose: String,
+    },
+    /// Sets the whole output to a value; the input is not read.
+    Fill {
+        /// The value.
+        value: i8,
+    },
+    /// Rounded mean over `reduce` in `[outer][reduce][inner] -> [outer][inner]`.
+    Mean {
+        /// Elements before the dimensions that vanish.
+        outer: usize,
+        /// Elements of the dimensions that vanish.
+        reduce: usize,
+        /// Elements behind them.
+        inner: usize,
+    },
+    /// `[1,h,w,c] -> [1,h',w',c]`: output pixel `(y, x)` is input pixel `(rows[y], columns[x])`.
+    ResizeNearest {
+        /// One for each output row.
+        rows: Vec<u16>,
+        /// One for each output column.
+        columns: Vec<u16>,
+    },
+    /// `[1,h,w,c] -> [1,h',w',c]`, in TFLite's fixed-point arithmetic.
+    ResizeBilinear {
+        /// Whether the corner pixels' centres coincide.
+        align_corners: bool,
+        /// Whether pixels have their centre at one half.
+        half_pixel_centers: bool,
     },
     /// The same bytes in another shape of as many elements; same quantisation on both sides.
     Reshape,
     /// Over the channels at each place, in TFLite's fixed-point arithmetic; shape unchanged. The
     /// output's scale is 1/256 and its zero point -128.
-    Softmax,
+    Softmax {
+        /// Factor of the exponent; above zero.
+        beta: f32,
+    },
     /// A stand-alone clamp; shape and quantisation unchanged. [`crate::passes::fuse_activations`]
     /// merges it into the operator before it where it can.
     Activation(Activation),
@@ -120,13 +301,28 @@ pub enum OperatorKind {
 
 impl OperatorKind {
     /// Name in messages and reports.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
             Self::FullyConnected { .. } => "FULLY_CONNECTED",
             Self::Conv2d { .. } => "CONV_2D",
+            Self::DepthwiseConv2d { .. } => "DEPTHWISE_CONV_2D",
+            Self::TransposeConv { .. } => "TRANSPOSE_CONV",
             Self::MaxPool2d { .. } => "MAX_POOL_2D",
+            Self::AveragePool2d { .. } => "AVERAGE_POOL_2D",
+            Self::Add {
+                subtract: false, ..
+            } => "ADD",
+            Self::Add { subtract: true, .. } => "SUB",
+            Self::Mul { .. } => "MUL",
+            Self::Prelu => "PRELU",
+            Self::Lookup { function, .. } => function,
+            Self::Copy { purpose, .. } => purpose,
+            Self::Fill { .. } => "FILL",
+            Self::Mean { .. } => "MEAN",
+            Self::ResizeNearest { .. } => "RESIZE_NEAREST_NEIGHBOR",
+            Self::ResizeBilinear { .. } => "RESIZE_BILINEAR",
             Self::Reshape => "RESHAPE",
-            Self::Softmax => "SOFTMAX",
+            Self::Softmax { .. } => "SOFTMAX",
             Self::Activation(_) => "CLAMP",
         }
     }
@@ -134,9 +330,74 @@ impl OperatorKind {
     /// The constants, where the operator has any.
     pub fn weights(&self) -> Option<&Weights> {
         match self {
-            Self::FullyConnected { weights, .. } | Self::Conv2d { weights, .. } => Some(weights),
+            Self::FullyConnected { weights, .. }
+            | Self::Conv2d { weights, .. }
+            | Self::DepthwiseConv2d { weights, .. }
+            | Self::TransposeConv { weights, .. } => Some(weights),
             _ => None,
         }
+    }
+
+    /// Tensors that it reads.
+    pub fn input_count(&self) -> usize {
+        match self {
+            Self::Add { .. } | Self::Mul { .. } | Self::Prelu => 2,
+            Self::Fill { .. } => 0,
+            _ => 1,
+        }
+    }
+
+    /// Whether it may write only a part of its output, which then has several writers.
+    pub fn writes_a_part(&self) -> bool {
+        matches!(self, Self::Copy { .. } | Self::Fill { .. })
+    }
+}
+
+/// Dimensions of a [`StridedCopy`].
+pub const COPY_RANK: usize = edge_runtime::format::COPY_RANK;
+
+/// See [`OperatorKind::Copy`]. Unused dimensions have size 1, outermost first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StridedCopy {
+    /// Elements along each dimension.
+    pub sizes: [usize; COPY_RANK],
+    /// Elements from one to the next in the input.
+    pub input_strides: [isize; COPY_RANK],
+    /// Elements from one to the next in the output.
+    pub output_strides: [isize; COPY_RANK],
+    /// The first element read.
+    pub input_start: usize,
+    /// The first element written.
+    pub output_start: usize,
+}
+
+impl StridedCopy {
+    /// The least and the greatest element that is read, and written; `None` for a size of 0 or
+    /// a place before the first element.
+    pub fn reach(&self) -> Option<[(usize, usize); 2]> {
+        let reach = |start: usize, strides: &[isize; COPY_RANK]| {
+            let (mut least, mut greatest) = (start, start);
+            for (&size, &stride) in self.sizes.iter().zip(strides) {
+                let way = stride.checked_mul(isize::try_from(size.checked_sub(1)?).ok()?)?;
+                if way < 0 {
+                    least = least.checked_add_signed(way)?;
+                } else {
+                    greatest = greatest.checked_add_signed(way)?;
+                }
+            }
+            Some((least, greatest))
+        };
+        Some([
+            reach(self.input_start, &self.input_strides)?,
+            reach(self.output_start, &self.output_strides)?,
+        ])
+    }
+
+    /// Elements that it copies; saturating.
+    pub fn elements(&self) -> usize {
+        self.sizes
+            .iter()
+            .fold(1, |n: usize, &d| n.saturating_mul(d))
     }
 }
 
@@ -162,9 +423,10 @@ impl Weights {
 }
 
 /// A clamp in real values, applied to the quantised output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
     /// Nothing but the range of int8.
+    #[default]
     None,
     /// At least 0.
     Relu,
@@ -200,6 +462,13 @@ pub enum Padding {
     Same,
     /// Only whole kernels.
     Valid,
+    /// As many rows and columns as stated, then only whole kernels.
+    Explicit {
+        /// Above, left.
+        before: [usize; 2],
+        /// Below, right.
+        after: [usize; 2],
+    },
 }
 
 /// How an int32 accumulator becomes int8: see `edge_runtime::format::rounding`.
@@ -238,8 +507,13 @@ impl Graph {
         };
         match &operator.kind {
             OperatorKind::FullyConnected { weights, .. } => weights.values.len() as u64,
-            OperatorKind::Conv2d { weights, .. } => {
+            OperatorKind::Conv2d { weights, .. } | OperatorKind::DepthwiseConv2d { weights, .. } => {
                 let places = output.shape[1].saturating_mul(output.shape[2]);
+                (weights.values.len() as u64).saturating_mul(places as u64)
+            }
+            OperatorKind::TransposeConv { weights, .. } => {
+                let input = operator.inputs.first().and_then(|&i| self.tensors.get(i));
+                let places = input.map_or(0, |t| t.shape[1].saturating_mul(t.shape[2]));
                 (weights.values.len() as u64).saturating_mul(places as u64)
             }
             _ => 0,
@@ -261,14 +535,27 @@ impl Graph {
             .get(operator.output)
             .map_or(0, |t| t.len() as u64);
         match &operator.kind {
-            OperatorKind::FullyConnected { .. } | OperatorKind::Conv2d { .. } => {
-                self.operator_macs(operator)
+            OperatorKind::FullyConnected { .. }
+            | OperatorKind::Conv2d { .. }
+            | OperatorKind::DepthwiseConv2d { .. }
+            | OperatorKind::TransposeConv { .. } => self.operator_macs(operator),
+            OperatorKind::MaxPool2d { kernel, .. } | OperatorKind::AveragePool2d { kernel, .. } => {
+                kernel
+                    .iter()
+                    .fold(elements, |work, &n| work.saturating_mul(n as u64))
             }
-            OperatorKind::MaxPool2d { kernel, .. } => kernel
-                .iter()
-                .fold(elements, |work, &n| work.saturating_mul(n as u64)),
-            OperatorKind::Softmax => elements.saturating_mul(2),
-            OperatorKind::Reshape | OperatorKind::Activation(_) => elements,
+            OperatorKind::Softmax { .. } => elements.saturating_mul(2),
+            OperatorKind::Mean { reduce, .. } => elements.saturating_mul(*reduce as u64),
+            OperatorKind::Copy { copy, .. } => copy.elements() as u64,
+            OperatorKind::ResizeBilinear { .. } => elements.saturating_mul(4),
+            OperatorKind::Reshape
+            | OperatorKind::Activation(_)
+            | OperatorKind::Add { .. }
+            | OperatorKind::Mul { .. }
+            | OperatorKind::Prelu
+            | OperatorKind::Lookup { .. }
+            | OperatorKind::Fill { .. }
+            | OperatorKind::ResizeNearest { .. } => elements,
         }
     }
 
@@ -276,6 +563,16 @@ impl Graph {
     /// outputs, and no names.
     pub fn hash(&self) -> [u8; 32] {
         hash::hash(self)
+    }
+
+    /// All tensors that the caller fills.
+    pub fn inputs(&self) -> impl Iterator<Item = TensorId> {
+        std::iter::once(self.input).chain(self.further_inputs.iter().copied())
+    }
+
+    /// All tensors that the caller reads.
+    pub fn outputs(&self) -> impl Iterator<Item = TensorId> {
+        std::iter::once(self.output).chain(self.further_outputs.iter().copied())
     }
 
     /// "operator 3 (CONV_2D)", for messages.

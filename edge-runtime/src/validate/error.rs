@@ -110,14 +110,16 @@ pub enum Part {
 pub enum TensorFault {
     /// A batch other than 1, an empty tensor, or a length that is not the product of the shape.
     Shape,
-    /// An unknown element type, or a reserved field that is not zero.
+    /// An unknown element type or storage, or one that does not go with the other.
     Element,
     /// NaN, infinite, zero or negative.
     Scale,
     /// Not an `i8`.
     ZeroPoint,
-    /// Not aligned or not inside the arena.
+    /// Not aligned, or not inside the arena or the constants.
     Arena,
+    /// It shares bytes with a state.
+    State,
 }
 
 /// What is wrong with an operator.
@@ -132,7 +134,8 @@ pub enum OperatorFault {
     Rounding,
     /// A field that is reserved, or that this operator does not use, is not at its neutral value.
     Unused,
-    /// An input or output that does not exist, or a second input.
+    /// An input or output that does not exist, is missing, one too many, or lives where this
+    /// operator cannot use it.
     Tensors,
     /// The output's shape does not follow from input, kernel, stride, padding and dilation.
     Geometry,
@@ -150,11 +153,13 @@ pub enum OperatorFault {
     Shift,
     /// Parameters of a softmax out of range, or more channels than its arithmetic carries.
     Softmax,
+    /// Parameters of another operator out of range.
+    Parameters,
     /// Scratch outside the arena or not aligned.
     Scratch,
     /// More than 2^32 steps.
     Work,
-    /// Output or scratch overlap the input or each other other than as an in-place operator may.
+    /// Output or scratch overlap an input, each other or a state other than this operator may.
     Overlap,
     /// The input was never written, or was overwritten before this operator reads it.
     Clobbered,

@@ -1,71 +1,132 @@
 //! The memory plan: no operator reads what another has overwritten.
 
 use super::error::{LoadError, OperatorFault};
-use crate::format::{Header, OperatorRecord, TensorRecord, opcode};
+use crate::format::{Header, OperatorRecord, TensorRecord, element, opcode, storage};
+use crate::operator::shares;
+
+/// What a plan consists of.
+pub(super) struct Plan<'a> {
+    pub header: &'a Header,
+    pub tensors: &'a [TensorRecord],
+    pub operators: &'a [OperatorRecord],
+    pub further_inputs: &'a [u16],
+    pub further_outputs: &'a [u16],
+}
 
 /// Follows every tensor from where it is written to where it is last read. Indices and ranges of
 /// the operators were checked before.
-pub(super) fn check(
-    header: &Header,
-    tensors: &[TensorRecord],
-    operators: &[OperatorRecord],
-) -> Result<(), LoadError> {
-    for (index, operator) in operators.iter().enumerate() {
+pub(super) fn check(plan: &Plan<'_>) -> Result<(), LoadError> {
+    for (index, operator) in plan.operators.iter().enumerate() {
         let fault = |fault| LoadError::Operator { index, fault };
-        let (before, _) = operators.split_at_checked(index).unwrap_or_default();
-        let written_before = before.iter().any(|other| other.output == operator.output);
-        if written_before || operator.output == header.input {
+        let (before, _) = plan
+            .operators
+            .split_at_checked(index)
+            .unwrap_or_default();
+        let written_before = before.iter().any(|other| {
+            other.output == operator.output && !(writes_a_part(other) && writes_a_part(operator))
+        });
+        if written_before || plan.is_input(operator.output) {
             return Err(fault(OperatorFault::WrittenTwice));
         }
-        let [input, _] = operator.inputs;
-        if !alive(header, tensors, before, input) {
+        let mut inputs = operator.inputs.iter().filter(|input| plan.in_arena(**input));
+        if !inputs.all(|input| plan.alive(before, *input)) {
             return Err(fault(OperatorFault::Clobbered));
         }
+        if plan.harms_a_state(operator) {
+            return Err(fault(OperatorFault::Overlap));
+        }
     }
-    let is_written = operators
-        .iter()
-        .any(|operator| operator.output == header.output);
-    if !is_written || !alive(header, tensors, operators, header.output) {
-        return Err(LoadError::Operator {
-            index: operators.len().saturating_sub(1),
-            fault: OperatorFault::OutputLost,
-        });
+    let lost = LoadError::Operator {
+        index: plan.operators.len().saturating_sub(1),
+        fault: OperatorFault::OutputLost,
+    };
+    let outputs = core::iter::once(&plan.header.output).chain(plan.further_outputs);
+    for output in outputs {
+        let written = plan.operators.iter().any(|o| o.output == *output);
+        if !written || !plan.alive(plan.operators, *output) {
+            return Err(lost);
+        }
     }
-    Ok(())
+    plan.states_apart()
 }
 
-/// Whether a tensor still holds its values after the operators `done`.
-fn alive(header: &Header, tensors: &[TensorRecord], done: &[OperatorRecord], tensor: u16) -> bool {
-    let Some(record) = tensors.get(usize::from(tensor)) else {
-        return false;
-    };
-    // Backwards: whoever is met before the writer and touches the bytes has destroyed them.
-    for operator in done.iter().rev() {
-        if operator.output == tensor {
-            return true;
-        }
-        if destroys(operator, tensors, record) {
+/// Whether several such operators may write one tensor.
+fn writes_a_part(operator: &OperatorRecord) -> bool {
+    matches!(operator.opcode, opcode::COPY | opcode::FILL)
+}
+
+impl Plan<'_> {
+    fn tensor(&self, index: u16) -> Option<&TensorRecord> {
+        self.tensors.get(usize::from(index))
+    }
+
+    fn is_input(&self, tensor: u16) -> bool {
+        tensor == self.header.input || self.further_inputs.contains(&tensor)
+    }
+
+    fn in_arena(&self, tensor: u16) -> bool {
+        self.tensor(tensor)
+            .is_some_and(|tensor| tensor.storage == storage::ARENA)
+    }
+
+    /// Whether a tensor still holds its values after the operators `done`.
+    fn alive(&self, done: &[OperatorRecord], tensor: u16) -> bool {
+        let Some(victim) = self.tensor(tensor) else {
             return false;
-        }
+        };
+        let since = match done.iter().position(|o| o.output == tensor) {
+            Some(writer) => writer.saturating_add(1),
+            None if self.is_input(tensor) => 0,
+            None => return false,
+        };
+        let mut others = done.iter().skip(since).filter(|o| o.output != tensor);
+        !others.any(|operator| self.destroys(operator, victim))
     }
-    tensor == header.input
+
+    fn destroys(&self, operator: &OperatorRecord, victim: &TensorRecord) -> bool {
+        let Some(output) = self.tensor(operator.output) else {
+            return true;
+        };
+        let [input, _] = operator.inputs;
+        // A reshape in place writes nothing.
+        let stays = self
+            .tensor(input)
+            .is_some_and(|input| input.arena_offset == output.arena_offset);
+        let writes = operator.opcode != opcode::RESHAPE || !stays;
+        let victim = (victim.arena_offset, victim.len);
+        writes && shares(victim, (output.arena_offset, output.len))
+            || shares(victim, (operator.scratch, operator.scratch_len))
+    }
+
+    fn states(&self) -> impl Iterator<Item = &TensorRecord> {
+        let tensors = self.tensors.iter();
+        tensors.filter(|tensor| tensor.storage == storage::STATE)
+    }
+
+    fn harms_a_state(&self, operator: &OperatorRecord) -> bool {
+        let scratch = (operator.scratch, operator.scratch_len);
+        self.states().any(|state| shares(bytes(state), scratch))
+    }
+
+    /// A state shares no byte with any other tensor of the arena.
+    fn states_apart(&self) -> Result<(), LoadError> {
+        for (index, tensor) in self.tensors.iter().enumerate() {
+            let shared = self.states().any(|state| {
+                !core::ptr::eq(state, tensor) && shares(bytes(state), bytes(tensor))
+            });
+            if shared && tensor.storage != storage::CONSTANT {
+                return Err(LoadError::Tensor {
+                    index,
+                    fault: super::TensorFault::State,
+                });
+            }
+        }
+        Ok(())
+    }
 }
 
-fn destroys(operator: &OperatorRecord, tensors: &[TensorRecord], victim: &TensorRecord) -> bool {
-    let [input, _] = operator.inputs;
-    let input = tensors.get(usize::from(input));
-    let output = tensors.get(usize::from(operator.output));
-    let (Some(input), Some(output)) = (input, output) else {
-        return true;
-    };
-    // A reshape in place writes nothing.
-    let writes = operator.opcode != opcode::RESHAPE || input.arena_offset != output.arena_offset;
-    let victim = (victim.arena_offset, victim.len);
-    writes && overlap(victim, (output.arena_offset, output.len))
-        || overlap(victim, (operator.scratch, operator.scratch_len))
-}
-
-/// Whether two `(start, length)` ranges share a byte.
-pub(super) fn overlap((a, a_len): (u32, u32), (b, b_len): (u32, u32)) -> bool {
-    a < b.saturating_add(b_len) && b < a.saturating_add(a_len) && a_len != 0 && b_len != 0
+/// Where a tensor lies in the arena.
+fn bytes(tensor: &TensorRecord) -> (u32, u32) {
+    let width = if tensor.element == element::I16 { 2 } else { 1 };
+    (tensor.arena_offset, tensor.len.saturating_mul(width))
 }

@@ -1,0 +1,186 @@
+//! Layers with weights: FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D.
+
+use super::{Call, Cost, Fault, Sharing, product};
+use crate::format::rounding;
+use crate::kernels::layer::Layer;
+use crate::kernels::reference::Window;
+use crate::kernels::reference::requantise::Rounding;
+
+/// How a packing keeps a layer's constants.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed {
+    /// Bytes of the packed weights of a window; `None` where the packing has no such window.
+    pub weights_len: fn(&Window) -> Option<u64>,
+    /// Bytes of scratch that the kernel needs.
+    pub scratch_len: fn(&Window) -> usize,
+    /// Whether bias, multipliers and shifts are arrays of their own.
+    pub channels_apart: bool,
+}
+
+/// Canonical weights of a fully connected layer or a convolution.
+pub(crate) const CANONICAL: Packed = Packed {
+    weights_len: |window| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        let [height, width] = window.kernel;
+        product(&[channels, height, width, depth]).ok()
+    },
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// Canonical weights of a depthwise convolution.
+pub(crate) const CANONICAL_DEPTHWISE: Packed = Packed {
+    weights_len: |window| {
+        let [_, _, channels] = window.output;
+        let [height, width] = window.kernel;
+        product(&[channels, height, width]).ok()
+    },
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+pub(crate) fn check_fully_connected(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
+    call.check_record(1, Sharing::Never)?;
+    call.no_window()?;
+    let (x, y) = (call.x(), call.y());
+    if y.hwc() != [1, 1, y.len] {
+        return Err(Fault::Geometry);
+    }
+    check_constants(call, packed, &flattened(call))?;
+    Ok(Cost::of_macs(product(&[x.len, y.len])?))
+}
+
+pub(crate) fn check_conv(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
+    call.check_record(1, Sharing::Raster)?;
+    let window = call.window();
+    check_window(&window)?;
+    check_constants(call, packed, &window)?;
+    let ([_, _, depth], [height, width]) = (window.input, window.kernel);
+    Ok(Cost::of_macs(product(&[
+        call.y().len,
+        height,
+        width,
+        depth,
+    ])?))
+}
+
+pub(crate) fn check_depthwise(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
+    call.check_record(1, Sharing::Raster)?;
+    let window = call.window();
+    check_window(&window)?;
+    let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+    if !channels.is_multiple_of(depth) {
+        return Err(Fault::Geometry);
+    }
+    check_constants(call, packed, &window)?;
+    let [height, width] = window.kernel;
+    Ok(Cost::of_macs(product(&[call.y().len, height, width])?))
+}
+
+/// A fully connected layer as a window of one pixel.
+fn flattened(call: &Call<'_>) -> Window {
+    Window {
+        input: [1, 1, call.x().len],
+        output: [1, 1, call.y().len],
+        ..call.window()
+    }
+}
+
+/// The layer as its kernel gets it.
+pub(crate) fn layer<'a>(call: &Call<'a>) -> Layer<'a> {
+    bind(call, call.window())
+}
+
+/// A fully connected layer as its kernel gets it.
+pub(crate) fn flat_layer<'a>(call: &Call<'a>) -> Layer<'a> {
+    bind(call, flattened(call))
+}
+
+fn bind<'a>(call: &Call<'a>, window: Window) -> Layer<'a> {
+    let (x, y, record) = (call.x(), call.y(), call.record);
+    let [_, _, channels] = window.output;
+    // Offsets of arrays that the packing does not keep apart are zero and never read.
+    Layer {
+        window,
+        weights: call.weights(),
+        bias: call.i32s(record.bias, channels),
+        multipliers: call.i32s(record.multipliers, channels),
+        shifts: call.i8s(record.shifts, channels),
+        // Loaded models have only known codes.
+        rounding: Rounding::from_code(record.rounding).unwrap_or(Rounding::Double),
+        pad: x.zero_point.clamp(-128, 127) as i8,
+        zero_point: y.zero_point,
+        min: record.clamp_min,
+        max: record.clamp_max,
+        input: call.cells(&x),
+        output: call.cells(&y),
+        scratch: call.scratch(),
+    }
+}
+
+/// Both axes of a sliding window, see [`axis_follows`].
+pub(crate) fn check_window(window: &Window) -> Result<(), Fault> {
+    let ([in_height, in_width, _], [out_height, out_width, _]) = (window.input, window.output);
+    let [kernel_y, kernel_x] = window.kernel;
+    let [stride_y, stride_x] = window.stride;
+    let [padding_y, padding_x] = window.padding;
+    let [dilation_y, dilation_x] = window.dilation;
+    let rows = [in_height, out_height, kernel_y, stride_y, padding_y, dilation_y];
+    let columns = [in_width, out_width, kernel_x, stride_x, padding_x, dilation_x];
+    if axis_follows(rows) && axis_follows(columns) {
+        Ok(())
+    } else {
+        Err(Fault::Geometry)
+    }
+}
+
+/// One axis (input, output, kernel, stride, padding, dilation) of a sliding window: the padding
+/// before the input and the one that follows behind it are each shorter than the (dilated) kernel,
+/// and no step of the kernel is left out.
+fn axis_follows(axis: [usize; 6]) -> bool {
+    // 16 bits each in a record: nothing here comes near the limits of an i64.
+    let [input, output, kernel, stride, padding, dilation] =
+        axis.map(|value| i64::try_from(value).unwrap_or(-1));
+    if input < 1 || kernel < 1 || stride < 1 || dilation < 1 || output < 1 {
+        return false;
+    }
+    let extent = (kernel - 1) * dilation + 1;
+    let behind = (output - 1) * stride + extent - padding - input;
+    padding < extent && behind < extent && behind > -stride
+}
+
+fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<(), Fault> {
+    call.no_parameters()?;
+    call.no_state()?;
+    call.check_weights((packed.weights_len)(window).ok_or(Fault::Packing)?)?;
+    if (call.record.scratch_len as usize) < (packed.scratch_len)(window) {
+        return Err(Fault::Scratch);
+    }
+    let range = match call.record.rounding {
+        rounding::DOUBLE | rounding::SINGLE => -31..=30,
+        rounding::HIGH_32 => 0..=7,
+        _ => return Err(Fault::Rounding),
+    };
+    let record = call.record;
+    if !packed.channels_apart {
+        let none = [record.bias, record.multipliers, record.shifts] == [0; 3];
+        return none.then_some(()).ok_or(Fault::Unused);
+    }
+    let [_, _, channels] = window.output;
+    let words = channels.checked_mul(4).ok_or(Fault::Channels)?;
+    let found = |offset, len| call.checked_bytes(offset, len, 4).ok_or(Fault::Channels);
+    found(record.bias, words)?;
+    let multipliers = found(record.multipliers, words)?;
+    let shifts = found(record.shifts, channels)?;
+    // Little-endian: the sign is in the last byte.
+    let mut signs = multipliers.iter().skip(3).step_by(4);
+    if signs.any(|byte| *byte >= 0x80) {
+        return Err(Fault::Multiplier);
+    }
+    let mut shifts = shifts.iter();
+    if shifts.any(|shift| !range.contains(&shift.cast_signed())) {
+        return Err(Fault::Shift);
+    }
+    Ok(())
+}
+

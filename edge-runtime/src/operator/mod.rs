@@ -1,0 +1,300 @@
+//! What an operator record means: its checks at load time, and the settings that its kernel gets
+//! at run time. Each kernel's entry ([`crate::kernels::Kernel`]) names one function of each kind.
+
+pub(crate) mod elementwise;
+pub(crate) mod layers;
+pub(crate) mod overlap;
+pub(crate) mod pools;
+pub(crate) mod rows;
+pub(crate) mod shape;
+
+use core::cell::Cell;
+
+use zerocopy::FromBytes;
+
+use crate::format::{
+    ALIGNMENT, NO_TENSOR, OperatorRecord, TensorRecord, element, packing, storage,
+};
+use crate::kernels::reference::Window;
+use crate::model::TensorInfo;
+pub(crate) use crate::validate::OperatorFault as Fault;
+
+/// One operator and all that it refers to. While a model is loaded, `arena` is empty.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub record: &'a OperatorRecord,
+    pub tensors: &'a [TensorRecord],
+    /// The constants of the whole image.
+    pub constants: &'a [u8],
+    pub arena_bytes: u32,
+    pub arena: &'a [Cell<i8>],
+}
+
+/// What one execution takes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    /// Multiply-accumulate operations.
+    pub macs: u64,
+    /// These, comparisons and elements.
+    pub work: u64,
+}
+
+impl Cost {
+    /// Of an operator that multiplies: each multiplication is a step.
+    pub fn of_macs(macs: u64) -> Self {
+        Self { macs, work: macs }
+    }
+
+    /// Of an operator that only moves or compares.
+    pub fn of_work(work: u64) -> Self {
+        Self { macs: 0, work }
+    }
+}
+
+/// How output and input may share bytes of the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Not at all.
+    Never,
+    /// All of them: each element is read before the element at the same place is written.
+    InPlace,
+    /// As [`overlap::raster_gap`] allows.
+    Raster,
+}
+
+impl<'a> Call<'a> {
+    /// The record of a tensor; while running, every index was checked.
+    pub fn tensor(&self, index: u16) -> Option<&'a TensorRecord> {
+        self.tensors.get(usize::from(index))
+    }
+
+    pub fn info(&self, index: u16) -> TensorInfo {
+        self.tensor(index).map(TensorInfo::of).unwrap_or_default()
+    }
+
+    /// The first input.
+    pub fn x(&self) -> TensorInfo {
+        let [first, _] = self.record.inputs;
+        self.info(first)
+    }
+
+    /// The second input.
+    pub fn second(&self) -> TensorInfo {
+        let [_, second] = self.record.inputs;
+        self.info(second)
+    }
+
+    /// The output.
+    pub fn y(&self) -> TensorInfo {
+        self.info(self.record.output)
+    }
+
+    /// The elements of a tensor in the arena.
+    pub fn cells(&self, tensor: &TensorInfo) -> &'a [Cell<i8>] {
+        self.arena
+            .get(tensor.arena_offset..)
+            .and_then(|rest| rest.get(..tensor.len))
+            .unwrap_or_default()
+    }
+
+    /// The scratch of this operator.
+    pub fn scratch(&self) -> &'a [Cell<i8>] {
+        self.arena
+            .get(self.record.scratch as usize..)
+            .and_then(|rest| rest.get(..self.record.scratch_len as usize))
+            .unwrap_or_default()
+    }
+
+    /// `len` bytes of constants from `offset`.
+    pub fn bytes(&self, offset: u32, len: usize) -> &'a [u8] {
+        self.constants
+            .get(offset as usize..)
+            .and_then(|rest| rest.get(..len))
+            .unwrap_or_default()
+    }
+
+    pub fn i8s(&self, offset: u32, count: usize) -> &'a [i8] {
+        <[i8]>::ref_from_bytes(self.bytes(offset, count)).unwrap_or_default()
+    }
+
+    pub fn i32s(&self, offset: u32, count: usize) -> &'a [i32] {
+        <[i32]>::ref_from_bytes(self.bytes(offset, count.saturating_mul(4))).unwrap_or_default()
+    }
+
+    pub fn u16s(&self, offset: u32, count: usize) -> &'a [u16] {
+        <[u16]>::ref_from_bytes(self.bytes(offset, count.saturating_mul(2))).unwrap_or_default()
+    }
+
+    /// The packed weights.
+    pub fn weights(&self) -> &'a [u8] {
+        self.bytes(self.record.weights, self.record.weights_len as usize)
+    }
+
+    /// The geometry as the record and its tensors say.
+    pub fn window(&self) -> Window {
+        let record = self.record;
+        Window {
+            input: self.x().hwc(),
+            output: self.y().hwc(),
+            kernel: record.kernel.map(usize::from),
+            stride: record.stride.map(usize::from),
+            padding: record.padding.map(usize::from),
+            dilation: record.dilation.map(usize::from),
+        }
+    }
+
+    /// What every operator is checked for, wherever it keeps its constants: tensors that exist,
+    /// reserved fields, and places in the arena. `inputs` is how many it reads.
+    pub fn check_record(&self, inputs: usize, sharing: Sharing) -> Result<(), Fault> {
+        let record = self.record;
+        let [first, second] = record.inputs;
+        let used = [
+            (first, inputs > 0, inputs > 0),
+            (second, inputs > 1, false),
+            (record.output, true, true),
+        ];
+        for (index, wanted, _) in used {
+            if wanted != (index != NO_TENSOR) {
+                return Err(Fault::Tensors);
+            }
+            if wanted {
+                let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
+                if tensor.storage != storage::ARENA || tensor.element != element::I8 {
+                    return Err(Fault::Tensors);
+                }
+            }
+        }
+        if record.reserved != [0; 3] {
+            return Err(Fault::Unused);
+        }
+        if record.clamp_min > record.clamp_max {
+            return Err(Fault::Clamp);
+        }
+        self.check_places(&[first, second], sharing)
+    }
+
+    /// Scratch inside the arena, and no more shared bytes than `sharing` allows.
+    fn check_places(&self, inputs: &[u16], sharing: Sharing) -> Result<(), Fault> {
+        let record = self.record;
+        let scratch = (record.scratch, record.scratch_len);
+        let end = record.scratch.checked_add(record.scratch_len);
+        if !(record.scratch as usize).is_multiple_of(ALIGNMENT)
+            || end.is_none_or(|end| end > self.arena_bytes)
+        {
+            return Err(Fault::Scratch);
+        }
+        let output = self.tensor(record.output).ok_or(Fault::Tensors)?;
+        let written = (output.arena_offset, output.len);
+        if shares(written, scratch) {
+            return Err(Fault::Overlap);
+        }
+        for index in inputs.iter().filter(|index| **index != NO_TENSOR) {
+            let input = self.tensor(*index).ok_or(Fault::Tensors)?;
+            let read = (input.arena_offset, input.len);
+            let allowed = match sharing {
+                Sharing::Never => false,
+                Sharing::InPlace => read == written,
+                Sharing::Raster => {
+                    let distance = i64::from(input.arena_offset) - i64::from(output.arena_offset);
+                    overlap::raster_gap(&self.window()).is_some_and(|gap| distance >= gap)
+                }
+            };
+            if shares(read, written) && !allowed || shares(read, scratch) {
+                return Err(Fault::Overlap);
+            }
+        }
+        Ok(())
+    }
+
+    pub fn no_window(&self) -> Result<(), Fault> {
+        let record = self.record;
+        let neutral = record.kernel == [1, 1]
+            && record.stride == [1, 1]
+            && record.padding == [0, 0]
+            && record.dilation == [1, 1];
+        neutral.then_some(()).ok_or(Fault::Unused)
+    }
+
+    /// Neither weights nor anything that belongs to them.
+    pub fn no_constants(&self) -> Result<(), Fault> {
+        self.no_channels()?;
+        let neutral = [self.record.weights, self.record.weights_len] == [0; 2];
+        neutral.then_some(()).ok_or(Fault::Unused)
+    }
+
+    /// No biases, multipliers, shifts or rounding; canonical packing.
+    pub fn no_channels(&self) -> Result<(), Fault> {
+        let record = self.record;
+        if record.rounding != 0 {
+            return Err(Fault::Rounding);
+        }
+        if record.packing != packing::CANONICAL {
+            return Err(Fault::Packing);
+        }
+        let neutral = [record.bias, record.multipliers, record.shifts] == [0; 3];
+        neutral.then_some(()).ok_or(Fault::Unused)
+    }
+
+    pub fn no_parameters(&self) -> Result<(), Fault> {
+        (self.record.parameters == [0; 5])
+            .then_some(())
+            .ok_or(Fault::Unused)
+    }
+
+    pub fn no_state(&self) -> Result<(), Fault> {
+        (self.record.state == 0).then_some(()).ok_or(Fault::Unused)
+    }
+
+    pub fn no_clamp(&self) -> Result<(), Fault> {
+        (self.record.clamp_min == i8::MIN && self.record.clamp_max == i8::MAX)
+            .then_some(())
+            .ok_or(Fault::Unused)
+    }
+
+    /// `len` bytes of constants at an offset, if they are there and it is a multiple of
+    /// `alignment`.
+    pub fn checked_bytes(&self, offset: u32, len: usize, alignment: usize) -> Option<&'a [u8]> {
+        let offset = offset as usize;
+        if !offset.is_multiple_of(alignment) {
+            return None;
+        }
+        self.constants.get(offset..)?.get(..len)
+    }
+
+    /// Weights of exactly `expected` bytes on a 16-byte boundary.
+    pub fn check_weights(&self, expected: u64) -> Result<(), Fault> {
+        let len = self.record.weights_len as usize;
+        if u64::from(self.record.weights_len) != expected
+            || self
+                .checked_bytes(self.record.weights, len, ALIGNMENT)
+                .is_none()
+        {
+            return Err(Fault::Weights);
+        }
+        Ok(())
+    }
+}
+
+/// Whether two tensors have one scale and zero point.
+pub(crate) fn same_quantisation(a: &TensorInfo, b: &TensorInfo) -> Result<(), Fault> {
+    (a.scale == b.scale && a.zero_point == b.zero_point)
+        .then_some(())
+        .ok_or(Fault::Quantisation)
+}
+
+/// The product, if it is at most 2^32 - 1.
+pub(crate) fn product(factors: &[usize]) -> Result<u64, Fault> {
+    let mut product = 1_u32;
+    for factor in factors {
+        product = u32::try_from(*factor)
+            .ok()
+            .and_then(|factor| product.checked_mul(factor))
+            .ok_or(Fault::Work)?;
+    }
+    Ok(product.into())
+}
+
+/// Whether two `(start, length)` ranges share a byte.
+pub(crate) fn shares((a, a_len): (u32, u32), (b, b_len): (u32, u32)) -> bool {
+    a < b.saturating_add(b_len) && b < a.saturating_add(a_len) && a_len != 0 && b_len != 0
+}
