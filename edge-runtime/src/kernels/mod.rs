@@ -8,6 +8,8 @@
 pub mod layer;
 pub mod reference;
 
+use core::cell::Cell;
+
 use crate::format::{OperatorRecord, opcode};
 use crate::model::{Model, TensorInfo};
 use reference::conv_2d::{Conv2d, conv_2d};
@@ -15,6 +17,7 @@ use reference::fully_connected::{FullyConnected, fully_connected};
 use reference::max_pool_2d::{MaxPool2d, max_pool_2d};
 use reference::requantise::{Requantise, Rounding};
 use reference::softmax::{Softmax, softmax};
+use reference::weights::Canonical;
 use reference::{Window, clamp::clamp, reshape::reshape};
 
 /// One kernel that this crate has.
@@ -59,24 +62,15 @@ pub(crate) fn execute(model: &Model<'_>, operator: &OperatorRecord, arena: &mut 
     let [input_index, _] = operator.inputs;
     let input = model.tensor(input_index);
     let output = model.tensor(operator.output);
-    if input.arena_offset == output.arena_offset {
-        // The plan aliases them: `Model::load` lets only these two work in place.
-        if operator.opcode == opcode::CLAMP {
-            let end = output.arena_offset.saturating_add(output.len);
-            let values = arena.get_mut(output.arena_offset..end).unwrap_or_default();
-            clamp(operator.clamp_min, operator.clamp_max, values);
-        }
-        return;
-    }
-    let Some((x, y)) = disjoint(arena, &input, &output) else {
-        return;
-    };
+    let arena = Cell::from_mut(arena).as_slice_of_cells();
+    let (x, y) = (place(arena, &input), place(arena, &output));
     match operator.opcode {
         opcode::FULLY_CONNECTED => {
             let settings = FullyConnected {
-                weights: model.constant_i8(operator.weights, operator.weights_len as usize),
-                bias: model.constant_i32(operator.bias, output.len),
-                requantise: requantise(model, operator, &output, output.len),
+                inputs: input.len,
+                outputs: output.len,
+                weights: canonical(model, operator, output.len),
+                requantise: requantise(operator, &output),
             };
             fully_connected(&settings, x, y);
         }
@@ -85,9 +79,8 @@ pub(crate) fn execute(model: &Model<'_>, operator: &OperatorRecord, arena: &mut 
             let settings = Conv2d {
                 window: window(operator, &input, &output),
                 pad: input.zero_point as i8,
-                weights: model.constant_i8(operator.weights, operator.weights_len as usize),
-                bias: model.constant_i32(operator.bias, channels),
-                requantise: requantise(model, operator, &output, channels),
+                weights: canonical(model, operator, channels),
+                requantise: requantise(operator, &output),
             };
             conv_2d(&settings, x, y);
         }
@@ -111,29 +104,15 @@ pub(crate) fn execute(model: &Model<'_>, operator: &OperatorRecord, arena: &mut 
             };
             softmax(&settings, x, y);
         }
-        opcode::CLAMP => {
-            reshape(x, y);
-            clamp(operator.clamp_min, operator.clamp_max, y);
-        }
+        opcode::CLAMP => clamp(operator.clamp_min, operator.clamp_max, x, y),
         _ => {}
     }
 }
 
-/// Two tensors of the arena, one to read and one to write; `None` where they overlap.
-fn disjoint<'a>(
-    arena: &'a mut [i8],
-    input: &TensorInfo,
-    output: &TensorInfo,
-) -> Option<(&'a [i8], &'a mut [i8])> {
-    if input.arena_offset < output.arena_offset {
-        let (low, high) = arena.split_at_mut_checked(output.arena_offset)?;
-        let low = low.get(input.arena_offset..)?.get(..input.len)?;
-        Some((low, high.get_mut(..output.len)?))
-    } else {
-        let (low, high) = arena.split_at_mut_checked(input.arena_offset)?;
-        let low = low.get_mut(output.arena_offset..)?.get_mut(..output.len)?;
-        Some((high.get(..input.len)?, low))
-    }
+/// Where a tensor lies in the arena.
+fn place<'a>(arena: &'a [Cell<i8>], tensor: &TensorInfo) -> &'a [Cell<i8>] {
+    let end = tensor.arena_offset.saturating_add(tensor.len);
+    arena.get(tensor.arena_offset..end).unwrap_or_default()
 }
 
 fn window(operator: &OperatorRecord, input: &TensorInfo, output: &TensorInfo) -> Window {
@@ -147,17 +126,21 @@ fn window(operator: &OperatorRecord, input: &TensorInfo, output: &TensorInfo) ->
     }
 }
 
-fn requantise<'a>(
-    model: &Model<'a>,
-    operator: &OperatorRecord,
-    output: &TensorInfo,
-    channels: usize,
-) -> Requantise<'a> {
+fn canonical<'a>(model: &Model<'a>, operator: &OperatorRecord, channels: usize) -> Canonical<'a> {
+    let weights = model.constant_i8(operator.weights, operator.weights_len as usize);
+    Canonical {
+        weights,
+        taps: weights.len().checked_div(channels).unwrap_or(0),
+        bias: model.constant_i32(operator.bias, channels),
+        multipliers: model.constant_i32(operator.multipliers, channels),
+        shifts: model.constant_i8(operator.shifts, channels),
+    }
+}
+
+fn requantise(operator: &OperatorRecord, output: &TensorInfo) -> Requantise {
     Requantise {
         // Loaded models have only known codes.
         rounding: Rounding::from_code(operator.rounding).unwrap_or(Rounding::Double),
-        multipliers: model.constant_i32(operator.multipliers, channels),
-        shifts: model.constant_i8(operator.shifts, channels),
         zero_point: output.zero_point,
         min: operator.clamp_min,
         max: operator.clamp_max,
