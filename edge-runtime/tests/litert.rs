@@ -13,6 +13,12 @@ use edge_runtime::kernels::reference::fully_connected::{FullyConnected, fully_co
 use edge_runtime::kernels::reference::max_pool_2d::{MaxPool2d, max_pool_2d};
 use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 use edge_runtime::kernels::reference::softmax::{Softmax, softmax};
+use edge_runtime::kernels::reference::weights::Canonical;
+use std::cell::Cell;
+
+fn cells(values: &mut [i8]) -> &[Cell<i8>] {
+    Cell::from_mut(values).as_slice_of_cells()
+}
 
 struct Reader<'a>(&'a [u8]);
 
@@ -43,9 +49,9 @@ impl<'a> Reader<'a> {
             smallest_difference: self.word(),
         };
         let len = self.word() as usize;
-        let (input, expected) = (self.i8s(len), self.i8s(len));
+        let (mut input, expected) = (self.i8s(len), self.i8s(len));
         let mut output = vec![0; len];
-        softmax(&settings, &input, &mut output);
+        softmax(&settings, cells(&mut input), cells(&mut output));
         assert_eq!(output, expected, "{settings:?}");
     }
 
@@ -63,19 +69,19 @@ impl<'a> Reader<'a> {
         let input_len = n[0] * n[1] * n[2];
         let mut output = vec![0; n[3] * n[4] * n[5]];
         if kind == 4 {
-            let input = self.i8s(input_len);
+            let mut input = self.i8s(input_len);
             let settings = MaxPool2d {
                 window,
                 min: -128,
                 max: 127,
             };
-            max_pool_2d(&settings, &input, &mut output);
+            max_pool_2d(&settings, cells(&mut input), cells(&mut output));
         } else {
             let (zero_in, zero_out) = (self.word(), self.word());
             let (bias, multipliers) = (self.words(n[5]), self.words(n[5]));
             let shifts = self.i8s(n[5]);
             let weights = self.i8s(n[5] * n[6] * n[7] * n[2]);
-            let input = self.i8s(input_len);
+            let mut input = self.i8s(input_len);
             let requantise = Requantise {
                 // What LiteRT does, operator by operator.
                 rounding: if kind == 1 {
@@ -83,28 +89,33 @@ impl<'a> Reader<'a> {
                 } else {
                     Rounding::Double
                 },
-                multipliers: &multipliers,
-                shifts: &shifts,
                 zero_point: zero_out,
                 min: -128,
                 max: 127,
             };
+            let weights = Canonical {
+                weights: &weights,
+                taps: n[6] * n[7] * n[2],
+                bias: &bias,
+                multipliers: &multipliers,
+                shifts: &shifts,
+            };
             if kind == 1 {
                 let settings = FullyConnected {
-                    weights: &weights,
-                    bias: &bias,
+                    inputs: n[2],
+                    outputs: n[5],
+                    weights,
                     requantise,
                 };
-                fully_connected(&settings, &input, &mut output);
+                fully_connected(&settings, cells(&mut input), cells(&mut output));
             } else {
                 let settings = Conv2d {
                     window,
                     pad: zero_in as i8,
-                    weights: &weights,
-                    bias: &bias,
+                    weights,
                     requantise,
                 };
-                conv_2d(&settings, &input, &mut output);
+                conv_2d(&settings, cells(&mut input), cells(&mut output));
             }
         }
         assert_eq!(output, self.i8s(output.len()), "kind {kind}, {window:?}");

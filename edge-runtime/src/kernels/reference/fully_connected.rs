@@ -1,27 +1,43 @@
 //! FULLY_CONNECTED.
 
-use super::dot;
+use core::cell::Cell;
+
 use super::requantise::Requantise;
+use super::weights::Weights;
 
 /// Settings of [`fully_connected`].
 #[derive(Clone, Copy, Debug)]
-pub struct FullyConnected<'a> {
-    /// `[output][input]`.
-    pub weights: &'a [i8],
-    /// One per output, with the input's zero point folded in:
-    /// `bias[o] - zero_point * sum(weights[o])`.
-    pub bias: &'a [i32],
-    /// Channel `o` is output `o`.
-    pub requantise: Requantise<'a>,
+pub struct FullyConnected<W> {
+    /// Elements of one input row.
+    pub inputs: usize,
+    /// Elements of one output row.
+    pub outputs: usize,
+    /// Channel `o` is output `o`, tap `i` is input `i`.
+    pub weights: W,
+    /// From a sum to an output.
+    pub requantise: Requantise,
 }
 
-/// `output[o] = requantise(bias[o] + weights[o] · input)`, on the raw quantised input.
-pub fn fully_connected(settings: &FullyConnected<'_>, input: &[i8], output: &mut [i8]) {
-    if input.is_empty() {
+/// `output[row][o] = requantise(bias[o] + weights[o] · input[row])`, on the raw quantised input.
+pub fn fully_connected<W: Weights>(
+    settings: &FullyConnected<W>,
+    input: &[Cell<i8>],
+    output: &[Cell<i8>],
+) {
+    let FullyConnected {
+        inputs,
+        outputs,
+        weights,
+        requantise,
+    } = settings;
+    if *inputs == 0 || *outputs == 0 {
         return;
     }
-    let rows = settings.weights.chunks_exact(input.len());
-    for (channel, ((y, row), bias)) in output.iter_mut().zip(rows).zip(settings.bias).enumerate() {
-        *y = settings.requantise.apply(channel, dot(*bias, input, row));
+    let rows = input.chunks_exact(*inputs);
+    for (x, row) in rows.zip(output.chunks_exact(*outputs)) {
+        for (channel, y) in row.iter().enumerate() {
+            let acc = weights.dot(channel, 0, x, weights.bias(channel));
+            y.set(requantise.apply(acc, weights.multiplier(channel), weights.shift(channel)));
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! MAX_POOL_2D.
 
+use core::cell::Cell;
+
 use super::Window;
+use super::requantise::limit;
 
 /// Settings of [`max_pool_2d`].
 #[derive(Clone, Copy, Debug)]
@@ -15,24 +18,16 @@ pub struct MaxPool2d {
 
 /// The greatest value of each channel under the pool, limited to `min..=max`; padding does not
 /// count. `input` is `[height][width][channel]`, `output` likewise.
-pub fn max_pool_2d(settings: &MaxPool2d, input: &[i8], output: &mut [i8]) {
+pub fn max_pool_2d(settings: &MaxPool2d, input: &[Cell<i8>], output: &[Cell<i8>]) {
     let window = &settings.window;
-    let [_, width, channels] = window.output;
-    let [kernel_height, kernel_width] = window.kernel;
-    if channels == 0 || width == 0 {
-        return;
-    }
-    for (index, pixel) in output.chunks_exact_mut(channels).enumerate() {
-        let at = [index / width, index % width];
-        pixel.fill(i8::MIN);
-        for ky in 0..kernel_height {
-            for kx in 0..kernel_width {
-                let under = window.pixel(input, at, [ky, kx]).unwrap_or_default();
-                for (y, x) in pixel.iter_mut().zip(under) {
-                    *y = (*y).max(*x);
-                }
-            }
+    for (at, pixel) in window.outputs(output) {
+        for (channel, y) in pixel.iter().enumerate() {
+            let under = window.taps().filter_map(|tap| {
+                let x = window.pixel(input, at, tap)?.get(channel)?;
+                Some(x.get())
+            });
+            let greatest = under.max().unwrap_or(i8::MIN);
+            y.set(limit(greatest.into(), settings.min, settings.max));
         }
-        super::clamp::clamp(settings.min, settings.max, pixel);
     }
 }

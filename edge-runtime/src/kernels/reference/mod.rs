@@ -1,15 +1,27 @@
 //! The definition of every operator: plain loops, simple on purpose.
 //!
 //! Layouts: activations NHWC with batch 1, row-major; convolution weights OHWI; fully connected
-//! weights `[output][input]`. Accumulators are `i32` and wrap.
+//! weights `[output][input]`; depthwise weights `[kernel row][kernel column][output channel]`.
+//! Accumulators are `i32` and wrap.
+//!
+//! Activations are cells because the memory plan may let input and output share bytes. A kernel
+//! computes its outputs in raster order, pixel by pixel, and never looks back; so it gives the
+//! right bytes wherever the outputs up to and including a pixel lie at or below the first input
+//! that this pixel or a later one needs. Element by element ([`clamp`], and others that say so) the
+//! output may also be the input itself.
 
+pub mod average_pool_2d;
 pub mod clamp;
 pub mod conv_2d;
+pub mod depthwise_conv_2d;
 pub mod fully_connected;
 pub mod max_pool_2d;
 pub mod requantise;
 pub mod reshape;
 pub mod softmax;
+pub mod weights;
+
+use core::cell::Cell;
 
 /// The geometry of a sliding window, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -29,14 +41,34 @@ pub struct Window {
 }
 
 impl Window {
+    /// The taps of a window in raster order, each as `[row, column]`.
+    fn taps(&self) -> impl Iterator<Item = [usize; 2]> {
+        let [height, width] = self.kernel;
+        (0..height).flat_map(move |ky| (0..width).map(move |kx| [ky, kx]))
+    }
+
+    /// The output pixels in raster order: row, column and all channels of each. None where the
+    /// output has no channels.
+    fn outputs<'a>(
+        &self,
+        output: &'a [Cell<i8>],
+    ) -> impl Iterator<Item = ([usize; 2], &'a [Cell<i8>])> + use<'a> {
+        let [height, width, channels] = self.output;
+        let places = (0..height).flat_map(move |y| (0..width).map(move |x| [y, x]));
+        // `chunks_exact(0)` panics.
+        let count = if channels == 0 { 0 } else { output.len() };
+        let pixels = output.get(..count).unwrap_or_default();
+        places.zip(pixels.chunks_exact(channels.max(1)))
+    }
+
     /// The input pixel under tap `(ky, kx)` of the window for output `(y, x)`: all channels of it,
     /// or `None` where the tap lies on padding.
     fn pixel<'a>(
         &self,
-        input: &'a [i8],
+        input: &'a [Cell<i8>],
         [y, x]: [usize; 2],
         [ky, kx]: [usize; 2],
-    ) -> Option<&'a [i8]> {
+    ) -> Option<&'a [Cell<i8>]> {
         let [height, width, channels] = self.input;
         let [stride_y, stride_x] = self.stride;
         let [padding_y, padding_x] = self.padding;
@@ -63,13 +95,6 @@ fn position(
     at.checked_mul(stride)?
         .checked_add(tap.checked_mul(dilation)?)?
         .checked_sub(padding)
-}
-
-/// `acc + x · w`; the shorter slice decides. Wraps.
-fn dot(acc: i32, x: &[i8], weights: &[i8]) -> i32 {
-    x.iter().zip(weights).fold(acc, |acc, (x, w)| {
-        acc.wrapping_add(i32::from(*x) * i32::from(*w))
-    })
 }
 
 #[cfg(test)]

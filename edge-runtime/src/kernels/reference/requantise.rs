@@ -48,15 +48,11 @@ impl Rounding {
     }
 }
 
-/// The end of an operator that accumulates.
+/// The end of an operator that accumulates: what is the same for all its channels.
 #[derive(Clone, Copy, Debug)]
-pub struct Requantise<'a> {
-    /// The same for all channels.
+pub struct Requantise {
+    /// How an accumulator is scaled.
     pub rounding: Rounding,
-    /// One per output channel.
-    pub multipliers: &'a [i32],
-    /// One per output channel.
-    pub shifts: &'a [i8],
     /// Of the output, -128..=127.
     pub zero_point: i32,
     /// Lowest output after the fused activation.
@@ -65,15 +61,17 @@ pub struct Requantise<'a> {
     pub max: i8,
 }
 
-impl Requantise<'_> {
-    /// `clamp(zero_point + scale(acc), min, max)`.
-    pub fn apply(&self, channel: usize, acc: i32) -> i8 {
-        let multiplier = self.multipliers.get(channel).copied().unwrap_or(0);
-        let shift = self.shifts.get(channel).copied().unwrap_or(0);
+impl Requantise {
+    /// `clamp(zero_point + scale(acc), min, max)`; the addition saturates.
+    pub fn apply(&self, acc: i32, multiplier: i32, shift: i8) -> i8 {
         let scaled = self.rounding.scale(acc, multiplier, shift);
-        let value = scaled.saturating_add(self.zero_point);
-        value.max(self.min.into()).min(self.max.into()) as i8
+        limit(scaled.saturating_add(self.zero_point), self.min, self.max)
     }
+}
+
+/// `value` limited to `min..=max`; where `min > max`, it is `max`.
+pub(crate) fn limit(value: i32, min: i8, max: i8) -> i8 {
+    value.max(min.into()).min(max.into()) as i8
 }
 
 /// gemmlowp's SaturatingRoundingDoublingHighMul: `a * b / 2^31`, halves upwards; only

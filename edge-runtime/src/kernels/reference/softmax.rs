@@ -3,6 +3,8 @@
 //!
 //! `Qa.b` has `a` integer and `b` fraction bits beside the sign.
 
+use core::cell::Cell;
+
 use super::requantise::{doubling_high_multiply, rounding_divide_by_power};
 
 /// Greatest number of channels: one more could overflow the sum of the exponentials.
@@ -42,22 +44,23 @@ impl Softmax {
     }
 }
 
-/// Over each run of `channels` elements. The output has scale 1/256 and zero point -128.
-pub fn softmax(settings: &Softmax, input: &[i8], output: &mut [i8]) {
+/// Over each run of `channels` elements. The output has scale 1/256 and zero point -128; it may be
+/// the input itself.
+pub fn softmax(settings: &Softmax, input: &[Cell<i8>], output: &[Cell<i8>]) {
     if settings.channels == 0 {
         return;
     }
     let rows = input.chunks_exact(settings.channels);
-    for (x, y) in rows.zip(output.chunks_exact_mut(settings.channels)) {
+    for (x, y) in rows.zip(output.chunks_exact(settings.channels)) {
         row(settings, x, y);
     }
 }
 
-fn row(settings: &Softmax, input: &[i8], output: &mut [i8]) {
-    let greatest = input.iter().copied().max().unwrap_or(i8::MIN);
+fn row(settings: &Softmax, input: &[Cell<i8>], output: &[Cell<i8>]) {
+    let greatest = input.iter().map(Cell::get).max().unwrap_or(i8::MIN);
     let sum = input
         .iter()
-        .filter_map(|x| settings.exponential(*x, greatest))
+        .filter_map(|x| settings.exponential(x.get(), greatest))
         .fold(0_i32, |sum, exponential| {
             sum.wrapping_add(rounding_divide_by_power(exponential, SUM_BITS))
         });
@@ -70,13 +73,12 @@ fn row(settings: &Softmax, input: &[i8], output: &mut [i8]) {
         .wrapping_sub(1 << 31);
     let reciprocal = one_over_one_plus(fraction.cast_signed());
     for (x, y) in input.iter().zip(output) {
-        *y = settings
-            .exponential(*x, greatest)
-            .map_or(i8::MIN, |exponential| {
-                let product = doubling_high_multiply(reciprocal, exponential);
-                let probability = rounding_divide_by_power(product, bits_over_unit + 31 - 8);
-                probability.saturating_sub(128).clamp(-128, 127) as i8
-            });
+        let exponential = settings.exponential(x.get(), greatest);
+        y.set(exponential.map_or(i8::MIN, |exponential| {
+            let product = doubling_high_multiply(reciprocal, exponential);
+            let probability = rounding_divide_by_power(product, bits_over_unit + 31 - 8);
+            probability.saturating_sub(128).clamp(-128, 127) as i8
+        }));
     }
 }
 

@@ -6,6 +6,8 @@ use super::fully_connected::{FullyConnected, fully_connected};
 use super::max_pool_2d::{MaxPool2d, max_pool_2d};
 use super::requantise::{Requantise, Rounding, doubling_high_multiply, rounding_divide_by_power};
 use super::softmax::{Softmax, softmax};
+use super::weights::Canonical;
+use core::cell::Cell;
 use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
@@ -14,26 +16,54 @@ use std::vec::Vec;
 const HALF: [i32; 4] = [1 << 30; 4];
 const NO_SHIFT: [i8; 4] = [0; 4];
 
-fn halving<'a>(zero_point: i32) -> Requantise<'a> {
+fn halving(zero_point: i32) -> Requantise {
     Requantise {
         rounding: Rounding::Double,
-        multipliers: &HALF,
-        shifts: &NO_SHIFT,
         zero_point,
         min: -128,
         max: 127,
     }
 }
 
+/// Weights and biases with one half as multiplier.
+fn halved<'a>(weights: &'a [i8], bias: &'a [i32]) -> Canonical<'a> {
+    Canonical {
+        weights,
+        taps: weights.len() / bias.len(),
+        bias,
+        multipliers: &HALF,
+        shifts: &NO_SHIFT,
+    }
+}
+
+/// Values as a kernel reads them.
+fn cells(values: &mut [i8]) -> &[Cell<i8>] {
+    Cell::from_mut(values).as_slice_of_cells()
+}
+
+/// What a kernel writes over `N` zeros for this input.
+fn run<const N: usize>(kernel: impl Fn(&[Cell<i8>], &[Cell<i8>]), input: &[i8]) -> [i8; N] {
+    let mut output = [0; N];
+    kernel(cells(&mut input.to_vec()), cells(&mut output));
+    output
+}
+
+/// As [`run`], for `count` outputs.
+fn run_vec(kernel: impl Fn(&[Cell<i8>], &[Cell<i8>]), input: &[i8], count: usize) -> Vec<i8> {
+    let mut output = vec![0; count];
+    kernel(cells(&mut input.to_vec()), cells(&mut output));
+    output
+}
+
 #[test]
 fn fully_connected_by_hand() {
     let settings = FullyConnected {
-        weights: &[1, 2, 3, -1, 0, 5],
-        bias: &[10, -7],
+        inputs: 3,
+        outputs: 2,
+        weights: halved(&[1, 2, 3, -1, 0, 5], &[10, -7]),
         requantise: halving(-1),
     };
-    let mut output = [0; 2];
-    fully_connected(&settings, &[4, -5, 6], &mut output);
+    let output: [i8; 2] = run(|x, y| fully_connected(&settings, x, y), &[4, -5, 6]);
     // 10 + 4 - 10 + 18 = 22, halved 11, less 1; -7 - 4 + 30 = 19, halved 9.5 -> 10, less 1.
     assert_eq!(output, [10, 9]);
 }
@@ -51,12 +81,10 @@ fn convolution_by_hand_reads_the_zero_point_outside() {
     let settings = Conv2d {
         window,
         pad: 2,
-        weights: &[1, 1, 1, 1, 10, 1, 1, 1, 1],
-        bias: &[0],
+        weights: halved(&[1, 1, 1, 1, 10, 1, 1, 1, 1], &[0]),
         requantise: halving(0),
     };
-    let mut output = [0; 4];
-    conv_2d(&settings, &[1, 2, 3, 4], &mut output);
+    let output: [i8; 4] = run(|x, y| conv_2d(&settings, x, y), &[1, 2, 3, 4]);
     // Five taps on padding give 10 everywhere; then ten times the middle and once the others.
     assert_eq!(output, [29 / 2 + 1, 38 / 2, 47 / 2 + 1, 56 / 2]);
 }
@@ -74,12 +102,13 @@ fn convolution_by_hand_with_stride_dilation_and_channels() {
     let settings = Conv2d {
         window,
         pad: 0,
-        weights: &[1, 0, 0, 2, 3, 3, -3, -3],
-        bias: &[0, 100],
+        weights: halved(&[1, 0, 0, 2, 3, 3, -3, -3], &[0, 100]),
         requantise: halving(0),
     };
-    let mut output = [0; 4];
-    conv_2d(&settings, &[1, 2, 9, 9, 3, 4, 9, 9, 5, 6], &mut output);
+    let output: [i8; 4] = run(
+        |x, y| conv_2d(&settings, x, y),
+        &[1, 2, 9, 9, 3, 4, 9, 9, 5, 6],
+    );
     // Pixels 0 and 2: 1 + 8 = 9 -> 5, 100 + 9 - 21 = 88 -> 44; pixels 2 and 4: 15 -> 8, 88 -> 44.
     assert_eq!(output, [5, 44, 8, 44]);
 }
@@ -98,8 +127,10 @@ fn pool_by_hand_ignores_padding() {
         min: -50,
         max: 60,
     };
-    let mut output = [0; 4];
-    max_pool_2d(&settings, &[-100, -90, -3, 70, -80, -128], &mut output);
+    let output: [i8; 4] = run(
+        |x, y| max_pool_2d(&settings, x, y),
+        &[-100, -90, -3, 70, -80, -128],
+    );
     assert_eq!(output, [60, -3, 60, -50]);
 }
 
@@ -112,8 +143,7 @@ fn softmax_by_hand() {
         left_shift: 23,
         smallest_difference: -248,
     };
-    let mut output = [0; 6];
-    softmax(&settings, &[8, 0, 0, 127, 127, -128], &mut output);
+    let output: [i8; 6] = run(|x, y| softmax(&settings, x, y), &[8, 0, 0, 127, 127, -128]);
     // 1/2, 1/4, 1/4 of 256; then one half twice and nothing.
     assert_eq!(output, [0, -64, -64, 0, 0, -128]);
 }
@@ -225,8 +255,7 @@ proptest! {
             left_shift,
             smallest_difference: -((31 << 26) >> left_shift),
         };
-        let mut output = vec![0; input.len()];
-        softmax(&settings, &input, &mut output);
+        let output = run_vec(|x, y| softmax(&settings, x, y), &input, input.len());
         let exponentials: Vec<f64> = input.iter().map(|x| (f64::from(*x) * scale).exp()).collect();
         let sum: f64 = exponentials.iter().sum();
         for (y, exponential) in output.iter().zip(exponentials) {
@@ -258,17 +287,24 @@ proptest! {
         let shifts = [-7; 4];
         let requantise = Requantise {
             rounding: Rounding::Single,
-            multipliers: &multipliers,
-            shifts: &shifts,
             zero_point: 3,
             min: -100,
             max: 90,
         };
         let settings = Conv2d {
-            window, pad: zero_point, weights, bias: &bias[..channels], requantise,
+            window,
+            pad: zero_point,
+            weights: Canonical {
+                weights,
+                taps: kernel[0] * kernel[1] * depth,
+                bias: &bias[..channels],
+                multipliers: &multipliers,
+                shifts: &shifts,
+            },
+            requantise,
         };
-        let mut actual = vec![0; output[0] * output[1] * channels];
-        conv_2d(&settings, input, &mut actual);
+        let count = output[0] * output[1] * channels;
+        let actual = run_vec(|x, y| conv_2d(&settings, x, y), input, count);
 
         let mut expected = Vec::new();
         for y in 0..output[0] {
