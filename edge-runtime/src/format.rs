@@ -260,7 +260,7 @@ pub mod kernel_set {
         if packing == packing::CANONICAL {
             operator
         } else {
-            operator | (1 << 24_u32).wrapping_shl(packing as u32 / 4)
+            operator | (1_u32 << 24).wrapping_shl(packing as u32 / 4)
         }
     }
 }

@@ -6,7 +6,6 @@ use crate::kernels::{self, Kernel};
 use crate::validate;
 use core::fmt;
 use sha2::{Digest, Sha256};
-use zerocopy::FromBytes;
 
 pub use crate::validate::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, TensorFault};
 

@@ -65,12 +65,12 @@ fn headers() {
     assert_eq!(header(|h| h.image_len = 160), LoadError::Length);
     assert_eq!(header(|h| h.image_len -= 1), LoadError::Length);
     assert_eq!(header(|h| h.reserved = 1), LoadError::Reserved);
-    assert_eq!(header(|h| h.reserved_tail[2] = 1), LoadError::Reserved);
+    assert_eq!(header(|h| h.reserved_tail = 1), LoadError::Reserved);
     assert_eq!(
         header(|h| h.kernel_set |= 1 << 20),
         LoadError::Kernels { missing: 1 << 20 }
     );
-    let needed = kernel_set::SUPPORTED;
+    let needed = SAMPLE_KERNELS;
     assert_eq!(
         header(|h| h.kernel_set &= !2),
         LoadError::KernelSet { needed }
@@ -133,7 +133,7 @@ fn tensors() {
         TensorFault::Shape
     );
     assert_eq!(tensor(0, |t| t.element = 1), TensorFault::Element);
-    assert_eq!(tensor(0, |t| t.reserved = 1), TensorFault::Element);
+    assert_eq!(tensor(0, |t| t.storage = 3), TensorFault::Element);
     for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
         assert_eq!(tensor(0, |t| t.scale = scale), TensorFault::Scale);
     }
@@ -156,7 +156,7 @@ fn operator_fields() {
     for index in 0..7 {
         assert_eq!(operator(index, |o| o.packing = 1), F::Packing);
         assert_eq!(operator(index, |o| o.reserved[1] = 1), F::Unused);
-        assert_eq!(operator(index, |o| o.reserved_shape = 1), F::Unused);
+        assert_eq!(operator(index, |o| o.state = 1), F::Unused);
         assert_eq!(operator(index, |o| o.inputs[0] = 8), F::Tensors);
         assert_eq!(operator(index, |o| o.inputs[1] = 0), F::Tensors);
         assert_eq!(operator(index, |o| o.output = NO_TENSOR), F::Tensors);
@@ -317,7 +317,7 @@ fn plans() {
     assert_eq!(
         unwritten,
         LoadError::KernelSet {
-            needed: kernel_set::SUPPORTED & !(1 << 6)
+            needed: SAMPLE_KERNELS & !(1 << 6)
         }
     );
     let twice = error(|image| {

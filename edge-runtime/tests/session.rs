@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Aligned, Lcg, sample};
-use edge_runtime::format::kernel_set;
+use common::SAMPLE_KERNELS;
 use edge_runtime::{Arena, ArenaError, LoadError, Model, Session};
 
 /// Committed once; a change of these bytes or of what they answer breaks fielded devices.
@@ -73,7 +73,7 @@ fn accessors_show_what_was_built() {
     assert_eq!(model.arena_bytes(), 384);
     assert_eq!(model.stack_bytes(), 1024);
     assert_eq!(model.macs(), 5168);
-    assert_eq!(model.kernel_set(), kernel_set::SUPPORTED);
+    assert_eq!(model.kernel_set(), SAMPLE_KERNELS);
     assert_eq!(model.graph_hash(), &[7; 32]);
     assert_eq!(model.input().shape, [1, 8, 8, 2]);
     assert_eq!(model.output().len, 6);

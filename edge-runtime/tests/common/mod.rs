@@ -5,6 +5,9 @@ use edge_runtime::format::*;
 use edge_runtime::{Arena, Model, Session, image_hash};
 use zerocopy::{FromBytes, IntoBytes};
 
+/// The kernels that the sample needs: opcodes 1 to 6.
+pub const SAMPLE_KERNELS: u32 = 0b111_1110;
+
 /// Bytes on a 16-byte boundary.
 #[derive(Clone)]
 pub struct Aligned(Vec<u128>, usize);
@@ -87,7 +90,7 @@ fn tensor(shape: [u16; 3], arena_offset: u32, scale: f32, zero_point: i32) -> Te
         scale,
         zero_point,
         element: element::I8,
-        reserved: 0,
+        storage: 0,
     }
 }
 
@@ -105,7 +108,7 @@ fn operator(opcode: u8, input: u16, output: u16) -> OperatorRecord {
         stride: [1, 1],
         padding: [0, 0],
         dilation: [1, 1],
-        reserved_shape: 0,
+        state: 0,
         weights: 0,
         weights_len: 0,
         bias: 0,
@@ -221,7 +224,7 @@ pub fn sample() -> Aligned {
     header.format_major = FORMAT_MAJOR;
     header.format_minor = FORMAT_MINOR;
     header.graph_hash = [7; 32];
-    header.kernel_set = kernel_set::SUPPORTED;
+    header.kernel_set = SAMPLE_KERNELS;
     header.arena_bytes = 384;
     header.stack_bytes = 1024;
     header.macs = 8 * 8 * 4 * 18 + 64 * 8 + 8 * 6;

@@ -19,9 +19,12 @@ pub mod max_pool_2d;
 pub mod requantise;
 pub mod reshape;
 pub mod softmax;
+pub mod table;
 pub mod weights;
 
 use core::cell::Cell;
+
+pub use table::KERNELS;
 
 /// The geometry of a sliding window, in elements.
 #[derive(Clone, Copy, Debug)]

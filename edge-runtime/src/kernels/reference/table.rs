@@ -1,0 +1,185 @@
+//! The reference kernels as entries of a table.
+
+use super::average_pool_2d::{AveragePool2d, average_pool_2d};
+use super::clamp::clamp;
+use super::conv_2d::{Conv2d, conv_2d};
+use super::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
+use super::fully_connected::{FullyConnected, fully_connected};
+use super::max_pool_2d::{MaxPool2d, max_pool_2d};
+use super::requantise::Requantise;
+use super::reshape::reshape;
+use super::softmax::softmax;
+use super::weights::{Canonical, CanonicalDepthwise, Weights};
+use crate::format::{opcode, packing};
+use crate::kernels::Kernel;
+use crate::kernels::layer::Layer;
+use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, rows, shape};
+use zerocopy::FromBytes;
+
+const fn kernel(
+    opcode: u8,
+    operator: &'static str,
+    check: fn(&Call<'_>) -> Result<Cost, Fault>,
+    run: fn(&Call<'_>),
+) -> Kernel {
+    Kernel {
+        opcode,
+        packing: packing::CANONICAL,
+        operator,
+        instruction_set: "reference",
+        check,
+        run,
+    }
+}
+
+/// FULLY_CONNECTED.
+pub const FULLY_CONNECTED: Kernel = kernel(
+    opcode::FULLY_CONNECTED,
+    "FULLY_CONNECTED",
+    |call| layers::check_fully_connected(call, &layers::CANONICAL),
+    |call| run_fully_connected(&layers::flat_layer(call), canonical),
+);
+/// CONV_2D.
+pub const CONV_2D: Kernel = kernel(
+    opcode::CONV_2D,
+    "CONV_2D",
+    |call| layers::check_conv(call, &layers::CANONICAL),
+    |call| run_conv(&layers::layer(call), canonical),
+);
+/// DEPTHWISE_CONV_2D.
+pub const DEPTHWISE_CONV_2D: Kernel = kernel(
+    opcode::DEPTHWISE_CONV_2D,
+    "DEPTHWISE_CONV_2D",
+    |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
+    |call| run_depthwise(&layers::layer(call), canonical_depthwise),
+);
+/// MAX_POOL_2D.
+pub const MAX_POOL_2D: Kernel = kernel(
+    opcode::MAX_POOL_2D,
+    "MAX_POOL_2D",
+    pools::check,
+    |call| {
+        let settings = MaxPool2d {
+            window: call.window(),
+            min: call.record.clamp_min,
+            max: call.record.clamp_max,
+        };
+        max_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+    },
+);
+/// AVERAGE_POOL_2D.
+pub const AVERAGE_POOL_2D: Kernel = kernel(
+    opcode::AVERAGE_POOL_2D,
+    "AVERAGE_POOL_2D",
+    pools::check,
+    |call| {
+        let settings = AveragePool2d {
+            window: call.window(),
+            min: call.record.clamp_min,
+            max: call.record.clamp_max,
+        };
+        average_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+    },
+);
+/// RESHAPE.
+pub const RESHAPE: Kernel = kernel(opcode::RESHAPE, "RESHAPE", shape::check_reshape, |call| {
+    reshape(call.cells(&call.x()), call.cells(&call.y()));
+});
+/// SOFTMAX.
+pub const SOFTMAX: Kernel = kernel(opcode::SOFTMAX, "SOFTMAX", rows::check_softmax, |call| {
+    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    softmax(&rows::softmax(call), x, y);
+});
+/// CLAMP.
+pub const CLAMP: Kernel = kernel(opcode::CLAMP, "CLAMP", elementwise::check_clamp, |call| {
+    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    clamp(call.record.clamp_min, call.record.clamp_max, x, y);
+});
+
+/// Every reference kernel, in every packing that has a plain decoder: it runs any image.
+pub const KERNELS: &[Kernel] = &[
+    FULLY_CONNECTED,
+    CONV_2D,
+    DEPTHWISE_CONV_2D,
+    MAX_POOL_2D,
+    AVERAGE_POOL_2D,
+    RESHAPE,
+    SOFTMAX,
+    CLAMP,
+];
+
+fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {
+    let [_, _, channels] = layer.window.output;
+    let weights = signed(layer.weights);
+    Canonical {
+        weights,
+        taps: weights.len().checked_div(channels).unwrap_or(0),
+        bias: layer.bias,
+        multipliers: layer.multipliers,
+        shifts: layer.shifts,
+    }
+}
+
+fn canonical_depthwise<'a>(layer: &Layer<'a>) -> CanonicalDepthwise<'a> {
+    let [_, _, channels] = layer.window.output;
+    CanonicalDepthwise {
+        weights: signed(layer.weights),
+        channels,
+        bias: layer.bias,
+        multipliers: layer.multipliers,
+        shifts: layer.shifts,
+    }
+}
+
+fn signed(bytes: &[u8]) -> &[i8] {
+    <[i8]>::ref_from_bytes(bytes).unwrap_or_default()
+}
+
+/// Runs a fully connected layer in a packing that `decode` reads.
+pub(crate) fn run_fully_connected<'a, W: Weights>(
+    layer: &Layer<'a>,
+    decode: impl FnOnce(&Layer<'a>) -> W,
+) {
+    let ([_, _, inputs], [_, _, outputs]) = (layer.window.input, layer.window.output);
+    let settings = FullyConnected {
+        inputs,
+        outputs,
+        weights: decode(layer),
+        requantise: requantise(layer),
+    };
+    fully_connected(&settings, layer.input, layer.output);
+}
+
+/// Runs a convolution in a packing that `decode` reads.
+pub(crate) fn run_conv<'a, W: Weights>(layer: &Layer<'a>, decode: impl FnOnce(&Layer<'a>) -> W) {
+    let settings = Conv2d {
+        window: layer.window,
+        pad: layer.pad,
+        weights: decode(layer),
+        requantise: requantise(layer),
+    };
+    conv_2d(&settings, layer.input, layer.output);
+}
+
+/// Runs a depthwise convolution in a packing that `decode` reads.
+pub(crate) fn run_depthwise<'a, W: Weights>(
+    layer: &Layer<'a>,
+    decode: impl FnOnce(&Layer<'a>) -> W,
+) {
+    let settings = DepthwiseConv2d {
+        window: layer.window,
+        pad: layer.pad,
+        weights: decode(layer),
+        requantise: requantise(layer),
+    };
+    depthwise_conv_2d(&settings, layer.input, layer.output);
+}
+
+fn requantise(layer: &Layer<'_>) -> Requantise {
+    Requantise {
+        rounding: layer.rounding,
+        zero_point: layer.zero_point,
+        min: layer.min,
+        max: layer.max,
+    }
+}

@@ -1,0 +1,46 @@
+//! Operators that look at a run of elements at once.
+
+use super::{Call, Cost, Fault, Sharing, product};
+use crate::kernels::reference::softmax::{MAX_CHANNELS, Softmax};
+
+pub(crate) fn check_softmax(call: &Call<'_>) -> Result<Cost, Fault> {
+    call.check_record(1, Sharing::Never)?;
+    call.no_window()?;
+    call.no_constants()?;
+    call.no_clamp()?;
+    call.no_state()?;
+    let (x, y) = (call.x(), call.y());
+    if x.shape != y.shape {
+        return Err(Fault::Geometry);
+    }
+    if y.scale != 1.0 / 256.0 || y.zero_point != -128 {
+        return Err(Fault::Quantisation);
+    }
+    let [multiplier, left_shift, smallest_difference, a, b] = call.record.parameters;
+    if [a, b] != [0, 0] {
+        return Err(Fault::Unused);
+    }
+    // 31 in Q5.26: the greatest magnitude that a difference may have after the shift.
+    let greatest = (0..=31)
+        .contains(&left_shift)
+        .then(|| (31_i32 << 26) >> left_shift);
+    let [_, _, channels] = y.hwc();
+    if multiplier < 0
+        || greatest.is_none_or(|greatest| !(-greatest..=0).contains(&smallest_difference))
+        || channels > MAX_CHANNELS
+    {
+        return Err(Fault::Softmax);
+    }
+    Ok(Cost::of_work(product(&[y.len, 2])?))
+}
+
+pub(crate) fn softmax(call: &Call<'_>) -> Softmax {
+    let [multiplier, left_shift, smallest_difference, _, _] = call.record.parameters;
+    let [_, _, channels] = call.y().hwc();
+    Softmax {
+        channels,
+        multiplier,
+        left_shift: left_shift.cast_unsigned(),
+        smallest_difference,
+    }
+}
