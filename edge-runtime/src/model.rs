@@ -279,6 +279,7 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
         .strip_suffix(b"\n")
         .unwrap_or(bytes)
         .split(|byte| *byte == b'\n')
+        .take(if bytes.is_empty() { 0 } else { usize::MAX })
         .map(|line| core::str::from_utf8(line).unwrap_or_default())
 }
 

@@ -214,7 +214,7 @@ fn check_operators(
     for (index, record) in operators.iter().enumerate() {
         let fault = |fault| LoadError::Operator { index, fault };
         // Codes beyond those that a bit stands for are unknown to every runtime of this version.
-        if record.opcode >= 24 {
+        if record.opcode == 0 || record.opcode >= 24 {
             return Err(fault(OperatorFault::Opcode));
         }
         if record.packing >= 32 {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Aligned, sample};
+use common::{Aligned, SAMPLE_KERNELS, sample};
 use edge_runtime::format::*;
 use edge_runtime::model::{DriftFault, FeatureFault, OperatorFault, Part, TensorFault};
 use edge_runtime::{LoadError, Model};
@@ -150,11 +150,11 @@ fn tensors() {
 #[test]
 fn operator_fields() {
     use OperatorFault as F;
-    for (index, unknown) in [(0, 0), (1, 7), (2, 32), (6, 255)] {
+    for (index, unknown) in [(0, 0), (1, 24), (2, 32), (6, 255)] {
         assert_eq!(operator(index, |o| o.opcode = unknown), F::Opcode);
     }
     for index in 0..7 {
-        assert_eq!(operator(index, |o| o.packing = 1), F::Packing);
+        assert_eq!(operator(index, |o| o.packing = 32), F::Packing);
         assert_eq!(operator(index, |o| o.reserved[1] = 1), F::Unused);
         assert_eq!(operator(index, |o| o.state = 1), F::Unused);
         assert_eq!(operator(index, |o| o.inputs[0] = 8), F::Tensors);

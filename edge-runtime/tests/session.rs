@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Aligned, Lcg, sample};
-use common::SAMPLE_KERNELS;
+use common::{Aligned, Lcg, SAMPLE_KERNELS, sample};
+
 use edge_runtime::{Arena, ArenaError, LoadError, Model, Session};
 
 /// Committed once; a change of these bytes or of what they answer breaks fielded devices.

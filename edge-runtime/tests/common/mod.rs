@@ -222,7 +222,7 @@ pub fn sample() -> Aligned {
     let mut header = Header::read_from_bytes(&[0; size_of::<Header>()]).unwrap();
     header.magic = MAGIC;
     header.format_major = FORMAT_MAJOR;
-    header.format_minor = FORMAT_MINOR;
+    header.format_minor = 0;
     header.graph_hash = [7; 32];
     header.kernel_set = SAMPLE_KERNELS;
     header.arena_bytes = 384;
