@@ -61,7 +61,7 @@ fn headers() {
     let version = |major, minor| LoadError::Version { major, minor };
     assert_eq!(header(|h| h.magic[3] = 2), LoadError::Magic);
     assert_eq!(header(|h| h.format_major = 2), version(2, 0));
-    assert_eq!(header(|h| h.format_minor = 1), version(1, 1));
+    assert_eq!(header(|h| h.format_minor = 2), version(1, 2));
     assert_eq!(header(|h| h.image_len = 160), LoadError::Length);
     assert_eq!(header(|h| h.image_len -= 1), LoadError::Length);
     assert_eq!(header(|h| h.reserved = 1), LoadError::Reserved);
