@@ -236,6 +236,9 @@ pub mod opcode {
 pub mod packing {
     /// Row by row as the opcode says, without padding: every device has it.
     pub const CANONICAL: u8 = 0;
+    /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
+    /// parameters a, b, c, shift.
+    pub const FITTED: u8 = 6;
 }
 
 /// How a 32-bit accumulator becomes an output. `m` is the channel's multiplier, `s` its shift.

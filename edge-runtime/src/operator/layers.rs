@@ -1,6 +1,6 @@
-//! Layers with weights: FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D.
+//! Layers with weights: FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV.
 
-use super::{Call, Cost, Fault, Sharing, product};
+use super::{Call, Cost, Fault, Inputs, Sharing, product};
 use crate::format::rounding;
 use crate::kernels::layer::Layer;
 use crate::kernels::reference::Window;
@@ -40,7 +40,7 @@ pub(crate) const CANONICAL_DEPTHWISE: Packed = Packed {
 };
 
 pub(crate) fn check_fully_connected(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
-    call.check_record(1, Sharing::Never)?;
+    call.check_record(Inputs::One, Sharing::Never)?;
     call.no_window()?;
     let (x, y) = (call.x(), call.y());
     if y.hwc() != [1, 1, y.len] {
@@ -51,7 +51,7 @@ pub(crate) fn check_fully_connected(call: &Call<'_>, packed: &Packed) -> Result<
 }
 
 pub(crate) fn check_conv(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
-    call.check_record(1, Sharing::Raster)?;
+    call.check_record(Inputs::One, Sharing::Raster)?;
     let window = call.window();
     check_window(&window)?;
     check_constants(call, packed, &window)?;
@@ -65,7 +65,7 @@ pub(crate) fn check_conv(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault
 }
 
 pub(crate) fn check_depthwise(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
-    call.check_record(1, Sharing::Raster)?;
+    call.check_record(Inputs::One, Sharing::Raster)?;
     let window = call.window();
     check_window(&window)?;
     let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
@@ -75,6 +75,30 @@ pub(crate) fn check_depthwise(call: &Call<'_>, packed: &Packed) -> Result<Cost, 
     check_constants(call, packed, &window)?;
     let [height, width] = window.kernel;
     Ok(Cost::of_macs(product(&[call.y().len, height, width])?))
+}
+
+pub(crate) fn check_transpose_conv(call: &Call<'_>) -> Result<Cost, Fault> {
+    call.check_record(Inputs::One, Sharing::Never)?;
+    let window = call.window();
+    let [kernel_y, kernel_x] = window.kernel;
+    let [stride_y, stride_x] = window.stride;
+    if kernel_y == 0
+        || kernel_x == 0
+        || stride_y == 0
+        || stride_x == 0
+        || window.dilation != [1, 1]
+    {
+        return Err(Fault::Geometry);
+    }
+    check_constants(call, &CANONICAL, &window)?;
+    let ([_, _, channels], [in_height, in_width, depth]) = (window.output, window.input);
+    let macs = product(&[in_height, in_width, kernel_y, kernel_x, depth, channels])?;
+    // The kernel looks at every tap of every output.
+    let work = product(&[call.y().len, kernel_y, kernel_x, depth])?;
+    Ok(Cost {
+        macs,
+        work: work.max(macs),
+    })
 }
 
 /// A fully connected layer as a window of one pixel.

@@ -16,6 +16,7 @@ use crate::format::{
     ALIGNMENT, NO_TENSOR, OperatorRecord, TensorRecord, element, packing, storage,
 };
 use crate::kernels::reference::Window;
+use crate::kernels::reference::broadcast::Operand;
 use crate::model::TensorInfo;
 pub(crate) use crate::validate::OperatorFault as Fault;
 
@@ -49,6 +50,19 @@ impl Cost {
     pub fn of_work(work: u64) -> Self {
         Self { macs: 0, work }
     }
+}
+
+/// What an operator reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inputs {
+    /// Nothing.
+    None,
+    /// A tensor of the arena.
+    One,
+    /// A tensor of the arena or a constant.
+    OneOrConstant,
+    /// Two of these.
+    Two,
 }
 
 /// How output and input may share bytes of the arena.
@@ -95,6 +109,16 @@ impl<'a> Call<'a> {
             .get(tensor.arena_offset..)
             .and_then(|rest| rest.get(..tensor.len))
             .unwrap_or_default()
+    }
+
+    /// The elements of an input, which may be a constant.
+    pub fn operand(&self, tensor: &TensorInfo) -> Operand<'a> {
+        if tensor.storage == storage::CONSTANT {
+            let offset = u32::try_from(tensor.arena_offset).unwrap_or(u32::MAX);
+            Operand::Constant(self.i8s(offset, tensor.len))
+        } else {
+            Operand::Activation(self.cells(tensor))
+        }
     }
 
     /// The scratch of this operator.
@@ -144,22 +168,29 @@ impl<'a> Call<'a> {
     }
 
     /// What every operator is checked for, wherever it keeps its constants: tensors that exist,
-    /// reserved fields, and places in the arena. `inputs` is how many it reads.
-    pub fn check_record(&self, inputs: usize, sharing: Sharing) -> Result<(), Fault> {
+    /// reserved fields, and places in the arena.
+    pub fn check_record(&self, inputs: Inputs, sharing: Sharing) -> Result<(), Fault> {
         let record = self.record;
         let [first, second] = record.inputs;
-        let used = [
-            (first, inputs > 0, inputs > 0),
-            (second, inputs > 1, false),
-            (record.output, true, true),
-        ];
-        for (index, wanted, _) in used {
+        let (count, constants) = match inputs {
+            Inputs::None => (0, false),
+            Inputs::One => (1, false),
+            Inputs::OneOrConstant => (1, true),
+            Inputs::Two => (2, true),
+        };
+        for (index, wanted, may_be_constant) in [
+            (first, count > 0, constants),
+            (second, count > 1, constants),
+            (record.output, true, false),
+        ] {
             if wanted != (index != NO_TENSOR) {
                 return Err(Fault::Tensors);
             }
             if wanted {
                 let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
-                if tensor.storage != storage::ARENA || tensor.element != element::I8 {
+                let constant = may_be_constant && tensor.storage == storage::CONSTANT;
+                if tensor.element != element::I8 || (tensor.storage != storage::ARENA && !constant)
+                {
                     return Err(Fault::Tensors);
                 }
             }
@@ -190,6 +221,9 @@ impl<'a> Call<'a> {
         }
         for index in inputs.iter().filter(|index| **index != NO_TENSOR) {
             let input = self.tensor(*index).ok_or(Fault::Tensors)?;
+            if input.storage == storage::CONSTANT {
+                continue;
+            }
             let read = (input.arena_offset, input.len);
             let allowed = match sharing {
                 Sharing::Never => false,

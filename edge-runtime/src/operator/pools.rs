@@ -1,10 +1,10 @@
 //! MAX_POOL_2D and AVERAGE_POOL_2D.
 
 use super::layers::check_window;
-use super::{Call, Cost, Fault, Sharing, product, same_quantisation};
+use super::{Call, Cost, Fault, Inputs, Sharing, product, same_quantisation};
 
 pub(crate) fn check(call: &Call<'_>) -> Result<Cost, Fault> {
-    call.check_record(1, Sharing::Raster)?;
+    call.check_record(Inputs::One, Sharing::Raster)?;
     call.no_constants()?;
     call.no_parameters()?;
     call.no_state()?;

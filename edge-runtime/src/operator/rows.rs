@@ -1,10 +1,11 @@
 //! Operators that look at a run of elements at once.
 
-use super::{Call, Cost, Fault, Sharing, product};
+use super::{Call, Cost, Fault, Inputs, Sharing, product};
+use crate::kernels::reference::mean::Mean;
 use crate::kernels::reference::softmax::{MAX_CHANNELS, Softmax};
 
 pub(crate) fn check_softmax(call: &Call<'_>) -> Result<Cost, Fault> {
-    call.check_record(1, Sharing::Never)?;
+    call.check_record(Inputs::One, Sharing::Never)?;
     call.no_window()?;
     call.no_constants()?;
     call.no_clamp()?;
@@ -42,5 +43,44 @@ pub(crate) fn softmax(call: &Call<'_>) -> Softmax {
         multiplier,
         left_shift: left_shift.cast_unsigned(),
         smallest_difference,
+    }
+}
+
+pub(crate) fn check_mean(call: &Call<'_>) -> Result<Cost, Fault> {
+    call.check_record(Inputs::One, Sharing::Never)?;
+    call.no_window()?;
+    call.no_constants()?;
+    call.no_clamp()?;
+    call.no_state()?;
+    let [_, _, _, multiplier, shift] = call.record.parameters;
+    let Mean {
+        outer,
+        reduce,
+        inner,
+        ..
+    } = mean(call);
+    if reduce == 0
+        || product(&[outer, reduce, inner])? != call.x().len as u64
+        || product(&[outer, inner])? != call.y().len as u64
+    {
+        return Err(Fault::Geometry);
+    }
+    if multiplier < 0 || !(-31..=30).contains(&shift) {
+        return Err(Fault::Parameters);
+    }
+    Ok(Cost::of_work(call.x().len as u64))
+}
+
+pub(crate) fn mean(call: &Call<'_>) -> Mean {
+    let [outer, reduce, inner, multiplier, shift] = call.record.parameters;
+    let [outer, reduce, inner] =
+        [outer, reduce, inner].map(|value| usize::try_from(value).unwrap_or(0));
+    Mean {
+        outer,
+        reduce,
+        inner,
+        multiplier,
+        shift: shift.clamp(-31, 30) as i8,
+        zero_points: [call.x().zero_point, call.y().zero_point],
     }
 }

@@ -10,16 +10,26 @@
 //! that this pixel or a later one needs. Element by element ([`clamp`], and others that say so) the
 //! output may also be the input itself.
 
+pub mod add;
 pub mod average_pool_2d;
+pub mod broadcast;
 pub mod clamp;
 pub mod conv_2d;
+pub mod copy;
 pub mod depthwise_conv_2d;
 pub mod fully_connected;
+pub mod lookup;
 pub mod max_pool_2d;
+pub mod mean;
+pub mod mul;
+pub mod prelu;
 pub mod requantise;
 pub mod reshape;
+pub mod resize_bilinear;
+pub mod resize_nearest;
 pub mod softmax;
 pub mod table;
+pub mod transpose_conv;
 pub mod weights;
 
 use core::cell::Cell;

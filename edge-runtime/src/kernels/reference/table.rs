@@ -1,14 +1,23 @@
 //! The reference kernels as entries of a table.
 
+use super::add::{add, add_fitted};
 use super::average_pool_2d::{AveragePool2d, average_pool_2d};
 use super::clamp::clamp;
 use super::conv_2d::{Conv2d, conv_2d};
+use super::copy::{copy, fill};
 use super::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
 use super::fully_connected::{FullyConnected, fully_connected};
+use super::lookup::lookup;
 use super::max_pool_2d::{MaxPool2d, max_pool_2d};
+use super::mean::mean;
+use super::mul::mul;
+use super::prelu::prelu;
 use super::requantise::Requantise;
 use super::reshape::reshape;
+use super::resize_bilinear::resize_bilinear;
+use super::resize_nearest::resize_nearest;
 use super::softmax::softmax;
+use super::transpose_conv::{TransposeConv, transpose_conv};
 use super::weights::{Canonical, CanonicalDepthwise, Weights};
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
@@ -96,6 +105,88 @@ pub const CLAMP: Kernel = kernel(opcode::CLAMP, "CLAMP", elementwise::check_clam
     clamp(call.record.clamp_min, call.record.clamp_max, x, y);
 });
 
+/// TRANSPOSE_CONV.
+pub const TRANSPOSE_CONV: Kernel = kernel(
+    opcode::TRANSPOSE_CONV,
+    "TRANSPOSE_CONV",
+    layers::check_transpose_conv,
+    |call| {
+        let layer = layers::layer(call);
+        let settings = TransposeConv {
+            window: layer.window,
+            pad: layer.pad,
+            weights: canonical(&layer),
+            requantise: requantise(&layer),
+        };
+        transpose_conv(&settings, layer.input, layer.output);
+    },
+);
+/// ADD and SUB.
+pub const ADD: Kernel = kernel(opcode::ADD, "ADD", elementwise::check_add, |call| {
+    let y = call.cells(&call.y());
+    add(&elementwise::add(call), elementwise::operands(call), y);
+});
+/// ADD and SUB in one linear form.
+pub const ADD_FITTED: Kernel = Kernel {
+    packing: packing::FITTED,
+    ..kernel(opcode::ADD, "ADD", elementwise::check_add_fitted, |call| {
+        let (operands, y) = (elementwise::operands(call), call.cells(&call.y()));
+        let broadcast = elementwise::broadcast(call);
+        add_fitted(&elementwise::add_fitted(call), &broadcast, operands, y);
+    })
+};
+/// MUL.
+pub const MUL: Kernel = kernel(opcode::MUL, "MUL", elementwise::check_mul, |call| {
+    let y = call.cells(&call.y());
+    mul(&elementwise::mul(call), elementwise::operands(call), y);
+});
+/// PRELU.
+pub const PRELU: Kernel = kernel(opcode::PRELU, "PRELU", elementwise::check_prelu, |call| {
+    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    prelu(&elementwise::prelu(call), x, call.operand(&call.second()), y);
+});
+/// Any function of one element, as a table.
+pub const LOOKUP: Kernel = kernel(opcode::LOOKUP, "LOOKUP", elementwise::check_lookup, |call| {
+    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    if let Ok(table) = signed(call.weights()).try_into() {
+        lookup(table, x, y);
+    }
+});
+/// Strided copies.
+pub const COPY: Kernel = kernel(opcode::COPY, "COPY", shape::check_copy, |call| {
+    if let Some(settings) = shape::copy(call) {
+        copy(&settings, call.operand(&call.x()), call.cells(&call.y()));
+    }
+});
+/// One value everywhere.
+pub const FILL: Kernel = kernel(opcode::FILL, "FILL", shape::check_fill, |call| {
+    fill(call.record.clamp_min, call.cells(&call.y()));
+});
+/// MEAN.
+pub const MEAN: Kernel = kernel(opcode::MEAN, "MEAN", rows::check_mean, |call| {
+    mean(&rows::mean(call), call.cells(&call.x()), call.cells(&call.y()));
+});
+/// RESIZE_NEAREST_NEIGHBOR.
+pub const RESIZE_NEAREST: Kernel = kernel(
+    opcode::RESIZE_NEAREST,
+    "RESIZE_NEAREST_NEIGHBOR",
+    shape::check_resize_nearest,
+    |call| {
+        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        resize_nearest(&shape::resize_nearest(call), x, y);
+    },
+);
+/// RESIZE_BILINEAR.
+pub const RESIZE_BILINEAR: Kernel = kernel(
+    opcode::RESIZE_BILINEAR,
+    "RESIZE_BILINEAR",
+    shape::check_resize_bilinear,
+    |call| {
+        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        resize_bilinear(&shape::resize_bilinear(call), x, y);
+    },
+);
+
 /// Every reference kernel, in every packing that has a plain decoder: it runs any image.
 pub const KERNELS: &[Kernel] = &[
     FULLY_CONNECTED,
@@ -106,6 +197,17 @@ pub const KERNELS: &[Kernel] = &[
     RESHAPE,
     SOFTMAX,
     CLAMP,
+    TRANSPOSE_CONV,
+    ADD,
+    ADD_FITTED,
+    MUL,
+    PRELU,
+    LOOKUP,
+    COPY,
+    FILL,
+    MEAN,
+    RESIZE_NEAREST,
+    RESIZE_BILINEAR,
 ];
 
 fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {
