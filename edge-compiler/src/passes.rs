@@ -38,7 +38,7 @@ fn try_fuse(graph: &mut Graph, index: usize) -> Option<()> {
         .iter()
         .flat_map(|o| &o.inputs)
         .filter(|&&i| i == between);
-    if readers.count() != 1 || graph.output == between {
+    if readers.count() != 1 || graph.outputs().any(|output| output == between) {
         return None;
     }
     let tensor = graph.tensors.get(output)?;
@@ -51,10 +51,14 @@ fn try_fuse(graph: &mut Graph, index: usize) -> Option<()> {
     let inner = match &mut producer.kind {
         OperatorKind::FullyConnected { activation, .. }
         | OperatorKind::Conv2d { activation, .. }
+        | OperatorKind::DepthwiseConv2d { activation, .. }
+        | OperatorKind::TransposeConv { activation, .. }
+        | OperatorKind::MaxPool2d { activation, .. }
+        | OperatorKind::AveragePool2d { activation, .. }
+        | OperatorKind::Add { activation, .. }
+        | OperatorKind::Mul { activation }
         | OperatorKind::Activation(activation) => activation,
-        OperatorKind::MaxPool2d { .. } | OperatorKind::Reshape | OperatorKind::Softmax => {
-            return None;
-        }
+        _ => return None,
     };
     *inner = narrower(*inner, outer, scale, zero_point)?;
     producer.output = output;
@@ -78,12 +82,12 @@ fn narrower(a: Activation, b: Activation, scale: f32, zero_point: i32) -> Option
 /// input stays even if nothing reads it.
 pub fn drop_dead(mut graph: Graph) -> Graph {
     let mut needed = vec![false; graph.tensors.len()];
-    let mark = |tensor: usize, needed: &mut Vec<bool>| {
+    let mark = |tensor: usize, needed: &mut [bool]| {
         if let Some(flag) = needed.get_mut(tensor) {
             *flag = true;
         }
     };
-    mark(graph.output, &mut needed);
+    graph.outputs().for_each(|output| mark(output, &mut needed));
     // Backwards: an operator's readers all stand behind it.
     let mut kept = Vec::with_capacity(graph.operators.len());
     while let Some(operator) = graph.operators.pop() {
@@ -96,7 +100,7 @@ pub fn drop_dead(mut graph: Graph) -> Graph {
         }
     }
     kept.reverse();
-    mark(graph.input, &mut needed);
+    graph.inputs().for_each(|input| mark(input, &mut needed));
 
     let mut renamed = vec![usize::MAX; graph.tensors.len()];
     let mut tensors = Vec::with_capacity(graph.tensors.len());
@@ -119,6 +123,8 @@ pub fn drop_dead(mut graph: Graph) -> Graph {
         operators: kept,
         input: rename(graph.input),
         output: rename(graph.output),
+        further_inputs: graph.further_inputs.into_iter().map(rename).collect(),
+        further_outputs: graph.further_outputs.into_iter().map(rename).collect(),
     }
 }
 

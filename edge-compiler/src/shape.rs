@@ -38,7 +38,8 @@ pub fn output_len(
                 before: covered.saturating_sub(input) / 2,
             })
         }
-        Padding::Valid => {
+        // Explicit padding differs between the axes: see `output_plane`.
+        Padding::Valid | Padding::Explicit { .. } => {
             let places = input.checked_sub(reach)?.checked_add(1)?;
             Some(Axis {
                 output: places.div_ceil(stride),
@@ -57,8 +58,21 @@ pub fn output_plane(
     stride: [usize; 2],
     dilation: [usize; 2],
 ) -> Option<([usize; 2], [usize; 2])> {
-    let rows = output_len(padding, input[1], kernel[0], stride[0], dilation[0])?;
-    let columns = output_len(padding, input[2], kernel[1], stride[1], dilation[1])?;
+    let axis = |i: usize| {
+        let (kernel, stride, dilation) = (kernel[i], stride[i], dilation[i]);
+        match padding {
+            Padding::Explicit { before, after } => {
+                let padded = input[i + 1].checked_add(before[i])?.checked_add(after[i])?;
+                let whole = output_len(Padding::Valid, padded, kernel, stride, dilation)?;
+                Some(Axis {
+                    before: before[i],
+                    ..whole
+                })
+            }
+            _ => output_len(padding, input[i + 1], kernel, stride, dilation),
+        }
+    };
+    let (rows, columns) = (axis(0)?, axis(1)?);
     Some(([rows.output, columns.output], [rows.before, columns.before]))
 }
 

@@ -13,20 +13,11 @@ pub fn cases(cases: u32) -> proptest::test_runner::Config {
 }
 
 pub fn tensor(shape: [usize; 4], scale: f32, zero_point: i32) -> Tensor {
-    Tensor {
-        name: format!("{shape:?}"),
-        shape,
-        scale,
-        zero_point,
-    }
+    Tensor::activation(format!("{shape:?}"), shape, scale, zero_point)
 }
 
 pub fn operator(kind: OperatorKind, input: TensorId, output: TensorId) -> Operator {
-    Operator {
-        kind,
-        inputs: vec![input],
-        output,
-    }
+    Operator::new(kind, input, output)
 }
 
 pub fn weights(outputs: usize, taps: usize) -> Weights {

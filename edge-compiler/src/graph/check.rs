@@ -1,6 +1,6 @@
 //! Whether a graph is well formed.
 
-use super::{Graph, GraphError, Operator, OperatorKind, Tensor, Weights};
+use super::{Graph, GraphError, Operator, OperatorKind, Role, Tensor, Weights};
 use crate::shape;
 use edge_runtime::kernels::reference::softmax::MAX_CHANNELS;
 
@@ -15,7 +15,7 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphError> {
     if graph.operators.is_empty() {
         return Err(GraphError::Empty);
     }
-    if graph.input == graph.output {
+    if graph.inputs().any(|input| graph.outputs().any(|o| o == input)) {
         return Err(GraphError::OutputIsInput);
     }
     let counts = [
@@ -30,42 +30,92 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphError> {
     for (index, tensor) in graph.tensors.iter().enumerate() {
         check_tensor(index, tensor)?;
     }
-    let mut written = vec![false; graph.tensors.len()];
-    find(graph, || "the graph's input".into(), graph.input)?;
-    written[graph.input] = true;
-    for (index, operator) in graph.operators.iter().enumerate() {
-        let place = || graph.describe(index);
-        let [input] = operator.inputs[..] else {
-            return Err(GraphError::InputCount {
-                operator: place(),
-                found: operator.inputs.len(),
-            });
-        };
-        let from = find(graph, place, input)?;
-        let to = find(graph, place, operator.output)?;
-        if !written[input] {
-            return Err(GraphError::ReadBeforeWritten {
-                place: place(),
+    let mut written = vec![Written::Not; graph.tensors.len()];
+    for input in graph.inputs() {
+        let tensor = find(graph, || "the graph's input".into(), input)?;
+        if !tensor.role.is_activation() {
+            return Err(GraphError::BadRole {
+                place: "the graph's input".into(),
                 tensor: input,
             });
         }
-        if std::mem::replace(&mut written[operator.output], true) {
-            return Err(GraphError::WrittenTwice {
+        written[input] = Written::Whole;
+    }
+    for (index, operator) in graph.operators.iter().enumerate() {
+        let place = || graph.describe(index);
+        if operator.inputs.len() != operator.kind.input_count() {
+            return Err(GraphError::InputCount {
                 operator: place(),
+                found: operator.inputs.len(),
+                needed: operator.kind.input_count(),
+            });
+        }
+        let to = find(graph, place, operator.output)?;
+        let mut from = Vec::new();
+        for &input in &operator.inputs {
+            let tensor = find(graph, place, input)?;
+            if matches!(tensor.role, Role::State { .. }) {
+                return Err(GraphError::BadRole {
+                    place: place(),
+                    tensor: input,
+                });
+            }
+            if tensor.role.is_activation() && written[input] == Written::Not {
+                return Err(GraphError::ReadBeforeWritten {
+                    place: place(),
+                    tensor: input,
+                });
+            }
+            if !tensor.role.is_activation() && !operator.kind.may_read_constants() {
+                return Err(GraphError::BadRole {
+                    place: place(),
+                    tensor: input,
+                });
+            }
+            from.push(tensor);
+        }
+        if !to.role.is_activation() {
+            return Err(GraphError::BadRole {
+                place: place(),
                 tensor: operator.output,
             });
         }
-        check_operator(&place, operator, from, to)?;
+        let by = if operator.kind.writes_a_part() {
+            Written::InParts
+        } else {
+            Written::Whole
+        };
+        match (written[operator.output], by) {
+            (Written::Not, _) | (Written::InParts, Written::InParts) => {}
+            _ => {
+                return Err(GraphError::WrittenTwice {
+                    operator: place(),
+                    tensor: operator.output,
+                });
+            }
+        }
+        written[operator.output] = by;
+        check_operator(&place, operator, &from, to)?;
     }
-    let place = || "the graph's output".to_string();
-    find(graph, place, graph.output)?;
-    if !written[graph.output] {
-        return Err(GraphError::ReadBeforeWritten {
-            place: place(),
-            tensor: graph.output,
-        });
+    for output in graph.outputs() {
+        let place = || "the graph's output".to_string();
+        find(graph, place, output)?;
+        if written[output] == Written::Not {
+            return Err(GraphError::ReadBeforeWritten {
+                place: place(),
+                tensor: output,
+            });
+        }
     }
     Ok(())
+}
+
+/// What wrote a tensor so far.
+#[derive(Clone, Copy, PartialEq)]
+enum Written {
+    Not,
+    InParts,
+    Whole,
 }
 
 fn find(graph: &Graph, place: impl Fn() -> String, tensor: usize) -> Result<&Tensor, GraphError> {
@@ -102,15 +152,27 @@ fn check_tensor(index: usize, tensor: &Tensor) -> Result<(), GraphError> {
             zero_point,
         });
     }
+    if let Role::Constant(values) = &tensor.role
+        && values.len() != tensor.len()
+    {
+        return Err(GraphError::ConstantCount {
+            operator: format!("constant {index}"),
+            what: "values",
+            expected: tensor.len(),
+            found: values.len(),
+        });
+    }
     Ok(())
 }
 
 fn check_operator(
     place: &dyn Fn() -> String,
     operator: &Operator,
-    from: &Tensor,
+    inputs: &[&Tensor],
     to: &Tensor,
 ) -> Result<(), GraphError> {
+    // The only operator without an input looks at its output alone.
+    let from = inputs.first().copied().unwrap_or(to);
     let expected = match &operator.kind {
         OperatorKind::FullyConnected {
             weights,
@@ -144,11 +206,72 @@ fn check_operator(
             check_clamp(place, activation.range(to.scale, to.zero_point))?;
             [1, h, w, weights.bias.len()]
         }
+        OperatorKind::DepthwiseConv2d {
+            weights,
+            kernel,
+            stride,
+            padding,
+            dilation,
+            activation,
+            ..
+        } => {
+            let window = Window {
+                kernel: *kernel,
+                stride: *stride,
+                dilation: *dilation,
+            };
+            let [h, w] = window.plane(place, from, *padding)?;
+            check_weights(place, weights, to.shape[3], kernel[0].saturating_mul(kernel[1]))?;
+            check_clamp(place, activation.range(to.scale, to.zero_point))?;
+            // A number of channels that is no multiple gives a shape that cannot be.
+            let channels = if weights.bias.len().is_multiple_of(from.shape[3]) {
+                weights.bias.len()
+            } else {
+                0
+            };
+            [1, h, w, channels]
+        }
+        OperatorKind::TransposeConv {
+            weights,
+            kernel,
+            stride,
+            padding,
+            activation,
+            ..
+        } => {
+            let fields = [kernel, stride];
+            let good = |&n: &usize| (1..=MOST_DIMENSION).contains(&n);
+            if !fields.into_iter().flatten().all(good)
+                || padding.iter().any(|&n| n > MOST_DIMENSION)
+            {
+                return Err(GraphError::BadWindow {
+                    operator: place(),
+                    input: from.shape,
+                    kernel: *kernel,
+                    stride: *stride,
+                    dilation: [1, 1],
+                });
+            }
+            let taps = kernel[0]
+                .saturating_mul(kernel[1])
+                .saturating_mul(from.shape[3]);
+            check_weights(place, weights, to.shape[3], taps)?;
+            check_clamp(place, activation.range(to.scale, to.zero_point))?;
+            [1, to.shape[1], to.shape[2], weights.bias.len()]
+        }
         OperatorKind::MaxPool2d {
             kernel,
             stride,
             padding,
+            activation,
+        }
+        | OperatorKind::AveragePool2d {
+            kernel,
+            stride,
+            padding,
+            activation,
         } => {
+            check_clamp(place, activation.range(to.scale, to.zero_point))?;
             same_quantisation(place, from, to)?;
             let window = Window {
                 kernel: *kernel,
@@ -167,7 +290,59 @@ fn check_operator(
                 from.shape
             }
         }
-        OperatorKind::Softmax => {
+        OperatorKind::Add { activation, .. } | OperatorKind::Mul { activation } => {
+            check_clamp(place, activation.range(to.scale, to.zero_point))?;
+            broadcast_shape(inputs)
+        }
+        OperatorKind::Prelu => {
+            let shape = broadcast_shape(inputs);
+            if shape == from.shape { shape } else { [0; 4] }
+        }
+        OperatorKind::Lookup { table, .. } => {
+            if table.len() != 256 {
+                return Err(GraphError::ConstantCount {
+                    operator: place(),
+                    what: "table entries",
+                    expected: 256,
+                    found: table.len(),
+                });
+            }
+            from.shape
+        }
+        OperatorKind::Copy { copy, .. } => {
+            same_quantisation(place, from, to)?;
+            let inside = copy.reach().is_some_and(|[read, written]| {
+                read.1 < from.len() && written.1 < to.len()
+            });
+            if !inside {
+                return Err(GraphError::CopyOutside { operator: place() });
+            }
+            to.shape
+        }
+        OperatorKind::Fill { .. } => to.shape,
+        OperatorKind::Mean {
+            outer,
+            reduce,
+            inner,
+        } => {
+            let count = |factors: &[usize]| factors.iter().try_fold(1, |n: usize, f| n.checked_mul(*f));
+            let fits = count(&[*outer, *reduce, *inner]) == Some(from.len())
+                && count(&[*outer, *inner]) == Some(to.len());
+            if fits { to.shape } else { [0; 4] }
+        }
+        OperatorKind::ResizeNearest { rows, columns } => {
+            same_quantisation(place, from, to)?;
+            let inside = |table: &[u16], len: usize| table.iter().all(|&i| usize::from(i) < len);
+            if !inside(rows, from.shape[1]) || !inside(columns, from.shape[2]) {
+                return Err(GraphError::CopyOutside { operator: place() });
+            }
+            [1, rows.len(), columns.len(), from.shape[3]]
+        }
+        OperatorKind::ResizeBilinear { .. } => {
+            same_quantisation(place, from, to)?;
+            [1, to.shape[1], to.shape[2], from.shape[3]]
+        }
+        OperatorKind::Softmax { .. } => {
             if to.scale != 1.0 / 256.0 || to.zero_point != -128 {
                 let Tensor {
                     scale, zero_point, ..
@@ -199,6 +374,17 @@ fn check_operator(
         });
     }
     Ok(())
+}
+
+/// What two shapes broadcast to: along each dimension the greater size where one of them is 1;
+/// zero where they do not go together.
+fn broadcast_shape(inputs: &[&Tensor]) -> [usize; 4] {
+    let [a, b] = inputs else { return [0; 4] };
+    std::array::from_fn(|i| match (a.shape[i], b.shape[i]) {
+        (x, y) if x == y || y == 1 => x,
+        (1, y) => y,
+        _ => 0,
+    })
 }
 
 struct Window {

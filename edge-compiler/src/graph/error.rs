@@ -58,12 +58,28 @@ pub enum GraphError {
         zero_point: i32,
     },
     /// An operator with too few or too many inputs.
-    #[error("{operator} has {found} inputs, it needs 1")]
+    #[error("{operator} has {found} inputs, it needs {needed}")]
     InputCount {
         /// The operator.
         operator: String,
         /// How many it has.
         found: usize,
+        /// How many it needs.
+        needed: usize,
+    },
+    /// A constant or a state where an activation is needed.
+    #[error("{place} names tensor {tensor}, which is a constant or a state: it needs an activation")]
+    BadRole {
+        /// The operator, or "the graph's input".
+        place: String,
+        /// The tensor.
+        tensor: usize,
+    },
+    /// A copy or a table that reaches outside its tensors.
+    #[error("{operator} reaches outside its input or output: check its sizes, strides and tables")]
+    CopyOutside {
+        /// The operator.
+        operator: String,
     },
     /// A tensor is read before anything wrote it.
     #[error(

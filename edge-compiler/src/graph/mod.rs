@@ -59,8 +59,7 @@ pub enum Role {
     /// Written by an operator or the caller, read by operators or the caller.
     #[default]
     Activation,
-    /// Its values, row-major. Only [`OperatorKind::Copy`] reads constants: the compiler brings them
-    /// into the arena where another operator needs them.
+    /// Its values, row-major; see [`OperatorKind::may_read_constants`].
     Constant(Vec<i8>),
     /// Kept between runs by the recurrent operator that names it; starts at the zero point.
     State {
@@ -345,6 +344,14 @@ impl OperatorKind {
             Self::Fill { .. } => 0,
             _ => 1,
         }
+    }
+
+    /// Whether its inputs may be constants.
+    pub fn may_read_constants(&self) -> bool {
+        matches!(
+            self,
+            Self::Add { .. } | Self::Mul { .. } | Self::Prelu | Self::Copy { .. }
+        )
     }
 
     /// Whether it may write only a part of its output, which then has several writers.

@@ -14,6 +14,7 @@ pub mod reference;
 
 use crate::format::kernel_set;
 use crate::operator::{Call, Cost, Fault};
+pub use crate::operator::overlap::raster_gap;
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]

@@ -3,7 +3,7 @@
 
 pub(crate) mod elementwise;
 pub(crate) mod layers;
-pub(crate) mod overlap;
+pub mod overlap;
 pub(crate) mod pools;
 pub(crate) mod rows;
 pub(crate) mod shape;
