@@ -14,6 +14,7 @@ pub mod pack;
 pub mod package;
 pub mod passes;
 pub mod plan;
+pub mod prepare;
 pub mod proofs;
 pub mod report;
 pub mod shape;

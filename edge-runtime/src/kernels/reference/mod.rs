@@ -17,6 +17,7 @@ pub mod clamp;
 pub mod conv_2d;
 pub mod copy;
 pub mod depthwise_conv_2d;
+pub mod fixed_point_16;
 pub mod fully_connected;
 pub mod lookup;
 pub mod max_pool_2d;
@@ -29,7 +30,10 @@ pub mod resize_bilinear;
 pub mod resize_nearest;
 pub mod softmax;
 pub mod table;
+pub mod state;
+pub mod svdf;
 pub mod transpose_conv;
+pub mod unidirectional_sequence_lstm;
 pub mod weights;
 
 use core::cell::Cell;
