@@ -10,6 +10,7 @@
 
 pub mod aligned;
 pub mod graph;
+pub mod import;
 pub mod pack;
 pub mod package;
 pub mod passes;

@@ -1,0 +1,3 @@
+//! Readers of other tools' model files.
+
+pub mod tflite;
