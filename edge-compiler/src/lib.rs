@@ -18,6 +18,7 @@ pub mod plan;
 pub mod prepare;
 pub mod proofs;
 pub mod report;
+pub mod select;
 pub mod shape;
 pub mod target;
 pub mod writer;
@@ -27,8 +28,8 @@ mod testing;
 
 pub use aligned::AlignedBytes;
 pub use graph::{
-    Activation, Graph, GraphError, Operator, OperatorKind, Padding, RoundingMode, Tensor, TensorId,
-    Weights,
+    Activation, Graph, GraphError, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
+    Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;

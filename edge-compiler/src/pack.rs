@@ -85,14 +85,14 @@ fn high_32(real: f64) -> Option<Multiplier> {
     })
 }
 
-/// Parameters of softmax for an input scale, as TFLite prepares them (beta 1): multiplier, left
+/// Parameters of softmax for an input scale and beta, as TFLite prepares them: multiplier, left
 /// shift, smallest difference that still counts, 0, 0.
 ///
 /// `None` for a scale so small that TFLite refuses it (at or below 2^-26).
-pub fn softmax_parameters(input_scale: f32) -> Option<[i32; 5]> {
+pub fn softmax_parameters(input_scale: f32, beta: f32) -> Option<[i32; 5]> {
     /// Integer bits of the scaled differences.
     const INTEGER_BITS: i32 = 5;
-    let real = f64::from(input_scale) * 2f64.powi(31 - INTEGER_BITS);
+    let real = f64::from(beta) * f64::from(input_scale) * 2f64.powi(31 - INTEGER_BITS);
     if !real.is_finite() || real <= 1.0 {
         return None;
     }
@@ -126,6 +126,21 @@ pub(crate) fn rows(weights: &Weights) -> impl Iterator<Item = (i32, &[i8])> {
         .iter()
         .copied()
         .zip(weights.values.chunks(taps.max(1)))
+}
+
+/// The weights of a layer in a packing.
+pub fn layer(kind: &OperatorKind, _packing: u8, weights: &Weights) -> Vec<u8> {
+    let bytes = |values: &mut dyn Iterator<Item = i8>| values.map(i8::cast_unsigned).collect();
+    match kind {
+        OperatorKind::DepthwiseConv2d { .. } => {
+            // Canonical: tap by tap, all channels of each.
+            let channels = weights.bias.len();
+            let taps = weights.values.len() / channels.max(1);
+            let places = (0..taps).flat_map(|tap| (0..channels).map(move |c| c * taps + tap));
+            bytes(&mut places.map(|place| weights.values[place]))
+        }
+        _ => bytes(&mut weights.values.iter().copied()),
+    }
 }
 
 /// The constants section while it grows.

@@ -14,7 +14,7 @@ pub struct Package {
     pub graph: Graph,
     /// What turns a window of samples into its input.
     pub features: FeatureSpec,
-    /// One for each element of the output; not empty, without line breaks.
+    /// One for each element of the output, not empty, without line breaks; or no labels at all.
     pub labels: Vec<String>,
     /// What the device and the server compare the field with.
     pub drift: DriftSpec,
@@ -130,6 +130,17 @@ pub enum PackageError {
 }
 
 impl Package {
+    /// A graph by itself: no features, labels or drift reference.
+    pub fn bare(graph: Graph) -> Self {
+        Self {
+            graph,
+            features: FeatureSpec::none(),
+            labels: Vec::new(),
+            drift: DriftSpec::default(),
+            metadata: String::new(),
+        }
+    }
+
     /// Whether the parts fit each other. A [`Package`] that passes still may not fit a target.
     ///
     /// # Errors
@@ -139,7 +150,9 @@ impl Package {
         let input = self.graph.tensors[self.graph.input].len();
         let classes = self.graph.tensors[self.graph.output].len();
         self.features.check(input)?;
-        count("labels", classes, self.labels.len())?;
+        if !self.labels.is_empty() {
+            count("labels (or 0)", classes, self.labels.len())?;
+        }
         for (index, label) in self.labels.iter().enumerate() {
             if label.is_empty() || label.contains(['\n', '\r']) {
                 return Err(PackageError::BadLabel {
@@ -153,7 +166,9 @@ impl Package {
             count("features with drift edges (or 0)", input, drift.edges.len())?;
         }
         count("drift histograms", drift.edges.len(), drift.counts.len())?;
-        count("drift class counts", classes, drift.classes.len())?;
+        if drift != &DriftSpec::default() {
+            count("drift class counts", classes, drift.classes.len())?;
+        }
         match drift.edges.iter().position(|edges| !edges.is_sorted()) {
             Some(feature) => Err(PackageError::UnsortedEdges { feature }),
             None => Ok(()),
@@ -162,6 +177,18 @@ impl Package {
 }
 
 impl FeatureSpec {
+    /// No pipeline: the input comes quantised.
+    pub fn none() -> Self {
+        Self {
+            kind: FeatureKind::None,
+            window: 0,
+            bands: 0,
+            sample_rate_hz: 0.0,
+            offset: Vec::new(),
+            gain: Vec::new(),
+        }
+    }
+
     /// Features of one window; `None` where no pipeline has this window and these bands.
     pub fn feature_len(&self) -> Option<usize> {
         let Self {
@@ -189,6 +216,9 @@ impl FeatureSpec {
     }
 
     fn check(&self, input: usize) -> Result<(), PackageError> {
+        if self.kind == FeatureKind::None {
+            return Ok(());
+        }
         let Self {
             kind,
             window,
@@ -248,6 +278,7 @@ mod kind_name {
         Standardise,
         Vibration,
         Compress,
+        None,
     }
 
     pub fn serialize<S: Serializer>(kind: &FeatureKind, to: S) -> Result<S::Ok, S::Error> {
@@ -255,6 +286,7 @@ mod kind_name {
             FeatureKind::Standardise => Name::Standardise,
             FeatureKind::Vibration => Name::Vibration,
             FeatureKind::Compress => Name::Compress,
+            FeatureKind::None => Name::None,
             other => {
                 return Err(ser::Error::custom(format!(
                     "{other:?} has no name here yet"
@@ -269,6 +301,7 @@ mod kind_name {
             Name::Standardise => FeatureKind::Standardise,
             Name::Vibration => FeatureKind::Vibration,
             Name::Compress => FeatureKind::Compress,
+            Name::None => FeatureKind::None,
         })
     }
 }

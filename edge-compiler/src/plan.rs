@@ -14,7 +14,6 @@ use edge_runtime::kernels::raster_gap;
 use serde::Serialize;
 
 use crate::graph::{Graph, Operator, OperatorKind, Role};
-use crate::shape;
 use place::{Buffer, Overlap};
 
 /// Offsets of all tensors in the arena.
@@ -109,44 +108,10 @@ pub fn plan(graph: &Graph, scratch: &[usize]) -> MemoryPlan {
 pub fn gap(graph: &Graph, operator: &Operator) -> Option<i64> {
     let (&input, output) = (operator.inputs.first()?, &graph.tensors[operator.output]);
     let input = &graph.tensors[input];
-    let (kernel, stride, padding, dilation) = match &operator.kind {
-        OperatorKind::Conv2d {
-            kernel,
-            stride,
-            padding,
-            dilation,
-            ..
-        }
-        | OperatorKind::DepthwiseConv2d {
-            kernel,
-            stride,
-            padding,
-            dilation,
-            ..
-        } => (*kernel, *stride, *padding, *dilation),
-        OperatorKind::MaxPool2d {
-            kernel,
-            stride,
-            padding,
-            ..
-        }
-        | OperatorKind::AveragePool2d {
-            kernel,
-            stride,
-            padding,
-            ..
-        } => (*kernel, *stride, *padding, [1, 1]),
-        _ => return None,
-    };
-    let plane = shape::output_plane(padding, input.shape, kernel, stride, dilation);
-    raster_gap(&edge_runtime::kernels::reference::Window {
-        input: [input.shape[1], input.shape[2], input.shape[3]],
-        output: [output.shape[1], output.shape[2], output.shape[3]],
-        kernel,
-        stride,
-        padding: plane?.1,
-        dilation,
-    })
+    if matches!(operator.kind, OperatorKind::TransposeConv { .. }) {
+        return None;
+    }
+    raster_gap(&operator.kind.window()?.on(input, output))
 }
 
 /// Pairs of buffers that may share bytes: the input of an operator that is its last reader, and

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write};
 
 use edge_runtime::Model;
 use edge_runtime::format::{Header, NO_TENSOR, OperatorRecord, opcode, packing, rounding};
-use edge_runtime::kernels::{KERNELS, operator_name};
+use edge_runtime::kernels::{find, native, operator_name};
 use serde::Serialize;
 
 use crate::plan::Lifetime;
@@ -210,7 +210,7 @@ fn operator(record: &OperatorRecord, tensors: &[Tensor]) -> Operator {
         opcode::CONV_2D => (weights * height * width, channels),
         _ => (0, 0),
     };
-    let kernel = KERNELS.iter().find(|kernel| kernel.opcode == record.opcode);
+    let kernel = find(native(), record.opcode, record.packing);
     let set = kernel.map_or("none", |kernel| kernel.instruction_set);
     let packed = if record.packing == packing::CANONICAL {
         "canonical"

@@ -337,6 +337,71 @@ impl OperatorKind {
         }
     }
 
+    /// The activation fused into it, where it can have one.
+    pub fn activation(&self) -> Option<Activation> {
+        match self {
+            Self::FullyConnected { activation, .. }
+            | Self::Conv2d { activation, .. }
+            | Self::DepthwiseConv2d { activation, .. }
+            | Self::TransposeConv { activation, .. }
+            | Self::MaxPool2d { activation, .. }
+            | Self::AveragePool2d { activation, .. }
+            | Self::Add { activation, .. }
+            | Self::Mul { activation }
+            | Self::Activation(activation) => Some(*activation),
+            _ => None,
+        }
+    }
+
+    /// The window that it slides over its input, where it has one.
+    pub fn window(&self) -> Option<SlidingWindow> {
+        match *self {
+            Self::Conv2d {
+                kernel,
+                stride,
+                padding,
+                dilation,
+                ..
+            }
+            | Self::DepthwiseConv2d {
+                kernel,
+                stride,
+                padding,
+                dilation,
+                ..
+            } => Some(SlidingWindow {
+                kernel,
+                stride,
+                padding,
+                dilation,
+            }),
+            Self::MaxPool2d {
+                kernel,
+                stride,
+                padding,
+                ..
+            }
+            | Self::AveragePool2d {
+                kernel,
+                stride,
+                padding,
+                ..
+            } => Some(SlidingWindow {
+                kernel,
+                stride,
+                padding,
+                dilation: [1, 1],
+            }),
+            Self::TransposeConv { kernel, stride, .. } => Some(SlidingWindow {
+                kernel,
+                stride,
+                padding: Padding::Valid,
+                dilation: [1, 1],
+            }),
+            _ => None,
+        }
+    }
+
     /// Tensors that it reads.
     pub fn input_count(&self) -> usize {
         match self {
@@ -357,6 +422,47 @@ impl OperatorKind {
     /// Whether it may write only a part of its output, which then has several writers.
     pub fn writes_a_part(&self) -> bool {
         matches!(self, Self::Copy { .. } | Self::Fill { .. })
+    }
+}
+
+/// A window that slides over an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlidingWindow {
+    /// Height, width.
+    pub kernel: [usize; 2],
+    /// Vertical, horizontal.
+    pub stride: [usize; 2],
+    /// How positions outside the input are treated.
+    pub padding: Padding,
+    /// Vertical, horizontal.
+    pub dilation: [usize; 2],
+}
+
+impl SlidingWindow {
+    /// Rows above and columns left of the input. A window that does not fit, which no checked
+    /// graph has, has none.
+    pub fn before(&self, input: &Tensor) -> [u16; 2] {
+        let Self {
+            kernel,
+            stride,
+            padding,
+            dilation,
+        } = *self;
+        let plane = crate::shape::output_plane(padding, input.shape, kernel, stride, dilation);
+        plane.map_or([0; 2], |(_, before)| before.map(|n| n as u16))
+    }
+
+    /// As the runtime has it.
+    pub fn on(&self, input: &Tensor, output: &Tensor) -> edge_runtime::kernels::reference::Window {
+        let hwc = |tensor: &Tensor| [tensor.shape[1], tensor.shape[2], tensor.shape[3]];
+        edge_runtime::kernels::reference::Window {
+            input: hwc(input),
+            output: hwc(output),
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.before(input).map(usize::from),
+            dilation: self.dilation,
+        }
     }
 }
 

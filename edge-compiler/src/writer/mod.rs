@@ -3,16 +3,19 @@
 mod operators;
 mod sections;
 
-use edge_runtime::format::{self, HASH_OFFSET, Header, SelfTestRecord, TensorRecord, element};
+use edge_runtime::format::{
+    self, ALIGNMENT, HASH_OFFSET, Header, SelfTestRecord, TensorRecord, element, storage,
+};
 use edge_runtime::{LoadError, Model, Session, image_hash, self_test};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::aligned::AlignedBytes;
-use crate::graph::{Graph, RoundingMode};
+use crate::graph::{Graph, Role, RoundingMode};
 use crate::pack::Constants;
 use crate::package::{Package, PackageError};
 use crate::plan::{self, MemoryPlan};
 use crate::proofs::{self, ProofError};
+use crate::select;
 use crate::target::Target;
 
 /// What a self-test feeds the model with; any number but zero would do.
@@ -66,6 +69,15 @@ pub enum CompileError {
         /// Scale of its input.
         scale: f32,
     },
+    /// Scales or sizes that the operator's arithmetic cannot express.
+    #[error(
+        "{operator} has scales or sizes that its integer arithmetic cannot express: check the \
+         quantisation of its inputs and output"
+    )]
+    Scales {
+        /// The operator.
+        operator: String,
+    },
     /// A number that has 32 bits in an image.
     #[error("the model has {found} {what}, an image can say at most {}", u32::MAX)]
     TooLarge {
@@ -87,27 +99,49 @@ pub fn compile(package: &Package, target: &Target) -> Result<Compiled, CompileEr
     package.check()?;
     let graph = crate::passes::all(package.graph.clone());
     graph.check().map_err(PackageError::from)?;
-    let plan = plan::plan(&graph);
+    let kernels = select::select(&graph);
+    let scratch: Vec<usize> = kernels.iter().map(|kernel| kernel.scratch).collect();
+    let plan = plan::plan(&graph, &scratch);
     proofs::ram(&graph, &plan, target)?;
 
     narrow("steps of work", graph.work())?;
     let mut constants = Constants::default();
-    let operators = operators::records(&graph, &mut constants)?;
+    let operators = operators::records(&mut operators::Writer {
+        graph: &graph,
+        plan: &plan,
+        kernels: &kernels,
+        constants: &mut constants,
+    })?;
     let macs = narrow("multiply-accumulate operations", graph.macs())?;
+    let further: Vec<u16> = [&graph.further_inputs[..], &graph.further_outputs]
+        .concat()
+        .iter()
+        .map(|&tensor| tensor as u16)
+        .collect();
+    let further_at = if further.is_empty() {
+        0
+    } else {
+        constants.push(further.as_bytes(), 4)
+    };
     let header = Header {
         magic: format::MAGIC,
         format_major: format::FORMAT_MAJOR,
         format_minor: format::FORMAT_MINOR,
         graph_hash: package.graph.hash(),
-        kernel_set: operators.iter().fold(0, |set, o| set | 1 << o.opcode),
+        kernel_set: operators.iter().fold(0, |set, o| {
+            set | format::kernel_set::bits(o.opcode, o.packing)
+        }),
         arena_bytes: narrow("bytes of arena", plan.arena_bytes as u64)?,
         stack_bytes: proofs::STACK_BYTES,
         macs,
         input: graph.input as u16,
         output: graph.output as u16,
+        further: narrow("bytes of constants", further_at as u64)?,
+        further_inputs: graph.further_inputs.len() as u16,
+        further_outputs: graph.further_outputs.len() as u16,
         ..Header::new_zeroed()
     };
-    let tensors = tensors(&graph, &plan)?;
+    let tensors = tensors(&graph, &plan, &mut constants)?;
     let labels: String = package
         .labels
         .iter()
@@ -145,24 +179,36 @@ fn narrow(what: &'static str, found: u64) -> Result<u32, CompileError> {
     u32::try_from(found).map_err(|_| CompileError::TooLarge { what, found })
 }
 
-fn tensors(graph: &Graph, plan: &MemoryPlan) -> Result<Vec<TensorRecord>, CompileError> {
-    let records = graph
-        .tensors
-        .iter()
-        .zip(&plan.offsets)
-        .map(|(tensor, &offset)| {
-            Ok(TensorRecord {
-                // `Graph::check` keeps dimensions within 16 bits.
-                shape: tensor.shape.map(|d| d as u16),
-                arena_offset: narrow("bytes of arena", offset as u64)?,
-                len: narrow("elements in a tensor", tensor.len() as u64)?,
-                scale: tensor.scale,
-                zero_point: tensor.zero_point,
-                element: element::I8,
-                reserved: 0,
-            })
+fn tensors(
+    graph: &Graph,
+    plan: &MemoryPlan,
+    constants: &mut Constants,
+) -> Result<Vec<TensorRecord>, CompileError> {
+    let mut records = Vec::with_capacity(graph.tensors.len());
+    for (tensor, &offset) in graph.tensors.iter().zip(&plan.offsets) {
+        let (storage, offset) = match &tensor.role {
+            Role::Activation => (storage::ARENA, offset),
+            Role::State { .. } => (storage::STATE, offset),
+            Role::Constant(values) => {
+                let start = constants.push(values.as_bytes(), ALIGNMENT);
+                (storage::CONSTANT, start)
+            }
+        };
+        records.push(TensorRecord {
+            // `Graph::check` keeps dimensions within 16 bits.
+            shape: tensor.shape.map(|d| d as u16),
+            arena_offset: narrow("bytes of arena", offset as u64)?,
+            len: narrow("elements in a tensor", tensor.len() as u64)?,
+            scale: tensor.scale,
+            zero_point: tensor.zero_point,
+            element: match tensor.role {
+                Role::State { wide: true } => element::I16,
+                _ => element::I8,
+            },
+            storage,
         });
-    records.collect()
+    }
+    Ok(records)
 }
 
 /// Runs the finished image as a device would, puts the hash of its outputs in its place, and seals

@@ -1,158 +1,269 @@
 //! Operator records and their constants.
 
-use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, packing, rounding};
+use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, rounding};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{CompileError, narrow};
-use crate::graph::{Activation, Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
+use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, StridedCopy, Tensor, Weights};
 use crate::pack::{self, Constants, Multiplier};
-use crate::{proofs, shape};
+use crate::plan::MemoryPlan;
+use crate::select::{self, Choice};
+use crate::{prepare, proofs};
+use edge_runtime::kernels::reference::broadcast::Broadcast;
+
+/// Where the records go and what they may refer to.
+pub(super) struct Writer<'a> {
+    pub graph: &'a Graph,
+    pub plan: &'a MemoryPlan,
+    pub kernels: &'a [Choice],
+    pub constants: &'a mut Constants,
+}
 
 /// One record for each operator. The graph has passed its check, which covers every index and
 /// every cast to 16 bits here.
-pub(super) fn records(
-    graph: &Graph,
-    constants: &mut Constants,
-) -> Result<Vec<OperatorRecord>, CompileError> {
-    (0..graph.operators.len())
-        .map(|index| record(graph, index, constants))
+pub(super) fn records(writer: &mut Writer<'_>) -> Result<Vec<OperatorRecord>, CompileError> {
+    (0..writer.graph.operators.len())
+        .map(|index| writer.record(index))
         .collect()
 }
 
-fn record(
-    graph: &Graph,
-    index: usize,
-    constants: &mut Constants,
-) -> Result<OperatorRecord, CompileError> {
-    let operator = &graph.operators[index];
-    let (input, output) = (
-        &graph.tensors[operator.inputs[0]],
-        &graph.tensors[operator.output],
-    );
-    let mut record = OperatorRecord {
-        packing: packing::CANONICAL,
-        clamp_min: i8::MIN,
-        clamp_max: i8::MAX,
-        inputs: [operator.inputs[0] as u16, NO_TENSOR],
-        output: operator.output as u16,
-        kernel: [1; 2],
-        stride: [1; 2],
-        dilation: [1; 2],
-        ..OperatorRecord::new_zeroed()
-    };
-    let clamp = |record: &mut OperatorRecord, activation: &Activation| {
-        let (low, high) = activation.range(output.scale, output.zero_point);
-        (record.clamp_min, record.clamp_max) = (low, high);
-    };
-    match &operator.kind {
-        OperatorKind::FullyConnected {
-            weights,
-            activation,
-            rounding,
-        } => {
-            record.opcode = opcode::FULLY_CONNECTED;
-            clamp(&mut record, activation);
-            pack_layer(&mut record, graph, index, weights, *rounding, constants)?;
+impl Writer<'_> {
+    fn record(&mut self, index: usize) -> Result<OperatorRecord, CompileError> {
+        let graph = self.graph;
+        let operator = &graph.operators[index];
+        let output = &graph.tensors[operator.output];
+        let input = operator.inputs.first().map_or(output, |&i| &graph.tensors[i]);
+        let mut inputs = [NO_TENSOR; 2];
+        for (slot, &tensor) in inputs.iter_mut().zip(&operator.inputs) {
+            *slot = tensor as u16;
         }
-        OperatorKind::Conv2d {
-            weights,
-            kernel,
-            stride,
-            padding,
-            dilation,
-            activation,
-            rounding,
-        } => {
-            record.opcode = opcode::CONV_2D;
-            record.kernel = narrow_pair(*kernel);
-            record.stride = narrow_pair(*stride);
-            record.dilation = narrow_pair(*dilation);
-            record.padding = before(*padding, input, *kernel, *stride, *dilation);
-            clamp(&mut record, activation);
-            pack_layer(&mut record, graph, index, weights, *rounding, constants)?;
+        let (scratch, scratch_len) = self.plan.scratch[index];
+        let mut record = OperatorRecord {
+            packing: self.kernels[index].packing,
+            clamp_min: i8::MIN,
+            clamp_max: i8::MAX,
+            inputs,
+            output: operator.output as u16,
+            kernel: [1; 2],
+            stride: [1; 2],
+            dilation: [1; 2],
+            scratch: narrow("bytes of arena", scratch as u64)?,
+            scratch_len: narrow("bytes of scratch", scratch_len as u64)?,
+            ..OperatorRecord::new_zeroed()
+        };
+        if let Some(activation) = operator.kind.activation() {
+            (record.clamp_min, record.clamp_max) =
+                activation.range(output.scale, output.zero_point);
         }
-        OperatorKind::MaxPool2d {
-            kernel,
-            stride,
-            padding,
-        } => {
-            record.opcode = opcode::MAX_POOL_2D;
-            record.kernel = narrow_pair(*kernel);
-            record.stride = narrow_pair(*stride);
-            record.padding = before(*padding, input, *kernel, *stride, [1, 1]);
+        if let Some(window) = operator.kind.window() {
+            record.kernel = narrow_pair(window.kernel);
+            record.stride = narrow_pair(window.stride);
+            record.dilation = narrow_pair(window.dilation);
+            record.padding = window.before(input);
         }
-        OperatorKind::Reshape => record.opcode = opcode::RESHAPE,
-        OperatorKind::Softmax => {
-            record.opcode = opcode::SOFTMAX;
-            let refused = || CompileError::SoftmaxScale {
-                operator: graph.describe(index),
-                scale: input.scale,
-            };
-            record.parameters = pack::softmax_parameters(input.scale).ok_or_else(refused)?;
+        let refused = || CompileError::Scales {
+            operator: graph.describe(index),
+        };
+        match &operator.kind {
+            OperatorKind::FullyConnected {
+                weights, rounding, ..
+            } => {
+                record.opcode = opcode::FULLY_CONNECTED;
+                self.layer(&mut record, index, weights, *rounding)?;
+            }
+            OperatorKind::Conv2d {
+                weights, rounding, ..
+            } => {
+                record.opcode = opcode::CONV_2D;
+                self.layer(&mut record, index, weights, *rounding)?;
+            }
+            OperatorKind::DepthwiseConv2d {
+                weights, rounding, ..
+            } => {
+                record.opcode = opcode::DEPTHWISE_CONV_2D;
+                self.layer(&mut record, index, weights, *rounding)?;
+            }
+            OperatorKind::TransposeConv {
+                weights,
+                rounding,
+                padding,
+                ..
+            } => {
+                record.opcode = opcode::TRANSPOSE_CONV;
+                record.padding = narrow_pair(*padding);
+                self.layer(&mut record, index, weights, *rounding)?;
+            }
+            OperatorKind::MaxPool2d { .. } => record.opcode = opcode::MAX_POOL_2D,
+            OperatorKind::AveragePool2d { .. } => record.opcode = opcode::AVERAGE_POOL_2D,
+            OperatorKind::Reshape => record.opcode = opcode::RESHAPE,
+            OperatorKind::Softmax { beta } => {
+                record.opcode = opcode::SOFTMAX;
+                let refused = || CompileError::SoftmaxScale {
+                    operator: graph.describe(index),
+                    scale: input.scale,
+                };
+                record.parameters =
+                    pack::softmax_parameters(input.scale, *beta).ok_or_else(refused)?;
+            }
+            OperatorKind::Activation(_) => record.opcode = opcode::CLAMP,
+            OperatorKind::Add { .. } => {
+                record.opcode = opcode::ADD;
+                record.parameters = match self.kernels[index].fitted {
+                    Some(fitted) => [fitted.a, fitted.b, fitted.c, fitted.shift as i32, 0],
+                    None => {
+                        let add = select::add(graph, operator).ok_or_else(refused)?;
+                        let [a, b, c] = add.shifts.map(|shift| shift.to_le_bytes()[0]);
+                        let [first, second, sum] = add.multipliers;
+                        let shifts = i32::from_le_bytes([a, b, c, add.left_shift as u8]);
+                        [first, second, sum, shifts, i32::from(add.subtract)]
+                    }
+                };
+            }
+            OperatorKind::Mul { .. } => {
+                record.opcode = opcode::MUL;
+                let pair = [quantisation(input), self.second(operator)];
+                let none = Broadcast::none(0);
+                let mul = prepare::mul::mul(none, pair, quantisation(output), -128, 127);
+                let mul = mul.ok_or_else(refused)?;
+                record.parameters = [mul.multiplier, mul.shift.into(), 0, 0, 0];
+            }
+            OperatorKind::Prelu => {
+                record.opcode = opcode::PRELU;
+                let (x, alpha) = (quantisation(input), self.second(operator));
+                let none = Broadcast::none(0);
+                let prelu = prepare::prelu::prelu(none, x, alpha, quantisation(output));
+                let prelu = prelu.ok_or_else(refused)?;
+                let ([m, n], [s, t]) = (prelu.multipliers, prelu.shifts);
+                record.parameters = [m, n, s.into(), t.into(), 0];
+            }
+            OperatorKind::Lookup { table, .. } => {
+                record.opcode = opcode::LOOKUP;
+                self.weights(&mut record, table.as_bytes())?;
+            }
+            OperatorKind::Copy { copy, .. } => {
+                record.opcode = opcode::COPY;
+                let words = copy_words(copy).ok_or(CompileError::TooLarge {
+                    what: "elements from one to the next of a copy",
+                    found: u64::from(u32::MAX),
+                })?;
+                self.weights(&mut record, words.as_bytes())?;
+            }
+            OperatorKind::Fill { value } => {
+                record.opcode = opcode::FILL;
+                (record.clamp_min, record.clamp_max) = (*value, *value);
+            }
+            OperatorKind::Mean {
+                outer,
+                reduce,
+                inner,
+            } => {
+                record.opcode = opcode::MEAN;
+                let (x, y) = (quantisation(input), quantisation(output));
+                let mean = prepare::mean::mean(x, y, *reduce);
+                let mean = mean.ok_or_else(refused)?;
+                // Tensors have fewer than 2^31 elements.
+                let [outer, reduce, inner] = [outer, reduce, inner].map(|&n| n as i32);
+                record.parameters = [outer, reduce, inner, mean.value, mean.shift.into()];
+            }
+            OperatorKind::ResizeNearest { rows, columns } => {
+                record.opcode = opcode::RESIZE_NEAREST;
+                let tables = [rows.as_slice(), columns].concat();
+                self.weights(&mut record, tables.as_bytes())?;
+            }
+            OperatorKind::ResizeBilinear {
+                align_corners,
+                half_pixel_centers,
+            } => {
+                record.opcode = opcode::RESIZE_BILINEAR;
+                let alignment = prepare::resize::Alignment {
+                    align_corners: *align_corners,
+                    half_pixel_centers: *half_pixel_centers,
+                };
+                let axis = |i: usize| {
+                    let (from, to) = (input.shape[i], output.shape[i]);
+                    prepare::resize::bilinear(from, to, alignment).ok_or_else(refused)
+                };
+                let (rows, columns) = (axis(1)?, axis(2)?);
+                record.parameters = [rows.scale, rows.offset, columns.scale, columns.offset, 0];
+            }
         }
-        OperatorKind::Activation(activation) => {
-            record.opcode = opcode::CLAMP;
-            clamp(&mut record, activation);
-        }
+        Ok(record)
     }
-    Ok(record)
+
+    fn second(&self, operator: &Operator) -> prepare::Quantisation {
+        // An operator of two inputs, or it did not pass the graph's check.
+        quantisation(&self.graph.tensors[operator.inputs[1]])
+    }
+
+    fn push(&mut self, bytes: &[u8], alignment: usize) -> Result<u32, CompileError> {
+        let start = self.constants.push(bytes, alignment) as u64;
+        narrow("bytes of constants", start)
+    }
+
+    fn weights(&mut self, record: &mut OperatorRecord, bytes: &[u8]) -> Result<(), CompileError> {
+        record.weights = self.push(bytes, ALIGNMENT)?;
+        record.weights_len = narrow("bytes of weights", bytes.len() as u64)?;
+        Ok(())
+    }
+
+    /// Multipliers, proofs, and the constants of a layer with weights.
+    fn layer(
+        &mut self,
+        record: &mut OperatorRecord,
+        index: usize,
+        weights: &Weights,
+        mode: RoundingMode,
+    ) -> Result<(), CompileError> {
+        let graph = self.graph;
+        let operator = &graph.operators[index];
+        let input = &graph.tensors[operator.inputs[0]];
+        let multipliers = multipliers(graph, index, operator, weights, mode)?;
+        proofs::accumulators(graph, index, weights, input.zero_point, &multipliers)?;
+        record.rounding = match mode {
+            RoundingMode::Double => rounding::DOUBLE,
+            RoundingMode::Single => rounding::SINGLE,
+            RoundingMode::High32 => rounding::HIGH_32,
+        };
+        // The proof bounds the folded biases too.
+        let bias: Vec<i32> = pack::folded_bias(weights, input.zero_point)
+            .iter()
+            .map(|&b| b as i32)
+            .collect();
+        let values: Vec<i32> = multipliers.iter().map(|m| m.value).collect();
+        let shifts: Vec<i8> = multipliers.iter().map(|m| m.shift).collect();
+        let packed = pack::layer(&operator.kind, record.packing, weights);
+        self.weights(record, &packed)?;
+        record.bias = self.push(bias.as_bytes(), 4)?;
+        record.multipliers = self.push(values.as_bytes(), 4)?;
+        record.shifts = self.push(shifts.as_bytes(), 4)?;
+        Ok(())
+    }
+}
+
+fn quantisation(tensor: &Tensor) -> prepare::Quantisation {
+    prepare::Quantisation {
+        scale: tensor.scale,
+        zero_point: tensor.zero_point,
+    }
+}
+
+/// Sizes, strides of the input, strides of the output, both starts.
+fn copy_words(copy: &StridedCopy) -> Option<Vec<i32>> {
+    let mut words = Vec::with_capacity(20);
+    for &size in &copy.sizes {
+        words.push(i32::try_from(size).ok()?);
+    }
+    for &stride in copy.input_strides.iter().chain(&copy.output_strides) {
+        words.push(i32::try_from(stride).ok()?);
+    }
+    for start in [copy.input_start, copy.output_start] {
+        words.push(i32::try_from(start).ok()?);
+    }
+    Some(words)
 }
 
 fn narrow_pair(pair: [usize; 2]) -> [u16; 2] {
     pair.map(|n| n as u16)
-}
-
-/// Rows above and columns left of the input.
-fn before(
-    padding: crate::Padding,
-    input: &Tensor,
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-) -> [u16; 2] {
-    // A window that gives no plane did not pass the graph's check.
-    shape::output_plane(padding, input.shape, kernel, stride, dilation)
-        .map_or([0; 2], |(_, before)| narrow_pair(before))
-}
-
-/// Multipliers, proofs, and the constants of a layer with weights.
-fn pack_layer(
-    record: &mut OperatorRecord,
-    graph: &Graph,
-    index: usize,
-    weights: &Weights,
-    mode: RoundingMode,
-    constants: &mut Constants,
-) -> Result<(), CompileError> {
-    let operator = &graph.operators[index];
-    let input = &graph.tensors[operator.inputs[0]];
-    let multipliers = multipliers(graph, index, operator, weights, mode)?;
-    proofs::accumulators(graph, index, weights, input.zero_point, &multipliers)?;
-
-    record.rounding = match mode {
-        RoundingMode::Double => rounding::DOUBLE,
-        RoundingMode::Single => rounding::SINGLE,
-        RoundingMode::High32 => rounding::HIGH_32,
-    };
-    // The proof bounds the folded biases too.
-    let bias: Vec<i32> = pack::folded_bias(weights, input.zero_point)
-        .iter()
-        .map(|&b| b as i32)
-        .collect();
-    let values: Vec<i32> = multipliers.iter().map(|m| m.value).collect();
-    let shifts: Vec<i8> = multipliers.iter().map(|m| m.shift).collect();
-    let mut push = |bytes: &[u8], alignment| {
-        narrow(
-            "bytes of constants",
-            constants.push(bytes, alignment) as u64,
-        )
-    };
-    record.weights = push(weights.values.as_bytes(), ALIGNMENT)?;
-    record.weights_len = narrow("bytes of weights", weights.values.len() as u64)?;
-    record.bias = push(bias.as_bytes(), 4)?;
-    record.multipliers = push(values.as_bytes(), 4)?;
-    record.shifts = push(shifts.as_bytes(), 4)?;
-    Ok(())
 }
 
 fn multipliers(

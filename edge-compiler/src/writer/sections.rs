@@ -5,7 +5,7 @@ use zerocopy::IntoBytes;
 
 use super::{CompileError, narrow};
 use crate::aligned::AlignedBytes;
-use crate::package::{DriftSpec, FeatureSpec};
+use crate::package::{DriftSpec, FeatureKind, FeatureSpec};
 
 /// The bytes of each section, in the order in which they lie in the image.
 pub(super) struct Parts<'a> {
@@ -71,7 +71,11 @@ impl Parts<'_> {
     }
 }
 
+/// Empty where the input comes quantised.
 pub(super) fn features(spec: &FeatureSpec) -> Result<Vec<u8>, CompileError> {
+    if spec.kind == FeatureKind::None {
+        return Ok(Vec::new());
+    }
     let header = FeatureHeader {
         kind: spec.kind.code(),
         window: narrow("samples in a window", spec.window as u64)?,
@@ -88,7 +92,11 @@ pub(super) fn features(spec: &FeatureSpec) -> Result<Vec<u8>, CompileError> {
     Ok(parts.concat())
 }
 
+/// Empty where there is no reference.
 pub(super) fn drift(spec: &DriftSpec) -> Result<Vec<u8>, CompileError> {
+    if *spec == DriftSpec::default() {
+        return Ok(Vec::new());
+    }
     let header = DriftHeader {
         features: narrow("monitored features", spec.edges.len() as u64)?,
         windows: spec.windows,
