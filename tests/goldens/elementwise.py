@@ -26,7 +26,7 @@ def pair(rng, g, number, like=None):
         scales = [2.0 ** -int(rng.integers(3, 6)), 2.0 ** -int(rng.integers(3, 6))]
     if kind == 4:
         scales[1] = scales[0] * rng.uniform(20, 300)
-    zeros = [zero_point(rng, number), zero_point(rng, number // 3 + 2)]
+    zeros = [zero_point(rng), zero_point(rng)]
     a = g.input(first, scales[0], zeros[0])
     if constant:
         b = g.constant(rng.integers(-128, 128, second), scales[1], zeros[1])
@@ -44,7 +44,7 @@ def sums(rng, name, count):
             scale = max(a.scale, b.scale) * 2.0 ** int(rng.integers(0, 3))
         if number % 11 == 6:  # an output scale far from the inputs'
             scale = max(a.scale, b.scale) * (0.03 if number % 2 else 40)
-        y = (shape, scale, zero_point(rng, number + 3) if number % 3 == 0 else int(rng.integers(-60, 60)))
+        y = (shape, scale, zero_point(rng) if number % 4 == 0 else int(rng.integers(-60, 60)))
         g.output(g.op(name, [a, b], [y], fusedActivationFunction=ACTIVATIONS[activation(number)]))
         yield g
 
@@ -66,7 +66,7 @@ def mul(rng):
             scale = a.scale * b.scale * 2.0 ** int(rng.integers(4, 9))
         if number % 11 == 6:
             scale = a.scale * b.scale * (0.4 if number % 2 else 30000)
-        y = (shape, scale, zero_point(rng, number + 3) if number % 3 == 0 else int(rng.integers(-60, 60)))
+        y = (shape, scale, zero_point(rng) if number % 4 == 0 else int(rng.integers(-60, 60)))
         g.output(g.op("MUL", [a, b], [y], fusedActivationFunction=ACTIVATIONS[activation(number)]))
         yield g
 
@@ -80,7 +80,7 @@ def pools(rng, name, count):
         if not same:
             kernel = tuple(min(k, n) for k, n in zip(kernel, shape[1:3]))
         out = (shape[0], *(geometry(shape[1 + i], kernel[i], stride[i], 1, same) for i in (0, 1)), shape[3])
-        scale, zero = float(rng.uniform(0.01, 0.1)), zero_point(rng, number)
+        scale, zero = float(rng.uniform(0.01, 0.1)), zero_point(rng)
         g = Graph(f"{name.lower()}_{number}")
         x = g.input(shape, scale, zero)
         g.output(g.op(name, [x], [(out, scale, zero)], padding=padding(same), strideH=stride[0], strideW=stride[1],
@@ -108,10 +108,10 @@ def mean(rng):
         reduced = {a % rank for a in axis}
         keep = number % 3 == 1
         out = tuple(1 if i in reduced else n for i, n in enumerate(shape) if keep or i not in reduced)
-        scale, zero = float(rng.uniform(0.01, 0.1)), zero_point(rng, number)
+        scale, zero = float(rng.uniform(0.01, 0.1)), zero_point(rng)
         scale_out, zero_out = scale * rng.uniform(0.4, 1.5), int(np.clip(zero + rng.integers(-40, 41), -128, 127))
         if number % 9 == 4:
-            zero_out = zero_point(rng, number // 2 + 3)
+            zero_out = zero_point(rng)
         if number % 4 == 2:
             scale_out, zero_out = scale, zero
         if number % 8 == 5:
@@ -128,7 +128,7 @@ def softmax(rng):
         shape = [(1, 10), (3, 7), (12,), (1, 2, 5), (1, 2, 2, 6), (1, 1), (1, 64), (2, 3, 1, 4)][number % 8]
         beta = [1.0, 1.0, 0.5, 2.0, 1.0, 0.1][number % 6]
         g = Graph(f"softmax_{number}")
-        x = g.input(shape, float(10.0 ** rng.uniform(-2.3, 0.7)), zero_point(rng, number))
+        x = g.input(shape, float(10.0 ** rng.uniform(-2.3, 0.7)), zero_point(rng))
         g.output(g.op("SOFTMAX", [x], [(shape, 1 / 256, -128)], beta=beta))
         yield g
 
@@ -141,7 +141,7 @@ def look_ups(rng, name, count, output, **options):
     for number in range(count):
         g = Graph(f"{name.lower()}_{number}")
         scale = float(10.0 ** rng.uniform(-2.6, -0.4))
-        zero = zero_point(rng, number)
+        zero = zero_point(rng)
         scale_out, zero_out = output(number, scale, zero)
         settings = {k: v(number) for k, v in options.items()}
         x = g.input(EVERY, scale, zero)
@@ -196,11 +196,11 @@ def prelu(rng):
     for number in range(14):
         shape = (1, 5, 6, 4)
         slopes = [(1, 1, 4), (5, 6, 4), (1,), (1, 6, 1), (4,), (5, 1, 4)][number % 6]
-        scale, zero = float(10.0 ** rng.uniform(-2, -0.7)), zero_point(rng, number)
+        scale, zero = float(10.0 ** rng.uniform(-2, -0.7)), zero_point(rng)
         scale_out, zero_out = differing(rng)(number, scale, zero)
         g = Graph(f"prelu_{number}")
         x = g.input(shape, scale, zero)
-        alpha = g.constant(rng.integers(-128, 128, slopes), float(rng.uniform(0.001, 0.02)), zero_point(rng, number + 2))
+        alpha = g.constant(rng.integers(-128, 128, slopes), float(rng.uniform(0.001, 0.02)), zero_point(rng))
         g.output(g.op("PRELU", [x, alpha], [(shape, scale_out, zero_out)]))
         yield g
 

@@ -11,18 +11,18 @@ ZERO_POINTS = [-128, 127, 0, -128, None, None]  # None: random
 SCALING = ["usual", "usual", "usual", "tie", "above one", "tiny", "2^23", "2^25", "2^30", "outer"]
 
 
-def zero_point(rng, number):
-    value = ZERO_POINTS[number % len(ZERO_POINTS)]
+def zero_point(rng):
+    value = ZERO_POINTS[rng.integers(len(ZERO_POINTS))]
     return int(rng.integers(-128, 128)) if value is None else value
 
 
-def output_zero(rng, number, act, scaling):
+def output_zero(rng, settings):
     """A zero point that leaves the activation something to do: often the lowest value under RELU."""
-    if scaling == "tiny" or scaling.startswith("2^"):
+    if settings["scaling"] == "tiny" or settings["scaling"].startswith("2^"):
         return int(rng.integers(-20, 21))
-    if act in ("relu", "relu6"):
-        return -128 if number % 3 else int(rng.integers(-128, 60))
-    return zero_point(rng, number // 2 + 2) if number % 3 == 0 else int(rng.integers(-60, 61))
+    if settings["act"] in ("relu", "relu6"):
+        return -128 if rng.integers(3) else int(rng.integers(-128, 60))
+    return int(rng.integers(-60, 61)) if rng.integers(3) else zero_point(rng)
 
 
 def draw_weights(rng, shape, kind):
@@ -31,6 +31,8 @@ def draw_weights(rng, shape, kind):
         return np.full(shape, -128, np.int8)
     if kind == "127":
         return np.full(shape, 127, np.int8)
+    if kind == "signs":
+        return rng.integers(-1, 2, shape).astype(np.int8)
     if kind == "small":
         return rng.integers(-3, 4, shape).astype(np.int8)
     if kind == "with -128":
@@ -55,10 +57,10 @@ def draw_scaling(rng, kind, x, w, per_channel):
     spread = np.maximum(np.sqrt((w * w).sum(1)), 1.0) * 74
     centre = np.rint(w.sum(1) * (x.zero + 0.5)).astype(np.int64)
     bias = centre + rng.integers(-1, 2, channels) * (spread * rng.uniform(0, 1, channels)).astype(np.int64)
-    if kind == "tie":  # powers of two: half of the accumulators, or a quarter of them, lie between two outputs
+    if kind == "tie":  # powers of two: a good part of the accumulators lies just between two outputs
         scale_w = np.full(count, 2.0**-7)
-        scale_out = scale_in * 2.0**-7 * 2.0 ** int(rng.integers(1, 7))
-        return scale_w, scale_out, bias | 1
+        power = max(1, int(np.log2(np.median(spread) / 70)))
+        return scale_w, scale_in * 2.0**-7 * 2.0**power, bias | 1
     scale_w = rng.uniform(0.002, 0.03, count)
     typical = scale_in * float(np.mean(scale_w)) * float(np.median(spread))
     scale_out = typical / rng.uniform(40, 160)
@@ -140,8 +142,9 @@ def dense_layer(rng, g, x, channels, *, weights="random", scaling="usual", act="
 def common(number):
     """Settings that change from case to case with periods of their own, so that combinations differ."""
     scaling = SCALING[(number * 3) % len(SCALING)]
-    needs_bias = scaling == "tiny" or scaling.startswith("2^")
-    return dict(weights=WEIGHTS[number % len(WEIGHTS)], scaling=scaling, per_channel=number % 4 != 3,
+    needs_bias = scaling == "tie" or scaling == "tiny" or scaling.startswith("2^")
+    weights = "signs" if scaling == "tie" else WEIGHTS[number % len(WEIGHTS)]
+    return dict(weights=weights, scaling=scaling, per_channel=number % 4 != 3,
                 act="none" if needs_bias else activation(number), bias=needs_bias or number % 9 != 5)
 
 
@@ -168,12 +171,11 @@ def conv_2d(rng):
         height, width = (max(lo, int(rng.integers(3, 9))) for lo in low)
         batch = 2 if number % 16 == 7 else 1
         g = Graph(f"conv_2d_{number}")
-        x = g.input((batch, height, width, depth), rng.uniform(0.005, 0.2), zero_point(rng, number))
+        x = g.input((batch, height, width, depth), rng.uniform(0.005, 0.2), zero_point(rng))
         if settings["scaling"] == "tie":
             x.scale = g.graph.tensors[0].quantization.scale[0] = 0.0625
         g.output(window_layer(rng, g, x, kernel, outputs, stride=stride, dilation=dilation, same=same,
-                              zero=output_zero(rng, number, settings["act"], settings["scaling"]),
-                              **settings))
+                              zero=output_zero(rng, settings), **settings))
         yield g
 
 
@@ -191,13 +193,12 @@ def depthwise_conv_2d(rng):
         height, width = (max(lo, int(rng.integers(3, 9))) for lo in low)
         g = Graph(f"depthwise_conv_2d_{number}")
         x = g.input((2 if number % 16 == 9 else 1, height, width, depth), rng.uniform(0.005, 0.2),
-                    zero_point(rng, number + 1))
+                    zero_point(rng))
         settings = common(number + 1)
         if settings["scaling"] == "tie":
             x.scale = g.graph.tensors[0].quantization.scale[0] = 0.0625
         g.output(window_layer(rng, g, x, kernel, 0, stride=stride, dilation=dilation, same=same,
-                              multiplier=multiplier, zero=output_zero(rng, number, settings["act"], settings["scaling"]),
-                              **settings))
+                              multiplier=multiplier, zero=output_zero(rng, settings), **settings))
         yield g
 
 
@@ -211,9 +212,8 @@ def fully_connected(rng):
         settings = common(number + 2)
         settings["per_channel"] = number % 4 == 1
         scale = 0.0625 if settings["scaling"] == "tie" else rng.uniform(0.005, 0.2)
-        x = g.input((*lead, depth), scale, zero_point(rng, number))
-        g.output(dense_layer(rng, g, x, channels, keep=keep, zero=output_zero(rng, number, settings["act"], settings["scaling"]),
-                             **settings))
+        x = g.input((*lead, depth), scale, zero_point(rng))
+        g.output(dense_layer(rng, g, x, channels, keep=keep, zero=output_zero(rng, settings), **settings))
         yield g
 
 
@@ -222,7 +222,7 @@ def fully_connected_wide(rng):
     for number in range(8):
         depth, channels = [600, 1024, 640, 777, 1000, 900, 550, 800][number], 3
         g = Graph(f"fully_connected_wide_{number}")
-        x = g.input((1, depth), 0.02, zero_point(rng, number))
+        x = g.input((1, depth), 0.02, zero_point(rng))
         signs = np.where(np.arange(depth) // (7 + number) % 2, 1, -1) if number % 2 else np.ones(depth, int)
         w = np.stack([signs * 127, -signs * 127, signs * (120 + number)]).astype(np.int8)
         reach = 255.0 * 127 * depth
@@ -243,7 +243,7 @@ def transpose_conv(rng):
         settings = common(number + 1)
         scale = 0.0625 if settings["scaling"] == "tie" else rng.uniform(0.005, 0.2)
         g = Graph(f"transpose_conv_{number}")
-        x = g.input((1, height, width, depth), scale, zero_point(rng, number))
+        x = g.input((1, height, width, depth), scale, zero_point(rng))
         w = draw_weights(rng, (channels, *kernel, depth), settings["weights"])
         scale_w, scale_out, b = draw_scaling(rng, settings["scaling"], x, w.reshape(channels, -1),
                                              settings["per_channel"])
@@ -255,8 +255,7 @@ def transpose_conv(rng):
         inputs = [g.constant(shape, kind="int32"), g.constant(w, scale_w), x]
         if settings["bias"] and number % 3:
             inputs.append(g.constant(b, scale_w * np.float32(scale), kind="int32"))
-        g.output(g.op("TRANSPOSE_CONV", inputs, [(shape, scale_out, output_zero(rng, number, settings["act"],
-                                                                                          settings["scaling"]))],
+        g.output(g.op("TRANSPOSE_CONV", inputs, [(shape, scale_out, output_zero(rng, settings))],
                       padding=padding(same), strideH=stride[0], strideW=stride[1],
                       fusedActivationFunction=ACTIVATIONS[settings["act"]]))
         yield g
