@@ -34,10 +34,13 @@ import zlib
 import numpy as np
 
 import elementwise
+import graphs
+import layout
+import recurrent
 import weighted
 from model import make_rows, run
 
-MODULES = [weighted, elementwise]
+MODULES = [weighted, elementwise, layout, recurrent, graphs]
 HERE = pathlib.Path(__file__).parent
 
 
