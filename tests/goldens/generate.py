@@ -1,4 +1,4 @@
-"""Writes litert.bin.gz: small random int8 models and what LiteRT's reference kernels make of them.
+"""Writes litert.bin.gz, and the table in README.md: small random int8 models and what LiteRT's reference kernels make of them.
 
     pip install ai-edge-litert==2.3.0 flatbuffers==25.12.19 numpy==2.4.6    # CPython 3.11
     python generate.py
@@ -34,13 +34,14 @@ import zlib
 import numpy as np
 
 import elementwise
+import extremes
 import graphs
 import layout
 import recurrent
 import weighted
 from model import make_rows, run
 
-MODULES = [weighted, elementwise, layout, recurrent, graphs]
+MODULES = [weighted, extremes, elementwise, layout, recurrent, graphs]
 HERE = pathlib.Path(__file__).parent
 
 
@@ -86,8 +87,11 @@ def main():
     print("models whose outputs are all the same:", *flat)
     for name, reason in refused:
         print("refused:", name, reason, file=sys.stderr)
-    for name in sorted(models):
-        print(f"| {name} | {models[name]} | {uses[name]} |")
+    readme = HERE.joinpath("README.md")
+    table = ["| operator | models | uses |", "|---|---|---|"]
+    table += [f"| {name} | {models[name]} | {uses[name]} |" for name in sorted(models)]
+    kept = readme.read_text().split("| operator |")[0]
+    readme.write_text(f"{kept}{chr(10).join(table)}\n\n{len(entries)} models in all.\n")
 
 
 if __name__ == "__main__":
