@@ -1,5 +1,5 @@
-"""Cases made on purpose: clamps that leave two or three values, and dense layers whose exact products lie so
-close to a tie that 31-bit multipliers round them to the other side."""
+"""Cases made on purpose: clamps that leave two or three values, dense layers whose exact products lie so close
+to a tie that 31-bit multipliers round them to the other side, and layers of the sizes that fast kernels tile."""
 
 import math
 from fractions import Fraction
@@ -83,4 +83,46 @@ def fully_connected_close(rng):
         yield g
 
 
-FAMILIES = [narrow_clamps, fully_connected_close]
+# (operator, input, kernel or None, channels or depth multiplier, stride)
+TILED = [
+    ("conv", (1, 4, 5, 16), (1, 1), 32, 1),
+    ("conv", (1, 3, 3, 32), (1, 1), 32, 1),
+    ("conv", (1, 2, 7, 64), (1, 1), 16, 1),
+    ("conv", (1, 6, 6, 8), (3, 3), 8, 1),
+    ("conv", (1, 8, 8, 16), (3, 3), 16, 1),
+    ("conv", (1, 9, 7, 16), (3, 3), 16, 1),
+    ("conv", (1, 8, 8, 16), (3, 3), 12, 2),
+    ("conv", (1, 7, 5, 4), (3, 3), 16, 1),
+    ("conv", (1, 10, 10, 3), (3, 3), 16, 1),
+    ("conv", (1, 9, 9, 3), (3, 3), 8, 2),
+    ("conv", (1, 12, 6, 1), (10, 4), 16, 2),
+    ("conv", (1, 5, 5, 20), (1, 1), 24, 1),
+    ("depthwise", (1, 6, 6, 16), (3, 3), 1, 1),
+    ("depthwise", (1, 7, 5, 32), (3, 3), 1, 1),
+    ("depthwise", (1, 8, 8, 64), (3, 3), 1, 2),
+    ("depthwise", (1, 9, 9, 8), (3, 3), 1, 2),
+    ("depthwise", (1, 5, 6, 24), (5, 5), 1, 1),
+    ("depthwise", (1, 4, 4, 1), (3, 3), 8, 1),
+    ("dense", (1, 128), None, 32, 1),
+    ("dense", (1, 64), None, 48, 1),
+    ("dense", (1, 256), None, 12, 1),
+    ("dense", (1, 80), None, 10, 1),
+]
+
+
+def tiled(rng):
+    for number, (kind, shape, kernel, channels, stride) in enumerate(TILED):
+        g = Graph(f"tiled_{kind}_{number}")
+        relu = number % 3 != 2
+        x = g.input(shape, float(rng.uniform(0.02, 0.1)), [-128, int(rng.integers(-30, 31)), -128, 1][number % 4])
+        settings = dict(act="relu" if relu else "none", zero=-128 if relu else int(rng.integers(-30, 31)),
+                        weights="small" if number % 2 else "random", per_channel=kind != "dense")
+        if kind == "dense":
+            g.output(dense_layer(rng, g, x, channels, **settings))
+        else:
+            g.output(window_layer(rng, g, x, kernel, channels, stride=(stride, stride), same=number % 5 != 3,
+                                  multiplier=channels if kind == "depthwise" else None, **settings))
+        yield g
+
+
+FAMILIES = [narrow_clamps, fully_connected_close, tiled]

@@ -1,4 +1,5 @@
-"""Writes litert.bin.gz, and the table in README.md: small random int8 models and what LiteRT's reference kernels make of them.
+"""Writes litert.bin.gz (small random int8 models and what LiteRT's reference kernels make of them) and the table
+in README.md.
 
     pip install ai-edge-litert==2.3.0 flatbuffers==25.12.19 numpy==2.4.6    # CPython 3.11
     python generate.py

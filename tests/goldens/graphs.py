@@ -203,8 +203,8 @@ def chain(rng, g, x, variant):
     return conv(rng, g, x, 3)
 
 
-KINDS = [(residual, 4), (separable, 4), (inverted, 3), (padded, 4), (inception, 4), (squeeze_excite, 5), (autoencoder, 3),
-         (upsample, 4), (shuffle, 2), (attention_gate, 3), (keyword, 3), (two_ends, 2), (chain, 2)]
+KINDS = [(residual, 4), (separable, 4), (inverted, 3), (padded, 4), (inception, 4), (squeeze_excite, 5),
+         (autoencoder, 3), (upsample, 4), (shuffle, 2), (attention_gate, 3), (keyword, 3), (two_ends, 2), (chain, 2)]
 
 
 def graph(rng):

@@ -132,7 +132,10 @@ def dense_layer(rng, g, x, channels, *, weights="random", scaling="usual", act="
     scale_w, scale_out, b = draw_scaling(rng, scaling, x, w, per_channel)
     scale_w = np.asarray(scale_w, np.float32)
     inputs = [x, g.constant(w, scale_w)]
-    inputs.append(g.constant(b, scale_w * np.float32(x.scale), kind="int32") if bias else None)
+    if bias:
+        inputs.append(g.constant(b, scale_w * np.float32(x.scale), kind="int32"))
+    elif rng.integers(2):  # left out either by index -1 or by a shorter list
+        inputs.append(None)
     rows = int(np.prod(x.shape[:-1]))
     shape = (*x.shape[:-1], channels) if keep else (rows, channels)
     return g.op("FULLY_CONNECTED", inputs, [(shape, scale_out, zero)], keepNumDims=keep,
