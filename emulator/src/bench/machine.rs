@@ -1,0 +1,48 @@
+/// A processor and the machine of QEMU's that has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Of the machine, and of the board.
+    pub name: &'static str,
+    /// The processor, as compilers call it.
+    pub core: &'static str,
+    /// Where it starts: address of the vector table and of the code behind it.
+    pub code: u32,
+    /// Topmost byte of the addresses of the RAM that holds stack and arena.
+    pub ram: u32,
+}
+
+impl Machine {
+    /// All that `boards/bench` is built for; its `memory` folder has their maps.
+    pub const ALL: &'static [Machine] = &[
+        Machine {
+            name: "mps2-an385",
+            core: "cortex-m3",
+            code: 0,
+            ram: 0x20,
+        },
+        Machine {
+            name: "mps2-an386",
+            core: "cortex-m4",
+            code: 0,
+            ram: 0x20,
+        },
+        Machine {
+            name: "mps2-an500",
+            core: "cortex-m7",
+            code: 0,
+            ram: 0x20,
+        },
+        Machine {
+            name: "mps2-an505",
+            core: "cortex-m33",
+            code: 0x1000_0000,
+            ram: 0x38,
+        },
+        Machine {
+            name: "mps3-an547",
+            core: "cortex-m55",
+            code: 0x1000_0000,
+            ram: 0x30,
+        },
+    ];
+}
