@@ -75,16 +75,21 @@ pub fn build(machine: &'static Machine) -> Result<Built> {
 pub fn cargo_for(machine: &Machine, subcommand: &str, profile: &str) -> Command {
     let mut command = cargo();
     let (variable, flags) = firmware::flags(machine.target);
+    // The processor's own instructions, for the compiler and for `asm!`; the linker script, relative
+    // to the crate, where the linker runs; no page alignment of sections in a firmware.
+    let flags = format!(
+        "{flags} -C target-cpu={} -C link-arg=-Tmemory/{}.x -C link-arg=-Lmemory -C link-arg=--nmagic",
+        machine.core, machine.name
+    );
     command
-        .env("BENCH_BOARD", machine.name)
-        // The processor's own instructions, for the compiler and for `asm!`.
-        .env(variable, format!("{flags} -C target-cpu={}", machine.core))
+        .env(variable, flags)
         .args([subcommand, "--locked", "--profile", profile])
         .args(["--target", machine.target, "--manifest-path"])
         .arg(manifest())
-        // One for each machine: some share a target and differ in the processor.
+        // Cargo tells the machines that share a target apart by the flags; only the last file that
+        // was linked has the program's name.
         .arg("--target-dir")
-        .arg(folder().join("bench").join(machine.name));
+        .arg(folder().join("bench"));
     command
 }
 
@@ -107,7 +112,6 @@ fn program(machine: &Machine, name: &str, profile: &str) -> Result<PathBuf> {
     }
     let built = folder()
         .join("bench")
-        .join(machine.name)
         .join(machine.target)
         .join(profile)
         .join(name);
