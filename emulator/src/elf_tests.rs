@@ -39,9 +39,21 @@ fn a_vector_table_at_zero_is_a_firmware() {
 #[test]
 fn a_file_without_linker_script_is_none() {
     let error = check_firmware(&elf(0x1_0000, &vectors(0x2040_0000, 0x41))).unwrap_err();
-    assert_eq!(error, ElfError::NoVectorTable { loaded_bytes: 256 });
+    assert_eq!(
+        error,
+        ElfError::NoVectorTable {
+            address: 0,
+            loaded_bytes: 256
+        }
+    );
     let near_empty = check_firmware(&elf(0, &[0; 8])).unwrap_err();
-    assert_eq!(near_empty, ElfError::NoVectorTable { loaded_bytes: 8 });
+    assert_eq!(
+        near_empty,
+        ElfError::NoVectorTable {
+            address: 0,
+            loaded_bytes: 8
+        }
+    );
 }
 
 #[test]
