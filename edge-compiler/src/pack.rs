@@ -1,5 +1,7 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
+pub mod dsp_blocks;
+
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};
 

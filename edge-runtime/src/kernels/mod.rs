@@ -9,7 +9,10 @@
 //! A kernel takes cells and a struct of its settings. It never panics: with lengths that do not
 //! fit together (which no loaded model has) some outputs are left as they were.
 
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub mod dsp;
 pub mod layer;
+pub mod packing;
 pub mod reference;
 
 use crate::format::kernel_set;

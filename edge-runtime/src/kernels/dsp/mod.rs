@@ -1,0 +1,16 @@
+//! Kernels for the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33): two 16-bit
+//! multiplications an instruction (SMLAD).
+//!
+//! Names decode: `<operation>_<width of the weights>_<pixels>x<channels>`; `conv_2d_i8_2x4` holds
+//! the accumulators of two output pixels and four output channels in registers. Activations are
+//! widened to `i16` once, into scratch, in the order in which SXTB16 leaves them.
+//!
+//! Data accesses may be unaligned, so `CCR.UNALIGN_TRP` must be clear, as it is from reset.
+
+// Assembly is what this folder is for; each block says why it is sound.
+#![allow(unsafe_code)]
+
+pub mod conv_2d;
+mod matmul;
+mod requantise;
+mod widen;
