@@ -5,7 +5,10 @@
 //! A kernel takes slices and a struct of its settings. It never panics: with lengths that do not
 //! fit together (which no loaded model has) some outputs are left as they were.
 
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub mod dsp;
 pub mod layer;
+pub mod packing;
 pub mod reference;
 
 use crate::format::{OperatorRecord, opcode};

@@ -1,0 +1,3 @@
+//! Packed weights, read back: with these any host can execute what was packed for another core.
+
+pub mod depthwise_dsp;
