@@ -2,8 +2,8 @@
 #![allow(unsafe_code)] // Calls assembly, and writes to scratch as words.
 
 use core::cell::Cell;
-use core::ptr;
 
+use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD};
@@ -143,7 +143,7 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
             (if pair { two } else { one })(&rows);
             let count = if pair { 2 } else { 1 };
             let output = layer.output.as_ptr().cast::<u32>().cast_mut();
-            ptr::copy_nonoverlapping(upper, output.add(y * row_words), count * row_words);
+            copy_words(output.add(y * row_words), upper, count * row_words);
             y += count;
         }
     }

@@ -5,5 +5,6 @@
 //! operands are widened to pairs of 16 bits, weights when they are packed, activations once for
 //! all that reads them.
 
+mod copy;
 pub mod depthwise;
 mod depthwise_rows;
