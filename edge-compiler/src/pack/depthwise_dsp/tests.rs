@@ -15,7 +15,7 @@ fn layer(rounding: Rounding, shifts: &[i8; 4], min: i8) -> Depthwise<'_> {
     Depthwise {
         weights: &WEIGHTS,
         bias: &[1000, -2000, 0, 17],
-        multipliers: &[1 << 30, (1 << 31) - 1, 1_234_567_890, 1_999_999_999],
+        multipliers: &[1 << 30, i32::MAX, 1_234_567_890, 1_999_999_999],
         shifts,
         rounding,
         zero_point: -128,

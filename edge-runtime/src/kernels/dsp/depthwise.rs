@@ -1,8 +1,6 @@
 //! DEPTHWISE_CONV_2D with a 3x3 kernel, stride 1 or 2.
 #![allow(unsafe_code)] // Calls assembly, and writes to scratch as words.
 
-use core::cell::Cell;
-
 use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
 use crate::kernels::layer::Layer;
@@ -147,14 +145,5 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
             y += count;
         }
     }
-    limit(layer.min, layer.max, layer.output);
-}
-
-/// Limits each value to `min..=max`, for activations that are not the range of `i8` itself.
-fn limit(min: i8, max: i8, values: &[Cell<i8>]) {
-    if min > i8::MIN || max < i8::MAX {
-        for value in values {
-            value.set(value.get().min(max).max(min));
-        }
-    }
+    super::limit::limit(layer.min, layer.max, layer.output);
 }

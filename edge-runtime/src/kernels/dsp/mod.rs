@@ -8,3 +8,6 @@
 mod copy;
 pub mod depthwise;
 mod depthwise_rows;
+mod limit;
+pub mod winograd;
+mod winograd_tiles;
