@@ -1,6 +1,8 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
 pub mod dsp_blocks;
+pub mod depthwise_dsp;
+pub mod winograd_dsp;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};

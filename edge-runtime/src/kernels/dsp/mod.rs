@@ -14,3 +14,16 @@ pub mod conv_2d;
 mod matmul;
 mod requantise;
 mod widen;
+//! Arm cores with the DSP extension: Cortex-M4, M7, M33.
+//!
+//! Names decode as `<operation>_<types>_<tile>`; a tile of 2x2 is two rows by two columns of
+//! outputs. Two 16-bit products an instruction (SMLAD) are what the extension offers, so int8
+//! operands are widened to pairs of 16 bits, weights when they are packed, activations once for
+//! all that reads them.
+
+mod copy;
+pub mod depthwise;
+mod depthwise_rows;
+mod limit;
+pub mod winograd;
+mod winograd_tiles;
