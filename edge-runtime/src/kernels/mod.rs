@@ -6,6 +6,9 @@
 //! fit together (which no loaded model has) some outputs are left as they were.
 
 pub mod layer;
+#[cfg(all(target_arch = "arm", feature = "mve"))]
+pub mod mve;
+pub mod packing;
 pub mod reference;
 
 use crate::format::{OperatorRecord, opcode};
