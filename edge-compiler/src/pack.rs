@@ -3,6 +3,7 @@
 pub mod dsp_blocks;
 pub mod depthwise_dsp;
 pub mod winograd_dsp;
+pub mod mve;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};

@@ -12,6 +12,8 @@
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod layer;
+#[cfg(all(target_arch = "arm", feature = "mve"))]
+pub mod mve;
 pub mod packing;
 pub mod reference;
 

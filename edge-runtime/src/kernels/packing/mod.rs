@@ -9,3 +9,9 @@ pub mod dsp_blocks;
 
 pub mod depthwise_dsp;
 pub mod winograd_dsp;
+//! Layouts of packed weights, read one value at a time: any core can run a layer that was packed
+//! for another one, slowly, and tests can compare.
+
+pub mod mve;
+pub mod mve_dense;
+pub mod mve_panel;
