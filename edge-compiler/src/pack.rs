@@ -1,5 +1,9 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
+pub mod depthwise_16x4;
+pub mod dot_16x4;
+mod x86;
+
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 
 /// Multiplier and shift of one output channel, as `edge_runtime::format::rounding` reads them.

@@ -5,8 +5,15 @@
 //! A kernel takes slices and a struct of its settings. It never panics: with lengths that do not
 //! fit together (which no loaded model has) some outputs are left as they were.
 
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
 pub mod layer;
+pub mod packing;
 pub mod reference;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
 
 use crate::format::{OperatorRecord, opcode};
 use crate::model::{Model, TensorInfo};

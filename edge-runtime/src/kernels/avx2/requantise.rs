@@ -1,0 +1,151 @@
+//! From eight 32-bit accumulators to eight outputs: the formulas of
+//! [`avx512/requantise.rs`](../avx512/requantise.rs), which says why they hold. They need no
+//! arithmetic shift of 64 bits, which AVX2 lacks.
+
+use core::arch::x86_64::*;
+
+use crate::kernels::reference::requantise::Rounding;
+use crate::kernels::x86::Row;
+
+/// Constants of eight channels.
+#[derive(Clone, Copy)]
+pub(super) struct Parameters {
+    /// What accumulators start at.
+    pub(super) start: __m256i,
+    left: __m256i,
+    multiplier: [__m256i; 2],
+    nudge: [__m256i; 2],
+    shift: [__m256i; 2],
+}
+
+impl Parameters {
+    /// Of the channels `channel..channel + 8`, as many of them as there are.
+    ///
+    /// # Safety
+    /// `row` holds what its fields say, `channel` is one.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) unsafe fn load(row: &Row, channel: usize) -> Self {
+        let left = (row.channels - channel).min(8);
+        let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        let lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lanes);
+        // SAFETY: masked lanes are not read, the others are channels.
+        let (bias, multiplier, shift) = unsafe {
+            let shifts = row.shifts.add(channel);
+            let shift = if left == 8 {
+                shifts.cast::<i64>().read_unaligned()
+            } else {
+                let mut bytes = [0_u8; 8];
+                shifts
+                    .cast::<u8>()
+                    .copy_to_nonoverlapping(bytes.as_mut_ptr(), left);
+                i64::from_le_bytes(bytes)
+            };
+            (
+                _mm256_maskload_epi32(row.bias.add(channel), lanes),
+                _mm256_maskload_epi32(row.multipliers.add(channel), lanes),
+                _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(shift)),
+            )
+        };
+        let zero = _mm256_setzero_si256();
+        let up = _mm256_max_epi32(shift, zero);
+        let down = _mm256_min_epi32(
+            _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero),
+            _mm256_set1_epi32(31),
+        );
+        let doubled = _mm256_add_epi32(multiplier, multiplier);
+        let (multiplier, left, down) = match row.end.rounding {
+            Rounding::Double => (doubled, _mm256_min_epi32(up, _mm256_set1_epi32(30)), down),
+            Rounding::Single => (doubled, zero, down),
+            Rounding::High32 => (multiplier, _mm256_min_epi32(up, _mm256_set1_epi32(7)), zero),
+        };
+        let half = _mm256_set1_epi64x(1 << 31);
+        let nudge = |down: __m256i| {
+            let high = _mm256_sllv_epi64(half, down);
+            if row.end.rounding == Rounding::Double {
+                let once = _mm256_cmpeq_epi64(down, zero);
+                _mm256_add_epi64(half, _mm256_andnot_si256(once, high))
+            } else {
+                high
+            }
+        };
+        let even = _mm256_and_si256(down, _mm256_set1_epi64x(0xffff_ffff));
+        let odd = _mm256_srli_epi64::<32>(down);
+        Self {
+            start: bias,
+            left,
+            multiplier: [multiplier, _mm256_srli_epi64::<32>(multiplier)],
+            nudge: [nudge(even), nudge(odd)],
+            shift: [_mm256_add_epi64(even, _mm256_set1_epi64x(32)), odd],
+        }
+    }
+
+    /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
+    /// is 0. Results are below 2^31.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn relu(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_sllv_epi32(acc, self.left);
+        self.positive(_mm256_max_epi32(acc, _mm256_setzero_si256()), None)
+    }
+
+    /// Scales accumulators of any sign.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn signed(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_sllv_epi32(acc, self.left);
+        let sign = _mm256_srai_epi32::<31>(acc);
+        let y = self.positive(_mm256_abs_epi32(acc), Some(sign));
+        _mm256_sub_epi32(_mm256_xor_si256(y, sign), sign)
+    }
+
+    /// `(acc * multiplier + nudge + sign) >> shift`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn positive(&self, acc: __m256i, sign: Option<__m256i>) -> __m256i {
+        let mut even = _mm256_mul_epu32(acc, self.multiplier[0]);
+        let mut odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(acc), self.multiplier[1]);
+        even = _mm256_add_epi64(even, self.nudge[0]);
+        odd = _mm256_add_epi64(odd, self.nudge[1]);
+        if let Some(sign) = sign {
+            even = _mm256_add_epi64(even, _mm256_shuffle_epi32::<0b1010_0000>(sign));
+            odd = _mm256_add_epi64(odd, _mm256_shuffle_epi32::<0b1111_0101>(sign));
+        }
+        even = _mm256_srlv_epi64(even, self.shift[0]);
+        odd = _mm256_srlv_epi64(odd, self.shift[1]);
+        _mm256_blend_epi32::<0b1010_1010>(even, odd)
+    }
+}
+
+/// The last step of four vectors: zero point, limits, 8 bits. The eight bytes of each vector follow
+/// each other in the result, in order.
+#[derive(Clone, Copy)]
+pub(super) struct Narrow {
+    zero_point: __m256i,
+    min: __m256i,
+    max: __m256i,
+}
+
+impl Narrow {
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn new(row: &Row) -> Self {
+        Self {
+            zero_point: _mm256_set1_epi16(row.end.zero_point as i16),
+            min: _mm256_set1_epi8(row.end.min),
+            max: _mm256_set1_epi8(row.end.max),
+        }
+    }
+
+    /// Saturation to 16 bits changes no output: the zero point has 8.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    pub(super) fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+        let low = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
+        let high = _mm256_adds_epi16(_mm256_packs_epi32(c, d), self.zero_point);
+        let bytes = _mm256_packs_epi16(low, high);
+        let bytes = _mm256_min_epi8(_mm256_max_epi8(bytes, self.min), self.max);
+        let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+        _mm256_permutevar8x32_epi32(bytes, order)
+    }
+}
