@@ -5,10 +5,14 @@
 //! and a channel has two partial sums that are added at the end.
 
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
-use super::requantise::{Narrow, Parameters};
+use super::requantise::finish;
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Form, Lanes, Row};
+use crate::kernels::x86::{Lanes, Row};
+
+/// Pixels whose sums wait for their end: a multiple of every tile's width.
+const STRIP: usize = 24;
 
 /// The instruction set.
 pub(super) struct Pairs;
@@ -80,7 +84,7 @@ unsafe fn all_groups(row: &Row) {
         let block = half / 2;
         let group = block - block % GROUP;
         // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
-        let mut part = Part {
+        let part = Part {
             row,
             channel: half * 8,
             weights: unsafe {
@@ -95,9 +99,9 @@ unsafe fn all_groups(row: &Row) {
         // SAFETY: the channels are in the layer.
         unsafe {
             match (few && whole, half % 2) {
-                (true, 0) => whole_block(&mut part),
+                (true, 0) => whole_block(&part),
                 (true, _) => {}
-                (false, _) => half_block(&mut part),
+                (false, _) => half_block(&part),
             }
         }
     }
@@ -109,20 +113,34 @@ macro_rules! strips {
         /// # Safety
         /// The channels of `part` are in the layer; else as [`Lanes::row`].
         #[target_feature(enable = "avx2")]
-        unsafe fn $name(part: &mut Part<'_>) {
-            let pixels = part.row.pixels;
-            let mut start = 0;
-            while start < pixels {
-                let left = pixels - start;
-                let width = left.div_ceil(left.div_ceil($most));
-                // SAFETY: the pixels `start..start + width` are in the row.
-                unsafe {
-                    match width {
-                        $($p => tile::<$p, $halves>(part, start),)*
-                        _ => return,
+        unsafe fn $name(part: &Part<'_>) {
+            let row = part.row;
+            // Through memory, on purpose: an array that loops index would live there all the time.
+            let mut sums = [MaybeUninit::<__m256i>::uninit(); STRIP * $halves];
+            let sums = sums.as_mut_ptr().cast::<__m256i>();
+            let mut strip = 0;
+            while strip < row.pixels {
+                let pixels = (row.pixels - strip).min(STRIP);
+                let mut start = 0;
+                while start < pixels {
+                    let left = pixels - start;
+                    let width = left.div_ceil(left.div_ceil($most));
+                    // SAFETY: the pixels are in the row, and the strip has room for their sums.
+                    unsafe {
+                        let sums = sums.add(start * $halves);
+                        match width {
+                            $($p => tile::<$p, $halves>(part, strip + start, sums),)*
+                            _ => break,
+                        }
                     }
+                    start += width;
                 }
-                start += width;
+                // SAFETY: all sums of the strip are written.
+                unsafe {
+                    let output = row.output.add(strip * row.channels);
+                    finish(row, part.channel, $halves, sums, output, pixels);
+                }
+                strip += pixels;
             }
         }
     };
@@ -131,10 +149,11 @@ strips!(half_block, 1, 6, [1 2 3 4 5 6]);
 strips!(whole_block, 2, 3, [1 2 3]);
 
 /// # Safety
-/// Pixels `start..start + P` are in the row, and each half has a channel; else as [`Lanes::row`].
+/// Pixels `start..start + P` are in the row, each half has a channel, and `sums` is writable for
+/// `P * H`: `[pixel][half]`; else as [`Lanes::row`].
 #[inline(never)]
 #[target_feature(enable = "avx2")]
-unsafe fn tile<const P: usize, const H: usize>(part: &mut Part<'_>, start: usize) {
+unsafe fn tile<const P: usize, const H: usize>(part: &Part<'_>, start: usize, sums: *mut __m256i) {
     let row = part.row;
     let mut acc = [[[_mm256_setzero_si256(); 2]; H]; P];
     let mut weights = part.weights;
@@ -174,80 +193,11 @@ unsafe fn tile<const P: usize, const H: usize>(part: &mut Part<'_>, start: usize
             slot -= row.ring_rows;
         }
     }
-    // SAFETY: each half has a channel.
-    let parameters: [Parameters; H] =
-        core::array::from_fn(|h| unsafe { Parameters::load(row, part.channel + h * 8) });
-    let mut sums = [[_mm256_setzero_si256(); H]; P];
-    for (sums, acc) in sums.iter_mut().zip(&acc) {
-        for ((sum, [low, high]), parameters) in sums.iter_mut().zip(acc).zip(&parameters) {
+    for (p, acc) in acc.iter().enumerate() {
+        for (h, [low, high]) in acc.iter().enumerate() {
             let pairs = _mm256_permute4x64_epi64::<0b1101_1000>(_mm256_hadd_epi32(*low, *high));
-            *sum = _mm256_add_epi32(pairs, parameters.start);
+            // SAFETY: there is room for `P * H` sums.
+            unsafe { sums.add(p * H + h).write(pairs) }
         }
     }
-    for sums in &mut sums {
-        for (h, (sum, parameters)) in sums.iter_mut().zip(&parameters).enumerate() {
-            *sum = match row.end.form {
-                Form::Relu => parameters.relu(*sum),
-                Form::Signed => parameters.signed(*sum),
-                // SAFETY: the half has a channel.
-                Form::Scalar => unsafe { one_by_one(row, part.channel + h * 8, *sum) },
-            };
-        }
-    }
-    let narrow = Narrow::new(row);
-    let zero = _mm256_setzero_si256();
-    let get = |index: usize| match sums.get(index / H).and_then(|sums| sums.get(index % H)) {
-        Some(sum) => *sum,
-        None => zero,
-    };
-    for quad in 0..(P * H).div_ceil(4) {
-        let bytes = narrow.apply(core::array::from_fn(|lane| get(quad * 4 + lane)));
-        let quarters = [
-            _mm256_extract_epi64::<0>(bytes),
-            _mm256_extract_epi64::<1>(bytes),
-            _mm256_extract_epi64::<2>(bytes),
-            _mm256_extract_epi64::<3>(bytes),
-        ];
-        for (lane, quarter) in quarters.into_iter().enumerate() {
-            let index = quad * 4 + lane;
-            if index < P * H {
-                let channel = part.channel + index % H * 8;
-                let left = row.channels - channel;
-                // SAFETY: the bytes are channels of a pixel of the row.
-                unsafe {
-                    let to = row.output.add((start + index / H) * row.channels + channel);
-                    if left >= 8 {
-                        to.cast::<i64>().write_unaligned(quarter);
-                    } else {
-                        let bytes = quarter.to_le_bytes();
-                        bytes.as_ptr().cast::<i8>().copy_to_nonoverlapping(to, left);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Scales accumulators as the reference does, for what the vector forms do not cover.
-///
-/// # Safety
-/// `channel` is one of the layer; else as [`Lanes::row`].
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn one_by_one(row: &Row, channel: usize, acc: __m256i) -> __m256i {
-    let mut values = [0_i32; 8];
-    // SAFETY: the array has 32 bytes.
-    unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), acc) };
-    for (lane, value) in values.iter_mut().enumerate() {
-        let channel = channel + lane;
-        if channel < row.channels {
-            // SAFETY: it is a channel.
-            let (multiplier, shift) =
-                unsafe { (*row.multipliers.add(channel), *row.shifts.add(channel)) };
-            *value = row.end.rounding.scale(*value, multiplier, shift);
-        }
-    }
-    // SAFETY: as above.
-    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
 }

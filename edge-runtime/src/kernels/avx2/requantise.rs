@@ -5,17 +5,19 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::Row;
+use crate::kernels::x86::{Form, Row};
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]
-pub(super) struct Parameters {
-    /// What accumulators start at.
-    pub(super) start: __m256i,
+struct Parameters {
+    /// Added to the sums first.
+    start: __m256i,
     left: __m256i,
     multiplier: [__m256i; 2],
     nudge: [__m256i; 2],
     shift: [__m256i; 2],
+    /// Whether these forms cover all channels.
+    vector: bool,
 }
 
 impl Parameters {
@@ -25,7 +27,7 @@ impl Parameters {
     /// `row` holds what its fields say, `channel` is one.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn load(row: &Row, channel: usize) -> Self {
+    unsafe fn load(row: &Row, channel: usize) -> Self {
         let left = (row.channels - channel).min(8);
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         let lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lanes);
@@ -77,6 +79,8 @@ impl Parameters {
             multiplier: [multiplier, _mm256_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm256_add_epi64(even, _mm256_set1_epi64x(32)), odd],
+            // Only this saturates to 32 bits.
+            vector: row.end.rounding != Rounding::Single || _mm256_testz_si256(up, up) == 1,
         }
     }
 
@@ -84,7 +88,8 @@ impl Parameters {
     /// is 0. Results are below 2^31.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn relu(&self, acc: __m256i) -> __m256i {
+    fn relu(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
         self.positive(_mm256_max_epi32(acc, _mm256_setzero_si256()), None)
     }
@@ -92,7 +97,8 @@ impl Parameters {
     /// Scales accumulators of any sign.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn signed(&self, acc: __m256i) -> __m256i {
+    fn signed(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
         let sign = _mm256_srai_epi32::<31>(acc);
         let y = self.positive(_mm256_abs_epi32(acc), Some(sign));
@@ -120,7 +126,7 @@ impl Parameters {
 /// The last step of four vectors: zero point, limits, 8 bits. The eight bytes of each vector follow
 /// each other in the result, in order.
 #[derive(Clone, Copy)]
-pub(super) struct Narrow {
+struct Narrow {
     zero_point: __m256i,
     min: __m256i,
     max: __m256i,
@@ -129,7 +135,7 @@ pub(super) struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn new(row: &Row) -> Self {
+    fn new(row: &Row) -> Self {
         Self {
             zero_point: _mm256_set1_epi16(row.end.zero_point as i16),
             min: _mm256_set1_epi8(row.end.min),
@@ -140,7 +146,7 @@ impl Narrow {
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+    fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
         let low = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
         let high = _mm256_adds_epi16(_mm256_packs_epi32(c, d), self.zero_point);
         let bytes = _mm256_packs_epi16(low, high);
@@ -148,4 +154,137 @@ impl Narrow {
         let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         _mm256_permutevar8x32_epi32(bytes, order)
     }
+}
+
+/// Writes the outputs of a tile: `pixels` pixels of `halves` times eight channels from `channel`.
+///
+/// # Safety
+/// `row` holds what its fields say and has a channel in each half; `sums` are `[pixel][half]`,
+/// without the bias; `output` is the first of as many pixels, all channels of which are writable.
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn finish(
+    row: &Row,
+    channel: usize,
+    halves: usize,
+    sums: *const __m256i,
+    output: *mut i8,
+    pixels: usize,
+) {
+    for h in 0..halves {
+        let channel = channel + h * 8;
+        let at = Half {
+            row,
+            left: row.channels - channel,
+            stride: halves,
+            // SAFETY: there are as many sums, and the half has a channel.
+            sums: unsafe { sums.add(h) },
+            output: unsafe { output.add(channel) },
+            pixels,
+        };
+        // SAFETY: passed on.
+        unsafe {
+            let parameters = Parameters::load(row, channel);
+            match row.end.form {
+                _ if !parameters.vector => at
+                    .write(|acc| one_by_one(row, channel, _mm256_add_epi32(acc, parameters.start))),
+                Form::Relu => at.write(|acc| parameters.relu(acc)),
+                Form::Signed => at.write(|acc| parameters.signed(acc)),
+            }
+        }
+    }
+}
+
+/// Eight channels of a tile.
+struct Half<'a> {
+    row: &'a Row,
+    /// Channels from the first one to the end of the pixel.
+    left: usize,
+    /// Sums from one pixel to the next.
+    stride: usize,
+    sums: *const __m256i,
+    /// Of the first channel.
+    output: *mut i8,
+    pixels: usize,
+}
+
+impl Half<'_> {
+    /// # Safety
+    /// As [`finish`], for one half.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn write(&self, scale: impl Fn(__m256i) -> __m256i) {
+        let narrow = Narrow::new(self.row);
+        let channels = self.row.channels;
+        let mut pixel = 0;
+        while pixel < self.pixels {
+            let last = self.pixels - pixel - 1;
+            // SAFETY: no pixel beyond the last is read, and none is written.
+            unsafe {
+                let sums = self.sums.add(pixel * self.stride);
+                let bytes = narrow.apply([
+                    scale(*sums),
+                    scale(*sums.add(last.min(1) * self.stride)),
+                    scale(*sums.add(last.min(2) * self.stride)),
+                    scale(*sums.add(last.min(3) * self.stride)),
+                ]);
+                let to = self.output.add(pixel * channels);
+                self.put(to, _mm256_extract_epi64::<0>(bytes));
+                if last >= 1 {
+                    self.put(to.add(channels), _mm256_extract_epi64::<1>(bytes));
+                }
+                if last >= 2 {
+                    self.put(to.add(channels * 2), _mm256_extract_epi64::<2>(bytes));
+                }
+                if last >= 3 {
+                    self.put(to.add(channels * 3), _mm256_extract_epi64::<3>(bytes));
+                }
+            }
+            pixel += 4;
+        }
+    }
+
+    /// Writes those of eight bytes that are channels.
+    ///
+    /// # Safety
+    /// `to` is writable for as many.
+    #[inline]
+    unsafe fn put(&self, to: *mut i8, bytes: i64) {
+        // SAFETY: eight bytes, or as many as are left.
+        unsafe {
+            if self.left >= 8 {
+                to.cast::<i64>().write_unaligned(bytes);
+            } else {
+                let bytes = bytes.to_le_bytes();
+                bytes
+                    .as_ptr()
+                    .cast::<i8>()
+                    .copy_to_nonoverlapping(to, self.left);
+            }
+        }
+    }
+}
+
+/// Scales accumulators as the reference does, for what the vector forms do not cover.
+///
+/// # Safety
+/// `row` holds what its fields say, `channel` is one.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+unsafe fn one_by_one(row: &Row, channel: usize, acc: __m256i) -> __m256i {
+    let mut values = [0_i32; 8];
+    // SAFETY: the array has 32 bytes.
+    unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), acc) };
+    for (lane, value) in values.iter_mut().enumerate() {
+        let channel = channel + lane;
+        if channel < row.channels {
+            // SAFETY: it is a channel.
+            let (multiplier, shift) =
+                unsafe { (*row.multipliers.add(channel), *row.shifts.add(channel)) };
+            *value = row.end.rounding.scale(*value, multiplier, shift);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
 }

@@ -4,10 +4,17 @@
 //! weights, `P` broadcasts of four activations and `P * B` dot products.
 
 use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
 
-use super::requantise::{Narrow, Parameters, lanes};
+use super::requantise::{finish, finish_pixel, starts};
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Form, Lanes, Row};
+use crate::kernels::x86::{Lanes, Row};
+
+/// Pixels whose sums wait for their end: a multiple of every tile's width.
+const STRIP: usize = 24;
+
+/// How far ahead of their use weights of a single pixel are fetched, in bytes.
+const AHEAD: usize = 2048;
 
 /// The instruction set.
 pub(super) struct Vnni;
@@ -71,56 +78,64 @@ unsafe fn all_groups(row: &Row) {
         let in_group = (blocks - group).min(GROUP);
         let mut block = 0;
         while block < in_group {
-            let mut part = Part {
+            let part = Part {
                 row,
                 block: group + block,
                 // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
                 weights: unsafe { row.weights.add((group * steps + block) * 64) },
                 step: in_group * 64,
             };
-            let wide = if row.pixels == 1 { 4 } else { 2 };
             // SAFETY: the blocks are in the group, and all lies where `row` says.
-            unsafe {
-                match (in_group - block).min(wide) {
-                    4 => {
-                        tile::<1, 4>(&mut part, 0);
-                        block += 4;
-                    }
-                    1 => {
-                        strips_of_one(&mut part);
-                        block += 1;
-                    }
-                    _ => {
-                        strips_of_two(&mut part);
-                        block += 2;
-                    }
+            block += unsafe {
+                match (row.pixels, in_group - block) {
+                    (1, 4) => pixel::<4>(&part),
+                    (1, 3) => pixel::<3>(&part),
+                    (1, 2) => pixel::<2>(&part),
+                    (1, _) => pixel::<1>(&part),
+                    (_, 1) => strips_of_one(&part),
+                    _ => strips_of_two(&part),
                 }
-            }
+            };
         }
     }
 }
 
-/// Runs `tile::<P, $blocks>` over all pixels in strips of nearly the same width.
+/// Runs `tile::<P, $blocks>` over all pixels in strips of nearly the same width; returns the blocks.
 macro_rules! strips {
     ($name:ident, $blocks:literal, $most:literal, [$($p:literal)*]) => {
         /// # Safety
         /// The blocks of `part` are in the layer; else as [`Lanes::row`].
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        unsafe fn $name(part: &mut Part<'_>) {
-            let pixels = part.row.pixels;
-            let mut start = 0;
-            while start < pixels {
-                let left = pixels - start;
-                let width = left.div_ceil(left.div_ceil($most));
-                // SAFETY: the pixels `start..start + width` are in the row.
-                unsafe {
-                    match width {
-                        $($p => tile::<$p, $blocks>(part, start),)*
-                        _ => return,
+        unsafe fn $name(part: &Part<'_>) -> usize {
+            let row = part.row;
+            // Through memory, on purpose: an array that loops index would live there all the time.
+            let mut sums = [MaybeUninit::<__m512i>::uninit(); STRIP * $blocks];
+            let sums = sums.as_mut_ptr().cast::<__m512i>();
+            let mut strip = 0;
+            while strip < row.pixels {
+                let pixels = (row.pixels - strip).min(STRIP);
+                let mut start = 0;
+                while start < pixels {
+                    let left = pixels - start;
+                    let width = left.div_ceil(left.div_ceil($most));
+                    // SAFETY: the pixels are in the row, and the strip has room for their sums.
+                    unsafe {
+                        let sums = sums.add(start * $blocks);
+                        match width {
+                            $($p => tile::<$p, $blocks>(part, strip + start, sums),)*
+                            _ => break,
+                        }
                     }
+                    start += width;
                 }
-                start += width;
+                // SAFETY: all sums of the strip are written.
+                unsafe {
+                    let output = row.output.add(strip * row.channels);
+                    finish(row, part.block, $blocks, sums, output, pixels);
+                }
+                strip += pixels;
             }
+            $blocks
         }
     };
 }
@@ -128,20 +143,15 @@ strips!(strips_of_one, 1, 16, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16]);
 strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
 
 /// # Safety
-/// Pixels `start..start + P` are in the row and `B` blocks in the part; else as [`Lanes::row`].
+/// Pixels `start..start + P` are in the row, `B` blocks in the part, and `sums` is writable for
+/// `P * B`: `[pixel][block]`; else as [`Lanes::row`].
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-unsafe fn tile<const P: usize, const B: usize>(part: &mut Part<'_>, start: usize) {
+unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, sums: *mut __m512i) {
     let row = part.row;
     // SAFETY: the blocks are in the layer.
-    let parameters: [Parameters; B] =
-        core::array::from_fn(|b| unsafe { Parameters::load(row, part.block + b) });
-    let mut acc = [[_mm512_setzero_si512(); B]; P];
-    for acc in &mut acc {
-        for (acc, parameters) in acc.iter_mut().zip(&parameters) {
-            *acc = parameters.start;
-        }
-    }
+    let first: [__m512i; B] = core::array::from_fn(|b| unsafe { starts(row, part.block + b) });
+    let mut acc = [first; P];
     let mut weights = part.weights;
     let mut slot = row.first;
     for _ in 0..row.kernel_rows {
@@ -173,85 +183,72 @@ unsafe fn tile<const P: usize, const B: usize>(part: &mut Part<'_>, start: usize
             slot -= row.ring_rows;
         }
     }
-    match row.end.form {
-        Form::Relu => {
-            for acc in &mut acc {
-                for (acc, parameters) in acc.iter_mut().zip(&parameters) {
-                    *acc = parameters.relu(*acc);
-                }
-            }
-        }
-        Form::Signed => {
-            for acc in &mut acc {
-                for (acc, parameters) in acc.iter_mut().zip(&parameters) {
-                    *acc = parameters.signed(*acc);
-                }
-            }
-        }
-        Form::Scalar => {
-            for acc in &mut acc {
-                for (b, acc) in acc.iter_mut().enumerate() {
-                    // SAFETY: the blocks are in the layer.
-                    *acc = unsafe { one_by_one(row, part.block + b, *acc) };
-                }
-            }
-        }
-    }
-    let narrow = Narrow::new(row);
-    let zero = _mm512_setzero_si512();
-    let get = |index: usize| match acc.get(index / B).and_then(|acc| acc.get(index % B)) {
-        Some(acc) => *acc,
-        None => zero,
-    };
-    for quad in 0..(P * B).div_ceil(4) {
-        let bytes = narrow.apply(core::array::from_fn(|lane| get(quad * 4 + lane)));
-        let quarters = [
-            _mm512_castsi512_si128(bytes),
-            _mm512_extracti32x4_epi32::<1>(bytes),
-            _mm512_extracti32x4_epi32::<2>(bytes),
-            _mm512_extracti32x4_epi32::<3>(bytes),
-        ];
-        for (lane, quarter) in quarters.into_iter().enumerate() {
-            let index = quad * 4 + lane;
-            if index < P * B {
-                let block = part.block + index % B;
-                // SAFETY: masked lanes are not written; the others are channels of a pixel of the
-                // row.
-                unsafe {
-                    let to = row
-                        .output
-                        .add((start + index / B) * row.channels + block * 16);
-                    if row.channels % 16 == 0 {
-                        _mm_storeu_si128(to.cast(), quarter);
-                    } else {
-                        _mm_mask_storeu_epi8(to, lanes(row, block), quarter);
-                    }
-                }
-            }
+    for (p, acc) in acc.iter().enumerate() {
+        for (b, acc) in acc.iter().enumerate() {
+            // SAFETY: there is room for `P * B` sums.
+            unsafe { sums.add(p * B + b).write(*acc) }
         }
     }
 }
 
-/// Scales accumulators as the reference does, for what the vector forms do not cover.
+/// Computes `B` blocks of a single pixel, and returns how many these are. Even and odd steps have
+/// sums of their own: one set would wait for itself.
 ///
 /// # Safety
-/// `block` is in the layer; else as [`Lanes::row`].
-#[cold]
+/// The row has one pixel, and `B` blocks are in the part; else as [`Lanes::row`].
 #[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn one_by_one(row: &Row, block: usize, acc: __m512i) -> __m512i {
-    let mut values = [0_i32; 16];
-    // SAFETY: the array has 64 bytes.
-    unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), acc) };
-    for (lane, value) in values.iter_mut().enumerate() {
-        let channel = block * 16 + lane;
-        if channel < row.channels {
-            // SAFETY: it is a channel.
-            let (multiplier, shift) =
-                unsafe { (*row.multipliers.add(channel), *row.shifts.add(channel)) };
-            *value = row.end.rounding.scale(*value, multiplier, shift);
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn pixel<const B: usize>(part: &Part<'_>) -> usize {
+    let row = part.row;
+    // SAFETY: the blocks are in the layer.
+    let mut even: [__m512i; B] = core::array::from_fn(|b| unsafe { starts(row, part.block + b) });
+    let mut odd = [_mm512_setzero_si512(); B];
+    let mut weights = part.weights;
+    let mut slot = row.first;
+    for _ in 0..row.kernel_rows {
+        for segment in 0..row.segments {
+            // SAFETY: as in `tile`.
+            unsafe {
+                let mut x = row
+                    .ring
+                    .add(slot * row.row_bytes + segment * row.segment_bytes)
+                    .cast::<i32>();
+                for _ in 0..row.steps / 2 {
+                    let first = _mm512_set1_epi32(x.read_unaligned());
+                    let second = _mm512_set1_epi32(x.add(1).read_unaligned());
+                    let next = weights.add(part.step);
+                    for line in 0..B * 2 {
+                        let ahead = weights.wrapping_add(AHEAD + line * 64);
+                        _mm_prefetch::<_MM_HINT_T0>(ahead);
+                    }
+                    for (b, (even, odd)) in even.iter_mut().zip(&mut odd).enumerate() {
+                        let w = _mm512_loadu_si512(weights.add(b * 64).cast());
+                        *even = _mm512_dpbusd_epi32(*even, first, w);
+                        let w = _mm512_loadu_si512(next.add(b * 64).cast());
+                        *odd = _mm512_dpbusd_epi32(*odd, second, w);
+                    }
+                    x = x.add(2);
+                    weights = next.add(part.step);
+                }
+                if row.steps % 2 == 1 {
+                    let first = _mm512_set1_epi32(x.read_unaligned());
+                    for (b, even) in even.iter_mut().enumerate() {
+                        let w = _mm512_loadu_si512(weights.add(b * 64).cast());
+                        *even = _mm512_dpbusd_epi32(*even, first, w);
+                    }
+                    weights = weights.add(part.step);
+                }
+            }
+        }
+        slot += row.row_step;
+        if slot >= row.ring_rows {
+            slot -= row.ring_rows;
         }
     }
-    // SAFETY: as above.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
+    for (even, odd) in even.iter_mut().zip(odd) {
+        *even = _mm512_add_epi32(*even, odd);
+    }
+    // SAFETY: the blocks are in the layer.
+    unsafe { finish_pixel(row, part.block, &even, row.output) };
+    B
 }

@@ -24,23 +24,37 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::Row;
+use crate::kernels::x86::{Form, Row};
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
-pub(super) struct Parameters {
-    /// What accumulators start at: bias and offset.
-    pub(super) start: __m512i,
+struct Parameters {
     left: __m512i,
     multiplier: [__m512i; 2],
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
+    /// Whether these forms cover all channels.
+    vector: bool,
 }
 
 /// The lanes of a block that are channels.
-pub(super) fn lanes(row: &Row, block: usize) -> __mmask16 {
+fn lanes(row: &Row, block: usize) -> __mmask16 {
     let left = row.channels.saturating_sub(block * 16);
     if left >= 16 { !0 } else { (1 << left) - 1 }
+}
+
+/// What the accumulators of a block start at: bias and offset.
+///
+/// # Safety
+/// `row` holds what its fields say, `block` is below its number of blocks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn starts(row: &Row, block: usize) -> __m512i {
+    // SAFETY: masked lanes are not read; the others are channels. Offsets are there for all.
+    unsafe {
+        let bias = _mm512_maskz_loadu_epi32(lanes(row, block), row.bias.add(block * 16));
+        _mm512_add_epi32(bias, _mm512_loadu_si512(row.offsets.add(block * 16).cast()))
+    }
 }
 
 impl Parameters {
@@ -48,14 +62,12 @@ impl Parameters {
     /// `row` holds what its fields say, `block` is below its number of blocks.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) unsafe fn load(row: &Row, block: usize) -> Self {
+    unsafe fn load(row: &Row, block: usize) -> Self {
         let lanes = lanes(row, block);
         let at = block * 16;
-        // SAFETY: masked lanes are not read; the others are channels. Offsets are there for all.
-        let (bias, offset, multiplier, shift) = unsafe {
+        // SAFETY: masked lanes are not read; the others are channels.
+        let (multiplier, shift) = unsafe {
             (
-                _mm512_maskz_loadu_epi32(lanes, row.bias.add(at)),
-                _mm512_loadu_si512(row.offsets.add(at).cast()),
                 _mm512_maskz_loadu_epi32(lanes, row.multipliers.add(at)),
                 _mm_maskz_loadu_epi8(lanes, row.shifts.add(at)),
             )
@@ -86,11 +98,12 @@ impl Parameters {
         let even = _mm512_and_si512(down, _mm512_set1_epi64(0xffff_ffff));
         let odd = _mm512_srli_epi64::<32>(down);
         Self {
-            start: _mm512_add_epi32(bias, offset),
             left,
             multiplier: [multiplier, _mm512_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
+            // Only this saturates to 32 bits.
+            vector: row.end.rounding != Rounding::Single || _mm512_test_epi32_mask(up, up) == 0,
         }
     }
 
@@ -98,7 +111,7 @@ impl Parameters {
     /// is 0. Results are below 2^31.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn relu(&self, acc: __m512i) -> __m512i {
+    fn relu(&self, acc: __m512i) -> __m512i {
         let acc = _mm512_sllv_epi32(acc, self.left);
         self.positive(_mm512_max_epi32(acc, _mm512_setzero_si512()), None)
     }
@@ -106,7 +119,7 @@ impl Parameters {
     /// Scales accumulators of any sign.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn signed(&self, acc: __m512i) -> __m512i {
+    fn signed(&self, acc: __m512i) -> __m512i {
         let acc = _mm512_sllv_epi32(acc, self.left);
         let sign = _mm512_srai_epi32::<31>(acc);
         let y = self.positive(_mm512_abs_epi32(acc), Some(sign));
@@ -134,7 +147,7 @@ impl Parameters {
 /// The last step of four vectors: zero point, limits, 8 bits. Each 128-bit lane of the result holds
 /// one of the vectors, in order.
 #[derive(Clone, Copy)]
-pub(super) struct Narrow {
+struct Narrow {
     zero_point: __m512i,
     min: __m512i,
     max: __m512i,
@@ -144,7 +157,7 @@ pub(super) struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn new(row: &Row) -> Self {
+    fn new(row: &Row) -> Self {
         Self {
             zero_point: _mm512_set1_epi16(row.end.zero_point as i16),
             min: _mm512_set1_epi8(row.end.min),
@@ -156,11 +169,154 @@ impl Narrow {
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn apply(&self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
+    fn apply(&self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
         let low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), self.zero_point);
         let high = _mm512_adds_epi16(_mm512_packs_epi32(c, d), self.zero_point);
         let bytes = _mm512_packs_epi16(low, high);
         let bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, self.min), self.max);
         _mm512_permutexvar_epi32(self.order, bytes)
     }
+}
+
+/// Writes the outputs of a tile: `pixels` pixels of `blocks` blocks, the first of them `block`.
+///
+/// # Safety
+/// `row` holds what its fields say and has these blocks; `sums` are `[pixel][block]`, `output` is
+/// the first of as many pixels, all channels of which are writable.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn finish(
+    row: &Row,
+    block: usize,
+    blocks: usize,
+    sums: *const __m512i,
+    output: *mut i8,
+    pixels: usize,
+) {
+    for b in 0..blocks {
+        let at = Block {
+            row,
+            block: block + b,
+            stride: blocks,
+            // SAFETY: there are as many sums, and the block has a channel.
+            sums: unsafe { sums.add(b) },
+            output: unsafe { output.add((block + b) * 16) },
+            pixels,
+        };
+        // SAFETY: passed on.
+        unsafe {
+            let parameters = Parameters::load(row, block + b);
+            match row.end.form {
+                _ if !parameters.vector => at.write(|acc| one_by_one(row, block + b, acc)),
+                Form::Relu => at.write(|acc| parameters.relu(acc)),
+                Form::Signed => at.write(|acc| parameters.signed(acc)),
+            }
+        }
+    }
+}
+
+/// Writes the outputs of one pixel: `blocks` blocks, the first of them `block`, up to four.
+///
+/// # Safety
+/// As [`finish`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn finish_pixel(row: &Row, block: usize, sums: &[__m512i], output: *mut i8) {
+    let mut scaled = [_mm512_setzero_si512(); 4];
+    for (b, (scaled, sum)) in scaled.iter_mut().zip(sums).enumerate() {
+        // SAFETY: passed on.
+        unsafe {
+            let parameters = Parameters::load(row, block + b);
+            *scaled = match row.end.form {
+                _ if !parameters.vector => one_by_one(row, block + b, *sum),
+                Form::Relu => parameters.relu(*sum),
+                Form::Signed => parameters.signed(*sum),
+            };
+        }
+    }
+    let bytes = Narrow::new(row).apply(scaled);
+    let left = (row.channels - block * 16).min(sums.len() * 16);
+    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
+    // SAFETY: the other lanes are no channels of these blocks.
+    unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }
+}
+
+/// One block of a tile.
+struct Block<'a> {
+    row: &'a Row,
+    block: usize,
+    /// Sums from one pixel to the next.
+    stride: usize,
+    sums: *const __m512i,
+    /// Of the first channel of the block.
+    output: *mut i8,
+    pixels: usize,
+}
+
+impl Block<'_> {
+    /// # Safety
+    /// As [`finish`], for one block.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn write(&self, scale: impl Fn(__m512i) -> __m512i) {
+        let narrow = Narrow::new(self.row);
+        let channels = self.row.channels;
+        let lanes = lanes(self.row, self.block);
+        let mut pixel = 0;
+        while pixel < self.pixels {
+            let last = self.pixels - pixel - 1;
+            // SAFETY: no pixel beyond the last is read, and none is written; masked lanes are no
+            // channels.
+            unsafe {
+                let sums = self.sums.add(pixel * self.stride);
+                let bytes = narrow.apply([
+                    scale(*sums),
+                    scale(*sums.add(last.min(1) * self.stride)),
+                    scale(*sums.add(last.min(2) * self.stride)),
+                    scale(*sums.add(last.min(3) * self.stride)),
+                ]);
+                let to = self.output.add(pixel * channels);
+                if channels == 16 && last >= 3 {
+                    _mm512_storeu_si512(to.cast(), bytes);
+                } else {
+                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
+                    put(to, _mm512_castsi512_si128(bytes));
+                    if last >= 1 {
+                        put(to.add(channels), _mm512_extracti32x4_epi32::<1>(bytes));
+                    }
+                    if last >= 2 {
+                        put(to.add(channels * 2), _mm512_extracti32x4_epi32::<2>(bytes));
+                    }
+                    if last >= 3 {
+                        put(to.add(channels * 3), _mm512_extracti32x4_epi32::<3>(bytes));
+                    }
+                }
+            }
+            pixel += 4;
+        }
+    }
+}
+
+/// Scales accumulators as the reference does, for what the vector forms do not cover.
+///
+/// # Safety
+/// `row` holds what its fields say and has this block.
+#[cold]
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn one_by_one(row: &Row, block: usize, acc: __m512i) -> __m512i {
+    let mut values = [0_i32; 16];
+    // SAFETY: the array has 64 bytes.
+    unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), acc) };
+    for (lane, value) in values.iter_mut().enumerate() {
+        let channel = block * 16 + lane;
+        if channel < row.channels {
+            // SAFETY: it is a channel.
+            let (multiplier, shift) =
+                unsafe { (*row.multipliers.add(channel), *row.shifts.add(channel)) };
+            *value = row.end.rounding.scale(*value, multiplier, shift);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
 }

@@ -86,34 +86,28 @@ pub(crate) struct End {
     pub zero_point: i32,
     pub min: i8,
     pub max: i8,
-    /// How it can be computed.
+    /// How it is computed.
     pub form: Form,
 }
 
-/// Forms of requantisation, see `requantise.rs` of the instruction sets.
+/// Forms of requantisation, see `requantise.rs` of the instruction sets. (Channels that neither
+/// covers are scaled one by one.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// No output below the zero point: negative accumulators count as 0.
     Relu,
     /// On absolute values.
     Signed,
-    /// One by one.
-    Scalar,
 }
 
 impl End {
     pub(crate) fn new(layer: &Layer<'_>) -> Self {
-        let single = layer.rounding == Rounding::Single;
         Self {
             rounding: layer.rounding,
             zero_point: layer.zero_point,
             min: layer.min,
             max: layer.max,
-            form: if single && layer.shifts.iter().any(|shift| *shift > 0) {
-                Form::Scalar // the only one that saturates to 32 bits
-            } else if i32::from(layer.min) >= layer.zero_point
-                && layer.zero_point >= i32::from(i8::MIN)
-            {
+            form: if i32::from(layer.min) >= layer.zero_point {
                 Form::Relu
             } else {
                 Form::Signed
