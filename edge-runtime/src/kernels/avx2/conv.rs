@@ -7,15 +7,13 @@
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
+use super::Pairs;
 use super::requantise::finish;
 use crate::kernels::packing::dot_16x4::GROUP;
 use crate::kernels::x86::{Lanes, Row};
 
 /// Pixels whose sums wait for their end: a multiple of every tile's width.
 const STRIP: usize = 24;
-
-/// The instruction set.
-pub(super) struct Pairs;
 
 impl Lanes for Pairs {
     const BYTES: usize = 2;
@@ -78,9 +76,9 @@ struct Part<'a> {
 /// As [`Lanes::row`].
 #[target_feature(enable = "avx2")]
 unsafe fn all_groups(row: &Row) {
-    let blocks = row.channels.div_ceil(16);
+    let blocks = row.constants.channels.div_ceil(16);
     let steps = row.kernel_rows * row.segments * row.steps;
-    for half in 0..row.channels.div_ceil(8) {
+    for half in 0..row.constants.channels.div_ceil(8) {
         let block = half / 2;
         let group = block - block % GROUP;
         // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
@@ -95,7 +93,7 @@ unsafe fn all_groups(row: &Row) {
         };
         // With few pixels a whole block at once, where it has channels in both halves.
         let few = row.pixels <= 3;
-        let whole = row.channels > block * 16 + 8;
+        let whole = row.constants.channels > block * 16 + 8;
         // SAFETY: the channels are in the layer.
         unsafe {
             match (few && whole, half % 2) {
@@ -137,8 +135,8 @@ macro_rules! strips {
                 }
                 // SAFETY: all sums of the strip are written.
                 unsafe {
-                    let output = row.output.add(strip * row.channels);
-                    finish(row, part.channel, $halves, sums, output, pixels);
+                    let output = row.output.add(strip * row.constants.channels);
+                    finish(&row.constants, part.channel, $halves, sums, output, pixels);
                 }
                 strip += pixels;
             }

@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Form, Row};
+use crate::kernels::x86::{Constants, Form};
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]
@@ -24,16 +24,16 @@ impl Parameters {
     /// Of the channels `channel..channel + 8`, as many of them as there are.
     ///
     /// # Safety
-    /// `row` holds what its fields say, `channel` is one.
+    /// `constants` hold what their fields say, `channel` is one.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn load(row: &Row, channel: usize) -> Self {
-        let left = (row.channels - channel).min(8);
+    unsafe fn load(constants: &Constants, channel: usize) -> Self {
+        let left = (constants.channels - channel).min(8);
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         let lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lanes);
         // SAFETY: masked lanes are not read, the others are channels.
         let (bias, multiplier, shift) = unsafe {
-            let shifts = row.shifts.add(channel);
+            let shifts = constants.shifts.add(channel);
             let shift = if left == 8 {
                 shifts.cast::<i64>().read_unaligned()
             } else {
@@ -44,8 +44,8 @@ impl Parameters {
                 i64::from_le_bytes(bytes)
             };
             (
-                _mm256_maskload_epi32(row.bias.add(channel), lanes),
-                _mm256_maskload_epi32(row.multipliers.add(channel), lanes),
+                _mm256_maskload_epi32(constants.bias.add(channel), lanes),
+                _mm256_maskload_epi32(constants.multipliers.add(channel), lanes),
                 _mm256_cvtepi8_epi32(_mm_cvtsi64_si128(shift)),
             )
         };
@@ -56,7 +56,7 @@ impl Parameters {
             _mm256_set1_epi32(31),
         );
         let doubled = _mm256_add_epi32(multiplier, multiplier);
-        let (multiplier, left, down) = match row.end.rounding {
+        let (multiplier, left, down) = match constants.rounding {
             Rounding::Double => (doubled, _mm256_min_epi32(up, _mm256_set1_epi32(30)), down),
             Rounding::Single => (doubled, zero, down),
             Rounding::High32 => (multiplier, _mm256_min_epi32(up, _mm256_set1_epi32(7)), zero),
@@ -64,7 +64,7 @@ impl Parameters {
         let half = _mm256_set1_epi64x(1 << 31);
         let nudge = |down: __m256i| {
             let high = _mm256_sllv_epi64(half, down);
-            if row.end.rounding == Rounding::Double {
+            if constants.rounding == Rounding::Double {
                 let once = _mm256_cmpeq_epi64(down, zero);
                 _mm256_add_epi64(half, _mm256_andnot_si256(once, high))
             } else {
@@ -80,7 +80,7 @@ impl Parameters {
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm256_add_epi64(even, _mm256_set1_epi64x(32)), odd],
             // Only this saturates to 32 bits.
-            vector: row.end.rounding != Rounding::Single || _mm256_testz_si256(up, up) == 1,
+            vector: constants.rounding != Rounding::Single || _mm256_testz_si256(up, up) == 1,
         }
     }
 
@@ -135,11 +135,11 @@ struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn new(row: &Row) -> Self {
+    fn new(constants: &Constants) -> Self {
         Self {
-            zero_point: _mm256_set1_epi16(row.end.zero_point as i16),
-            min: _mm256_set1_epi8(row.end.min),
-            max: _mm256_set1_epi8(row.end.max),
+            zero_point: _mm256_set1_epi16(constants.zero_point as i16),
+            min: _mm256_set1_epi8(constants.min),
+            max: _mm256_set1_epi8(constants.max),
         }
     }
 
@@ -159,12 +159,12 @@ impl Narrow {
 /// Writes the outputs of a tile: `pixels` pixels of `halves` times eight channels from `channel`.
 ///
 /// # Safety
-/// `row` holds what its fields say and has a channel in each half; `sums` are `[pixel][half]`,
+/// `constants` hold what their fields say and have a channel in each half; `sums` are `[pixel][half]`,
 /// without the bias; `output` is the first of as many pixels, all channels of which are writable.
 #[inline(never)]
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn finish(
-    row: &Row,
+    constants: &Constants,
     channel: usize,
     halves: usize,
     sums: *const __m256i,
@@ -174,59 +174,67 @@ pub(super) unsafe fn finish(
     for h in 0..halves {
         let channel = channel + h * 8;
         let at = Half {
-            row,
-            left: row.channels - channel,
-            stride: halves,
-            // SAFETY: there are as many sums, and the half has a channel.
-            sums: unsafe { sums.add(h) },
+            constants,
+            channel,
+            // SAFETY: the half has a channel.
             output: unsafe { output.add(channel) },
             pixels,
         };
-        // SAFETY: passed on.
-        unsafe {
-            let parameters = Parameters::load(row, channel);
-            match row.end.form {
-                _ if !parameters.vector => at
-                    .write(|acc| one_by_one(row, channel, _mm256_add_epi32(acc, parameters.start))),
-                Form::Relu => at.write(|acc| parameters.relu(acc)),
-                Form::Signed => at.write(|acc| parameters.signed(acc)),
-            }
-        }
+        // SAFETY: there are as many sums; else passed on.
+        unsafe { at.finish(|pixel| *sums.add(pixel * halves + h)) }
     }
 }
 
 /// Eight channels of a tile.
-struct Half<'a> {
-    row: &'a Row,
-    /// Channels from the first one to the end of the pixel.
-    left: usize,
-    /// Sums from one pixel to the next.
-    stride: usize,
-    sums: *const __m256i,
+pub(super) struct Half<'a> {
+    pub(super) constants: &'a Constants,
+    /// The first of the eight.
+    pub(super) channel: usize,
     /// Of the first channel.
-    output: *mut i8,
-    pixels: usize,
+    pub(super) output: *mut i8,
+    pub(super) pixels: usize,
 }
 
 impl Half<'_> {
+    /// Writes all pixels, each from its sums without bias.
+    ///
     /// # Safety
     /// As [`finish`], for one half.
     #[inline]
     #[target_feature(enable = "avx2")]
-    unsafe fn write(&self, scale: impl Fn(__m256i) -> __m256i) {
-        let narrow = Narrow::new(self.row);
-        let channels = self.row.channels;
+    pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m256i) {
+        let channel = self.channel;
+        // SAFETY: passed on.
+        unsafe {
+            let parameters = Parameters::load(self.constants, channel);
+            match self.constants.form {
+                _ if !parameters.vector => self.write(|pixel| {
+                    let acc = _mm256_add_epi32(sum(pixel), parameters.start);
+                    one_by_one(self.constants, channel, acc)
+                }),
+                Form::Relu => self.write(|pixel| parameters.relu(sum(pixel))),
+                Form::Signed => self.write(|pixel| parameters.signed(sum(pixel))),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`finish`], for one half.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    unsafe fn write(&self, scaled: impl Fn(usize) -> __m256i) {
+        let narrow = Narrow::new(self.constants);
+        let channels = self.constants.channels;
         let mut pixel = 0;
         while pixel < self.pixels {
             let last = self.pixels - pixel - 1;
             // SAFETY: no pixel beyond the last is read, and none is written.
             unsafe {
-                let sums = self.sums.add(pixel * self.stride);
                 let bytes = narrow.apply([
-                    scale(*sums),
-                    scale(*sums.add(last.min(1) * self.stride)),
-                    scale(*sums.add(last.min(2) * self.stride)),
-                    scale(*sums.add(last.min(3) * self.stride)),
+                    scaled(pixel),
+                    scaled(pixel + last.min(1)),
+                    scaled(pixel + last.min(2)),
+                    scaled(pixel + last.min(3)),
                 ]);
                 let to = self.output.add(pixel * channels);
                 self.put(to, _mm256_extract_epi64::<0>(bytes));
@@ -252,14 +260,12 @@ impl Half<'_> {
     unsafe fn put(&self, to: *mut i8, bytes: i64) {
         // SAFETY: eight bytes, or as many as are left.
         unsafe {
-            if self.left >= 8 {
+            let left = self.constants.channels - self.channel;
+            if left >= 8 {
                 to.cast::<i64>().write_unaligned(bytes);
             } else {
                 let bytes = bytes.to_le_bytes();
-                bytes
-                    .as_ptr()
-                    .cast::<i8>()
-                    .copy_to_nonoverlapping(to, self.left);
+                bytes.as_ptr().cast::<i8>().copy_to_nonoverlapping(to, left);
             }
         }
     }
@@ -268,21 +274,25 @@ impl Half<'_> {
 /// Scales accumulators as the reference does, for what the vector forms do not cover.
 ///
 /// # Safety
-/// `row` holds what its fields say, `channel` is one.
+/// `constants` hold what their fields say, `channel` is one.
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "avx2")]
-unsafe fn one_by_one(row: &Row, channel: usize, acc: __m256i) -> __m256i {
+unsafe fn one_by_one(constants: &Constants, channel: usize, acc: __m256i) -> __m256i {
     let mut values = [0_i32; 8];
     // SAFETY: the array has 32 bytes.
     unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), acc) };
     for (lane, value) in values.iter_mut().enumerate() {
         let channel = channel + lane;
-        if channel < row.channels {
+        if channel < constants.channels {
             // SAFETY: it is a channel.
-            let (multiplier, shift) =
-                unsafe { (*row.multipliers.add(channel), *row.shifts.add(channel)) };
-            *value = row.end.rounding.scale(*value, multiplier, shift);
+            let (multiplier, shift) = unsafe {
+                (
+                    *constants.multipliers.add(channel),
+                    *constants.shifts.add(channel),
+                )
+            };
+            *value = constants.rounding.scale(*value, multiplier, shift);
         }
     }
     // SAFETY: as above.

@@ -6,6 +6,7 @@
 use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
+use super::Vnni;
 use super::requantise::{finish, finish_pixel, starts};
 use crate::kernels::packing::dot_16x4::GROUP;
 use crate::kernels::x86::{Lanes, Row};
@@ -15,9 +16,6 @@ const STRIP: usize = 24;
 
 /// How far ahead of their use weights of a single pixel are fetched, in bytes.
 const AHEAD: usize = 2048;
-
-/// The instruction set.
-pub(super) struct Vnni;
 
 impl Lanes for Vnni {
     const BYTES: usize = 1;
@@ -72,7 +70,7 @@ struct Part<'a> {
 /// As [`Lanes::row`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn all_groups(row: &Row) {
-    let blocks = row.channels.div_ceil(16);
+    let blocks = row.constants.channels.div_ceil(16);
     let steps = row.kernel_rows * row.segments * row.steps;
     for group in (0..blocks).step_by(GROUP) {
         let in_group = (blocks - group).min(GROUP);
@@ -130,8 +128,8 @@ macro_rules! strips {
                 }
                 // SAFETY: all sums of the strip are written.
                 unsafe {
-                    let output = row.output.add(strip * row.channels);
-                    finish(row, part.block, $blocks, sums, output, pixels);
+                    let output = row.output.add(strip * row.constants.channels);
+                    finish(&row.constants, part.block, $blocks, sums, output, pixels);
                 }
                 strip += pixels;
             }
@@ -150,7 +148,8 @@ strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
 unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, sums: *mut __m512i) {
     let row = part.row;
     // SAFETY: the blocks are in the layer.
-    let first: [__m512i; B] = core::array::from_fn(|b| unsafe { starts(row, part.block + b) });
+    let first: [__m512i; B] =
+        core::array::from_fn(|b| unsafe { starts(&row.constants, part.block + b) });
     let mut acc = [first; P];
     let mut weights = part.weights;
     let mut slot = row.first;
@@ -201,7 +200,8 @@ unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, su
 unsafe fn pixel<const B: usize>(part: &Part<'_>) -> usize {
     let row = part.row;
     // SAFETY: the blocks are in the layer.
-    let mut even: [__m512i; B] = core::array::from_fn(|b| unsafe { starts(row, part.block + b) });
+    let mut even: [__m512i; B] =
+        core::array::from_fn(|b| unsafe { starts(&row.constants, part.block + b) });
     let mut odd = [_mm512_setzero_si512(); B];
     let mut weights = part.weights;
     let mut slot = row.first;
@@ -249,6 +249,6 @@ unsafe fn pixel<const B: usize>(part: &Part<'_>) -> usize {
         *even = _mm512_add_epi32(*even, odd);
     }
     // SAFETY: the blocks are in the layer.
-    unsafe { finish_pixel(row, part.block, &even, row.output) };
+    unsafe { finish_pixel(&row.constants, part.block, &even, row.output) };
     B
 }

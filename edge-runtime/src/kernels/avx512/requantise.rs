@@ -24,7 +24,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Form, Row};
+use crate::kernels::x86::{Constants, Form};
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
@@ -38,38 +38,42 @@ struct Parameters {
 }
 
 /// The lanes of a block that are channels.
-fn lanes(row: &Row, block: usize) -> __mmask16 {
-    let left = row.channels.saturating_sub(block * 16);
+fn lanes(constants: &Constants, block: usize) -> __mmask16 {
+    let left = constants.channels.saturating_sub(block * 16);
     if left >= 16 { !0 } else { (1 << left) - 1 }
 }
 
 /// What the accumulators of a block start at: bias and offset.
 ///
 /// # Safety
-/// `row` holds what its fields say, `block` is below its number of blocks.
+/// `constants` hold what their fields say, `block` is below its number of blocks.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn starts(row: &Row, block: usize) -> __m512i {
+pub(super) unsafe fn starts(constants: &Constants, block: usize) -> __m512i {
     // SAFETY: masked lanes are not read; the others are channels. Offsets are there for all.
     unsafe {
-        let bias = _mm512_maskz_loadu_epi32(lanes(row, block), row.bias.add(block * 16));
-        _mm512_add_epi32(bias, _mm512_loadu_si512(row.offsets.add(block * 16).cast()))
+        let bias =
+            _mm512_maskz_loadu_epi32(lanes(constants, block), constants.bias.add(block * 16));
+        _mm512_add_epi32(
+            bias,
+            _mm512_loadu_si512(constants.offsets.add(block * 16).cast()),
+        )
     }
 }
 
 impl Parameters {
     /// # Safety
-    /// `row` holds what its fields say, `block` is below its number of blocks.
+    /// `constants` hold what their fields say, `block` is below its number of blocks.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn load(row: &Row, block: usize) -> Self {
-        let lanes = lanes(row, block);
+    unsafe fn load(constants: &Constants, block: usize) -> Self {
+        let lanes = lanes(constants, block);
         let at = block * 16;
         // SAFETY: masked lanes are not read; the others are channels.
         let (multiplier, shift) = unsafe {
             (
-                _mm512_maskz_loadu_epi32(lanes, row.multipliers.add(at)),
-                _mm_maskz_loadu_epi8(lanes, row.shifts.add(at)),
+                _mm512_maskz_loadu_epi32(lanes, constants.multipliers.add(at)),
+                _mm_maskz_loadu_epi8(lanes, constants.shifts.add(at)),
             )
         };
         let shift = _mm512_cvtepi8_epi32(shift);
@@ -80,7 +84,7 @@ impl Parameters {
             _mm512_set1_epi32(31),
         );
         let doubled = _mm512_add_epi32(multiplier, multiplier);
-        let (multiplier, left, down) = match row.end.rounding {
+        let (multiplier, left, down) = match constants.rounding {
             Rounding::Double => (doubled, _mm512_min_epi32(up, _mm512_set1_epi32(30)), down),
             Rounding::Single => (doubled, zero, down),
             Rounding::High32 => (multiplier, _mm512_min_epi32(up, _mm512_set1_epi32(7)), zero),
@@ -88,7 +92,7 @@ impl Parameters {
         let half = _mm512_set1_epi64(1 << 31);
         let nudge = |down: __m512i| {
             let high = _mm512_sllv_epi64(half, down);
-            if row.end.rounding == Rounding::Double {
+            if constants.rounding == Rounding::Double {
                 let twice = _mm512_test_epi64_mask(down, down);
                 _mm512_mask_add_epi64(half, twice, half, high)
             } else {
@@ -103,7 +107,7 @@ impl Parameters {
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
             // Only this saturates to 32 bits.
-            vector: row.end.rounding != Rounding::Single || _mm512_test_epi32_mask(up, up) == 0,
+            vector: constants.rounding != Rounding::Single || _mm512_test_epi32_mask(up, up) == 0,
         }
     }
 
@@ -157,11 +161,11 @@ struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn new(row: &Row) -> Self {
+    fn new(constants: &Constants) -> Self {
         Self {
-            zero_point: _mm512_set1_epi16(row.end.zero_point as i16),
-            min: _mm512_set1_epi8(row.end.min),
-            max: _mm512_set1_epi8(row.end.max),
+            zero_point: _mm512_set1_epi16(constants.zero_point as i16),
+            min: _mm512_set1_epi8(constants.min),
+            max: _mm512_set1_epi8(constants.max),
             order: _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
         }
     }
@@ -181,12 +185,12 @@ impl Narrow {
 /// Writes the outputs of a tile: `pixels` pixels of `blocks` blocks, the first of them `block`.
 ///
 /// # Safety
-/// `row` holds what its fields say and has these blocks; `sums` are `[pixel][block]`, `output` is
+/// `constants` hold what their fields say and have these blocks; `sums` are `[pixel][block]`, `output` is
 /// the first of as many pixels, all channels of which are writable.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn finish(
-    row: &Row,
+    constants: &Constants,
     block: usize,
     blocks: usize,
     sums: *const __m512i,
@@ -195,23 +199,14 @@ pub(super) unsafe fn finish(
 ) {
     for b in 0..blocks {
         let at = Block {
-            row,
+            constants,
             block: block + b,
-            stride: blocks,
-            // SAFETY: there are as many sums, and the block has a channel.
-            sums: unsafe { sums.add(b) },
+            // SAFETY: the block has a channel.
             output: unsafe { output.add((block + b) * 16) },
             pixels,
         };
-        // SAFETY: passed on.
-        unsafe {
-            let parameters = Parameters::load(row, block + b);
-            match row.end.form {
-                _ if !parameters.vector => at.write(|acc| one_by_one(row, block + b, acc)),
-                Form::Relu => at.write(|acc| parameters.relu(acc)),
-                Form::Signed => at.write(|acc| parameters.signed(acc)),
-            }
-        }
+        // SAFETY: there are as many sums; else passed on.
+        unsafe { at.finish(|pixel| *sums.add(pixel * blocks + b)) }
     }
 }
 
@@ -221,59 +216,81 @@ pub(super) unsafe fn finish(
 /// As [`finish`].
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn finish_pixel(row: &Row, block: usize, sums: &[__m512i], output: *mut i8) {
+pub(super) unsafe fn finish_pixel(
+    constants: &Constants,
+    block: usize,
+    sums: &[__m512i],
+    output: *mut i8,
+) {
     let mut scaled = [_mm512_setzero_si512(); 4];
     for (b, (scaled, sum)) in scaled.iter_mut().zip(sums).enumerate() {
         // SAFETY: passed on.
         unsafe {
-            let parameters = Parameters::load(row, block + b);
-            *scaled = match row.end.form {
-                _ if !parameters.vector => one_by_one(row, block + b, *sum),
+            let parameters = Parameters::load(constants, block + b);
+            *scaled = match constants.form {
+                _ if !parameters.vector => one_by_one(constants, block + b, *sum),
                 Form::Relu => parameters.relu(*sum),
                 Form::Signed => parameters.signed(*sum),
             };
         }
     }
-    let bytes = Narrow::new(row).apply(scaled);
-    let left = (row.channels - block * 16).min(sums.len() * 16);
+    let bytes = Narrow::new(constants).apply(scaled);
+    let left = (constants.channels - block * 16).min(sums.len() * 16);
     let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
     // SAFETY: the other lanes are no channels of these blocks.
     unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }
 }
 
 /// One block of a tile.
-struct Block<'a> {
-    row: &'a Row,
-    block: usize,
-    /// Sums from one pixel to the next.
-    stride: usize,
-    sums: *const __m512i,
+pub(super) struct Block<'a> {
+    pub(super) constants: &'a Constants,
+    pub(super) block: usize,
     /// Of the first channel of the block.
-    output: *mut i8,
-    pixels: usize,
+    pub(super) output: *mut i8,
+    pub(super) pixels: usize,
 }
 
 impl Block<'_> {
+    /// Writes all pixels, each from its sums with bias and offset.
+    ///
     /// # Safety
     /// As [`finish`], for one block.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn write(&self, scale: impl Fn(__m512i) -> __m512i) {
-        let narrow = Narrow::new(self.row);
-        let channels = self.row.channels;
-        let lanes = lanes(self.row, self.block);
+    pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m512i) {
+        let block = self.block;
+        // SAFETY: passed on.
+        unsafe {
+            let parameters = Parameters::load(self.constants, block);
+            match self.constants.form {
+                _ if !parameters.vector => {
+                    self.write(|pixel| one_by_one(self.constants, block, sum(pixel)))
+                }
+                Form::Relu => self.write(|pixel| parameters.relu(sum(pixel))),
+                Form::Signed => self.write(|pixel| parameters.signed(sum(pixel))),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`finish`], for one block.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn write(&self, scaled: impl Fn(usize) -> __m512i) {
+        let narrow = Narrow::new(self.constants);
+        let channels = self.constants.channels;
+        let lanes = lanes(self.constants, self.block);
         let mut pixel = 0;
         while pixel < self.pixels {
             let last = self.pixels - pixel - 1;
             // SAFETY: no pixel beyond the last is read, and none is written; masked lanes are no
             // channels.
             unsafe {
-                let sums = self.sums.add(pixel * self.stride);
                 let bytes = narrow.apply([
-                    scale(*sums),
-                    scale(*sums.add(last.min(1) * self.stride)),
-                    scale(*sums.add(last.min(2) * self.stride)),
-                    scale(*sums.add(last.min(3) * self.stride)),
+                    scaled(pixel),
+                    scaled(pixel + last.min(1)),
+                    scaled(pixel + last.min(2)),
+                    scaled(pixel + last.min(3)),
                 ]);
                 let to = self.output.add(pixel * channels);
                 if channels == 16 && last >= 3 {
@@ -300,21 +317,25 @@ impl Block<'_> {
 /// Scales accumulators as the reference does, for what the vector forms do not cover.
 ///
 /// # Safety
-/// `row` holds what its fields say and has this block.
+/// `constants` hold what their fields say and have this block.
 #[cold]
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn one_by_one(row: &Row, block: usize, acc: __m512i) -> __m512i {
+unsafe fn one_by_one(constants: &Constants, block: usize, acc: __m512i) -> __m512i {
     let mut values = [0_i32; 16];
     // SAFETY: the array has 64 bytes.
     unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), acc) };
     for (lane, value) in values.iter_mut().enumerate() {
         let channel = block * 16 + lane;
-        if channel < row.channels {
+        if channel < constants.channels {
             // SAFETY: it is a channel.
-            let (multiplier, shift) =
-                unsafe { (*row.multipliers.add(channel), *row.shifts.add(channel)) };
-            *value = row.end.rounding.scale(*value, multiplier, shift);
+            let (multiplier, shift) = unsafe {
+                (
+                    *constants.multipliers.add(channel),
+                    *constants.shifts.add(channel),
+                )
+            };
+            *value = constants.rounding.scale(*value, multiplier, shift);
         }
     }
     // SAFETY: as above.

@@ -9,11 +9,15 @@
 //! `unsafe` is here for CPUID and for pointers into checked slices.
 #![allow(unsafe_code)] // vector loads and stores, CPUID
 
+mod constants;
+mod depthwise;
 pub mod detect;
 mod portable;
 mod rows;
 
-pub(crate) use rows::{Form, Lanes, Row, run};
+pub(crate) use constants::{Constants, Form};
+pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
+pub(crate) use rows::{Lanes, Row, run};
 
 use super::layer::Layer;
 use super::reference::Window;
@@ -34,6 +38,22 @@ pub fn conv_2d(layer: &Layer<'_>) {
 /// FULLY_CONNECTED, as a 1x1 window on `[1, 1, inputs] -> [1, 1, outputs]`: as [`conv_2d`].
 pub fn fully_connected(layer: &Layer<'_>) {
     conv_2d(layer);
+}
+
+/// DEPTHWISE_CONV_2D with as many output as input channels, on packing
+/// [`depthwise_16x4`](super::packing::depthwise_16x4), any
+/// window, any rounding. Else as [`conv_2d`].
+pub fn depthwise_conv_2d(layer: &Layer<'_>) {
+    match level() {
+        Level::Avx512Vnni => super::avx512::depthwise_conv_2d(layer),
+        Level::Avx2 => super::avx2::depthwise_conv_2d(layer),
+        Level::None => portable::depthwise_conv_2d(layer),
+    }
+}
+
+/// Scratch of [`depthwise_conv_2d`] in bytes, on any machine. Saturates.
+pub const fn depthwise_conv_2d_scratch_len(window: &Window) -> usize {
+    depthwise::scratch_len(window, 2)
 }
 
 /// Scratch of [`conv_2d`] in bytes, on any machine. Saturates.

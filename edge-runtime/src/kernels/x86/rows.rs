@@ -8,10 +8,10 @@
 //! All that an output row (or panel) needs is in scratch before its first byte is written, which
 //! is more than the raster rule of [`Layer`] asks for.
 
+use super::constants::Constants;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::dot_16x4::Shape;
 use crate::kernels::reference::Window;
-use crate::kernels::reference::requantise::Rounding;
 
 /// Pixels of a panel: a multiple of every tile's width.
 const PANEL: usize = 24;
@@ -65,55 +65,10 @@ pub(crate) struct Row {
     pub pixel_bytes: usize,
     /// `[group][segment][step][block][16][4]`, see [`Shape`].
     pub weights: *const i8,
-    /// One for each channel of each block.
-    pub offsets: *const i32,
-    /// Output channels; at least 1.
-    pub channels: usize,
-    /// One for each channel.
-    pub bias: *const i32,
-    pub multipliers: *const i32,
-    pub shifts: *const i8,
-    pub end: End,
+    pub constants: Constants,
     /// `pixels * channels` bytes, writable.
     pub output: *mut i8,
     pub pixels: usize,
-}
-
-/// The end of all outputs of a layer.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct End {
-    pub rounding: Rounding,
-    pub zero_point: i32,
-    pub min: i8,
-    pub max: i8,
-    /// How it is computed.
-    pub form: Form,
-}
-
-/// Forms of requantisation, see `requantise.rs` of the instruction sets. (Channels that neither
-/// covers are scaled one by one.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// No output below the zero point: negative accumulators count as 0.
-    Relu,
-    /// On absolute values.
-    Signed,
-}
-
-impl End {
-    pub(crate) fn new(layer: &Layer<'_>) -> Self {
-        Self {
-            rounding: layer.rounding,
-            zero_point: layer.zero_point,
-            min: layer.min,
-            max: layer.max,
-            form: if i32::from(layer.min) >= layer.zero_point {
-                Form::Relu
-            } else {
-                Form::Signed
-            },
-        }
-    }
 }
 
 /// How a window runs over the rows of the ring.
@@ -237,10 +192,6 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
     let [ring_rows, columns, in_channels] = geometry.ring;
     let row_bytes = geometry.row_bytes(L::BYTES)?;
     let fits = layer.weights.len() >= shape.len()
-        && layer.weights.as_ptr().cast::<i32>().is_aligned()
-        && layer.bias.len() >= channels
-        && layer.multipliers.len() >= channels
-        && layer.shifts.len() >= channels
         && layer.scratch.len() >= geometry.scratch_len(L::BYTES)?
         && layer.scratch.as_ptr().cast::<i16>().is_aligned()
         && layer.input.len() >= volume(window.input)?
@@ -271,12 +222,7 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
         pixel_bytes: stride_x.saturating_mul(pixel_bytes),
         // SAFETY: `weights` is as long as `shape` says.
         weights: unsafe { layer.weights.as_ptr().add(shape.offsets_len()).cast() },
-        offsets: layer.weights.as_ptr().cast(),
-        channels,
-        bias: layer.bias.as_ptr(),
-        multipliers: layer.multipliers.as_ptr(),
-        shifts: layer.shifts.as_ptr(),
-        end: End::new(layer),
+        constants: Constants::new(layer, channels)?,
         output,
         pixels: geometry.width,
     };

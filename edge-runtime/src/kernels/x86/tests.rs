@@ -7,10 +7,10 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::conv_2d_scratch_len;
 use super::detect::{Level, level};
+use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::dot_16x4;
+use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
 use crate::kernels::reference::requantise::{Requantise, Rounding};
@@ -240,7 +240,7 @@ fn case(window: Window, taps: usize) -> impl Strategy<Value = Case> {
 /// Windows as the format lets them be: never wholly outside the input.
 fn window(depth: usize, channels: usize) -> impl Strategy<Value = Window> {
     let axis = || {
-        (1_usize..5, 1_usize..4, 1_usize..3, 1_usize..30, 0_usize..4).prop_map(
+        (1_usize..7, 1_usize..4, 1_usize..3, 1_usize..30, 0_usize..4).prop_map(
             |(kernel, stride, dilation, input, padding)| {
                 let extent = (kernel - 1) * dilation + 1;
                 let padding = padding.min(extent - 1);
@@ -312,6 +312,55 @@ fn check_conv(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The expected outputs of a depthwise layer: a convolution with zeros for the other channels.
+fn check_depthwise(case: &Case) -> Result<(), TestCaseError> {
+    let shape = depthwise_16x4::Shape::new(&case.window);
+    let (taps, channels) = (case.taps(), case.bias.len());
+    let packed = case.pack(shape.len(), |channel, tap| {
+        (
+            shape.position(channel, tap).unwrap(),
+            tap * channels + channel,
+        )
+    });
+    let mut weights = vec![0; channels * taps * channels];
+    for channel in 0..channels {
+        for tap in 0..taps {
+            let weight = case.weights[tap * channels + channel];
+            prop_assert_eq!(shape.weight(bytes_of(&packed), channel, tap), weight);
+            weights[(channel * taps + tap) * channels + channel] = weight;
+        }
+    }
+    let settings = Conv2d {
+        window: case.window,
+        pad: case.pad,
+        weights: &weights,
+        bias: &case.bias,
+        requantise: case.requantise(),
+    };
+    let mut expected = vec![0; len(case.window.output)];
+    conv_2d(&settings, &case.input, &mut expected);
+    let kernels: [Kernel; 3] = [
+        super::portable::depthwise_conv_2d,
+        crate::kernels::avx2::depthwise_conv_2d,
+        crate::kernels::avx512::depthwise_conv_2d,
+    ];
+    let scratch = depthwise_conv_2d_scratch_len(&case.window);
+    for (index, kernel) in case
+        .kernels(kernels[0], kernels[1], kernels[2])
+        .into_iter()
+        .enumerate()
+    {
+        for above in [expected.len(), case.closest()] {
+            if index == 0 && above < expected.len() {
+                continue; // reads a pixel for each channel, and may find it overwritten
+            }
+            let actual = case.run(kernel, &packed, scratch, above);
+            prop_assert_eq!(&actual, &expected, "kernel {} above {}", index, above);
+        }
+    }
+    Ok(())
+}
+
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -364,5 +413,14 @@ proptest! {
         })
     ) {
         check_conv(&case)?;
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_exact(
+        case in (1_usize..50)
+            .prop_flat_map(|channels| window(channels, channels))
+            .prop_flat_map(|window| case(window, window.kernel[0] * window.kernel[1]))
+    ) {
+        check_depthwise(&case)?;
     }
 }
