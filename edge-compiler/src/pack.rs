@@ -4,6 +4,9 @@ pub mod dsp_blocks;
 pub mod depthwise_dsp;
 pub mod winograd_dsp;
 pub mod mve;
+pub mod depthwise_16x4;
+pub mod dot_16x4;
+mod x86;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};

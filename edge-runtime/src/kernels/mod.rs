@@ -14,8 +14,15 @@ pub mod dsp;
 pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+pub mod layer;
 pub mod packing;
 pub mod reference;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
 
 use crate::format::kernel_set;
 use crate::operator::{Call, Cost, Fault};

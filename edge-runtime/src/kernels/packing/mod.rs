@@ -15,3 +15,8 @@ pub mod winograd_dsp;
 pub mod mve;
 pub mod mve_dense;
 pub mod mve_panel;
+//! Layouts of packed weights, and plain decoders of them: with a decoder the reference kernels can
+//! execute an image of any target on any machine.
+
+pub mod depthwise_16x4;
+pub mod dot_16x4;
