@@ -9,16 +9,15 @@
 //! A kernel takes cells and a struct of its settings. It never panics: with lengths that do not
 //! fit together (which no loaded model has) some outputs are left as they were.
 
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
-#[cfg(target_arch = "x86_64")]
-pub mod avx2;
-#[cfg(target_arch = "x86_64")]
-pub mod avx512;
-pub mod layer;
 pub mod packing;
 pub mod reference;
 #[cfg(target_arch = "x86_64")]
