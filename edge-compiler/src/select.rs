@@ -1,5 +1,10 @@
 //! Which kernel runs an operator on a target.
 
+mod dsp;
+mod mve;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use edge_runtime::format::packing;
 use edge_runtime::kernels::reference::add::{Add, AddFitted};
 use edge_runtime::kernels::reference::broadcast::Broadcast;
@@ -103,6 +108,10 @@ pub fn select(
 /// then the cheapest.
 fn select_layer(layer: &LayerSource<'_>, set: InstructionSet, optimize: Optimize) -> Choice {
     let candidates: Vec<Choice> = match set {
+        InstructionSet::Dsp => dsp::candidates(layer),
+        InstructionSet::Mve => mve::candidates(layer),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::X86 => x86::candidates(layer),
         _ => Vec::new(),
     };
     let best = candidates.into_iter().min_by_key(|choice| match optimize {

@@ -21,3 +21,6 @@ mod requantise;
 mod widen;
 pub mod winograd;
 mod winograd_tiles;
+mod table;
+
+pub use table::*;

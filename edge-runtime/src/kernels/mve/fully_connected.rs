@@ -5,18 +5,9 @@ use core::cell::Cell;
 use super::copy::copy_pieces;
 use super::dense::{Dense, dense_i8_1x8};
 use super::{mode, start, word_aligned};
+pub use crate::kernels::footprint::mve::fully_connected_scratch_len as scratch_len;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_dense::{GROUP, packed_len};
-use crate::kernels::reference::Window;
-
-/// Scratch in bytes: the input again where its length is no multiple of 16.
-pub const fn scratch_len(window: &Window) -> usize {
-    if window.input[2].is_multiple_of(16) {
-        0
-    } else {
-        window.input[2].next_multiple_of(16)
-    }
-}
 
 /// A fully connected layer with weights in `packing::mve_dense`: `[1, 1, n] -> [1, 1, o]`.
 ///

@@ -18,6 +18,9 @@ mod copy;
 mod dense;
 pub mod fully_connected;
 mod panel;
+mod table;
+
+pub use table::*;
 
 use core::cell::Cell;
 

@@ -23,6 +23,7 @@ pub mod lookup;
 pub mod max_pool_2d;
 pub mod mean;
 pub mod mul;
+pub mod packed;
 pub mod prelu;
 pub mod requantise;
 pub mod reshape;
@@ -38,7 +39,7 @@ pub mod weights;
 
 use core::cell::Cell;
 
-pub use table::KERNELS;
+pub use table::{CANONICAL, KERNELS};
 
 /// The geometry of a sliding window, in elements.
 #[derive(Clone, Copy, Debug)]

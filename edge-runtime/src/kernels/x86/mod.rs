@@ -14,6 +14,9 @@ mod depthwise;
 pub mod detect;
 mod portable;
 mod rows;
+mod table;
+
+pub use table::*;
 
 pub(crate) use constants::{Constants, Form};
 pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
