@@ -5,6 +5,7 @@ use edge_runtime::kernels::reference::requantise::Rounding;
 
 use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
 use crate::pack::{self, Multiplier};
+use crate::prepare::fully_connected::single_multiplier;
 use crate::proofs::{self, AccumulatorBound};
 use crate::writer::CompileError;
 
@@ -162,15 +163,29 @@ fn multipliers(
         &graph.tensors[operator.inputs[0]],
         &graph.tensors[operator.output],
     );
+    let refused = |channel, real| CompileError::Multiplier {
+        operator: graph.describe(index),
+        channel,
+        real,
+        rounding,
+    };
+    if rounding == RoundingMode::Single {
+        let bounds = proofs::accumulator_bounds(weights, input.zero_point);
+        let activation = operator.kind.activation().unwrap_or_default();
+        let (min, max) = activation.range(output.scale, output.zero_point);
+        let steps = [min, max].map(|bound| i64::from(bound) - i64::from(output.zero_point));
+        let of_channel = |(channel, bound): (usize, &AccumulatorBound)| {
+            // All widened first, unlike the other modes for a whole layer's scale.
+            let scale = f64::from(weights.scale(channel));
+            let real = f64::from(input.scale) * scale / f64::from(output.scale);
+            let sums = [bound.least, bound.greatest];
+            single_multiplier(real, sums, steps).ok_or_else(|| refused(channel, real))
+        };
+        return bounds.iter().enumerate().map(of_channel).collect();
+    }
     let of_channel = |channel| {
         let real = pack::real_multiplier(&operator.kind, weights, channel, input, output);
-        let operator = || graph.describe(index);
-        pack::multiplier(real, rounding).ok_or_else(|| CompileError::Multiplier {
-            operator: operator(),
-            channel,
-            real,
-            rounding,
-        })
+        pack::multiplier(real, rounding).ok_or_else(|| refused(channel, real))
     };
     (0..weights.bias.len()).map(of_channel).collect()
 }

@@ -111,13 +111,11 @@ proptest! {
         let channel = Channel { bound: acc.unsigned_abs(), multiplier, shift };
         let expected = Requantise {
             rounding,
-            multipliers: &[multiplier],
-            shifts: &[shift],
             zero_point,
             min: output.min,
             max: output.max,
         }
-        .apply(0, acc);
+        .apply(acc, multiplier, shift);
         let silenced = channel.silenced(rounding);
         if let Some(constants) = silenced.general(&output) {
             prop_assert_eq!(apply(acc, &constants, &output), expected);
@@ -126,13 +124,11 @@ proptest! {
         if let Some(constants) = silenced.fixed(&free) {
             let expected = Requantise {
                 rounding,
-                multipliers: &[multiplier],
-                shifts: &[shift],
                 zero_point: -128,
                 min: -128,
                 max: 127,
             }
-            .apply(0, acc);
+            .apply(acc, multiplier, shift);
             prop_assert_eq!(constants.shift, FIXED_SHIFT);
             prop_assert_eq!(apply(acc, &constants, &free), expected);
         }
