@@ -13,6 +13,9 @@ use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
 
+/// Any kernel of one input, its settings bound.
+type Kernel<'a> = dyn Fn(&[Cell<i8>], &[Cell<i8>]) + 'a;
+
 /// How far above the output's start the input must start: for every output pixel in raster order
 /// the outputs up to and including it end at or below the first input that it or a later one needs.
 fn distance(window: &Window) -> usize {
@@ -95,7 +98,7 @@ proptest! {
         let pooled = Window { output: [output[0], output[1], depth], ..window };
         let max_pool = MaxPool2d { window: pooled, min: -128, max: 127 };
         let average_pool = AveragePool2d { window: pooled, min: -128, max: 127 };
-        let kernels: [(&dyn Fn(&[Cell<i8>], &[Cell<i8>]), &Window); 4] = [
+        let kernels: [(&Kernel<'_>, &Window); 4] = [
             (&|x, y| conv_2d(&conv, x, y), &window),
             (&|x, y| depthwise_conv_2d(&depthwise, x, y), &window),
             (&|x, y| max_pool_2d(&max_pool, x, y), &pooled),
