@@ -79,6 +79,7 @@ impl std::error::Error for ElfError {}
 const VECTORS: u32 = 16;
 const PT_LOAD: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
+const SECTION_HEADER_SIZE: usize = 40;
 const SYMBOL_SIZE: usize = 16;
 const MACHINE_ARM: u16 = 40;
 
@@ -176,22 +177,20 @@ pub fn symbols(file: &[u8]) -> Result<Vec<Symbol<'_>>, ElfError> {
     segments(file)?;
     let headers = word(file, 32)? as usize;
     let (entry_size, entries) = (half(file, 46)? as usize, half(file, 48)? as usize);
-    let section = |index: usize| -> Result<(u32, u32, &[u8]), ElfError> {
-        let header = headers + index * entry_size;
-        let kind = word(file, header + 4)?;
-        let link = word(file, header + 24)?;
-        // Sections without bytes in the file have an offset and a size nevertheless.
-        let bytes = range(file, word(file, header + 16)?, word(file, header + 20)?);
-        Ok((kind, link, bytes.unwrap_or_default()))
+    let section = |index: usize| {
+        let tail = file.get(headers + index * entry_size..);
+        let header = tail.and_then(|tail| tail.get(..SECTION_HEADER_SIZE));
+        header.ok_or(ElfError::Truncated)
     };
+    let content = |header| range(file, word(header, 16)?, word(header, 20)?);
     let mut found = Vec::new();
     for index in 0..entries {
-        let (kind, names, records) = section(index)?;
-        if kind != SHT_SYMTAB {
+        let table = section(index)?;
+        if word(table, 4)? != SHT_SYMTAB {
             continue;
         }
-        let (_, _, names) = section(names as usize)?;
-        for record in records.chunks_exact(SYMBOL_SIZE) {
+        let names = content(section(word(table, 24)? as usize)?)?;
+        for record in content(table)?.chunks_exact(SYMBOL_SIZE) {
             let name = names.get(word(record, 0)? as usize..).unwrap_or_default();
             let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
             let (address, size) = (word(record, 4)?, word(record, 8)?);

@@ -61,13 +61,13 @@ pub fn machine(name: &str) -> Result<&'static Machine> {
 /// emulator looks for it, and `target/boards/size-<board>.elf`.
 pub fn build(machine: &'static Machine) -> Result<Built> {
     setup::rust_targets(&[machine.target])?;
-    let path = program(machine, "bench", "release")?;
-    let size = program(machine, "size", "size")?;
+    let (path, bench_bytes) = program(machine, "bench", "release")?;
+    let (_, size_bytes) = program(machine, "size", "size")?;
     Ok(Built {
         machine,
-        bench_bytes: check(machine, &path)?,
-        size_bytes: check(machine, &size)?,
         path,
+        bench_bytes,
+        size_bytes,
     })
 }
 
@@ -102,7 +102,9 @@ fn folder() -> PathBuf {
     root().join("target/boards")
 }
 
-fn program(machine: &Machine, name: &str, profile: &str) -> Result<PathBuf> {
+/// Builds a program, checks it and puts it where it is looked for; returns its path and the bytes of
+/// flash it takes.
+fn program(machine: &Machine, name: &str, profile: &str) -> Result<(PathBuf, u32)> {
     let status = cargo_for(machine, "build", profile)
         .args(["--bin", name])
         .status()
@@ -115,10 +117,11 @@ fn program(machine: &Machine, name: &str, profile: &str) -> Result<PathBuf> {
         .join(machine.target)
         .join(profile)
         .join(name);
+    let bytes = check(machine, &built)?;
     let path = folder().join(format!("{name}-{}.elf", machine.name));
     fs::copy(&built, &path)
         .with_context(|| format!("cannot copy {} to {}", built.display(), path.display()))?;
-    Ok(path)
+    Ok((path, bytes))
 }
 
 /// Checks the vector table, and that nothing of a panic is linked; returns the bytes of flash.

@@ -180,7 +180,7 @@ impl BenchBoard {
     ) -> Result<BenchRun, EmulatorError> {
         let rows: Vec<&[i8]> = rows.iter().map(AsRef::as_ref).collect();
         let mut run = BenchRun::default();
-        let report = if options.counts {
+        let report = if options.counts && !rows.is_empty() {
             let plugin = plugin::built()?;
             let (report, counted) = self.counted(&plugin, image, &rows, Mode::Plain)?;
             let [whole] = counted.parts.as_slice() else {

@@ -49,10 +49,11 @@ pub fn built() -> Result<PathBuf, EmulatorError> {
         move |source| EmulatorError::Io { what, path, source }
     };
     fs::create_dir_all(&folder).map_err(failed("cannot create", &folder))?;
-    // Under another name first: another process may be compiling it as well.
+    // Under another name first: another thread or process may be compiling it as well.
     let scratch = crate::process::scratch_folder()?;
-    let result = compile(&scratch.join("counts.so")).and_then(|()| {
-        let half_way = folder.join(format!("counts-{}.tmp", std::process::id()));
+    let result = compile(COMPILER, SOURCE, &scratch.join("counts.so")).and_then(|()| {
+        let unique = scratch.file_name().unwrap_or_default();
+        let half_way = folder.join(unique).with_extension("tmp");
         fs::copy(scratch.join("counts.so"), &half_way)
             .and_then(|_| fs::rename(&half_way, &path))
             .map_err(failed("cannot write", &path))
@@ -61,16 +62,16 @@ pub fn built() -> Result<PathBuf, EmulatorError> {
     result.map(|()| path)
 }
 
-fn compile(to: &Path) -> Result<(), EmulatorError> {
+pub fn compile(compiler: &'static str, source: &str, to: &Path) -> Result<(), EmulatorError> {
     let cannot = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => EmulatorError::CompilerMissing { program: COMPILER },
+        io::ErrorKind::NotFound => EmulatorError::CompilerMissing { program: compiler },
         _ => EmulatorError::Io {
             what: "cannot run",
-            path: COMPILER.into(),
+            path: compiler.into(),
             source,
         },
     };
-    let mut compiler = Command::new(COMPILER)
+    let mut running = Command::new(compiler)
         .args(["-O2", "-shared", "-fPIC", "-fvisibility=hidden", "-x", "c"])
         .args(["-", "-o"])
         .arg(to)
@@ -79,11 +80,11 @@ fn compile(to: &Path) -> Result<(), EmulatorError> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(cannot)?;
-    if let Some(mut stdin) = compiler.stdin.take() {
+    if let Some(mut stdin) = running.stdin.take() {
         // A compiler that does not read has something to say.
-        let _ = stdin.write_all(SOURCE.as_bytes());
+        let _ = stdin.write_all(source.as_bytes());
     }
-    let output = compiler.wait_with_output().map_err(cannot)?;
+    let output = running.wait_with_output().map_err(cannot)?;
     if output.status.success() {
         return Ok(());
     }

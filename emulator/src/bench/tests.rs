@@ -126,3 +126,21 @@ fn the_plugin_is_told_the_markers_in_hexadecimal() {
         "a,,b.so,start=64,split=60,stop=68,code=10000000,bytes=5000,out=counts"
     );
 }
+
+#[test]
+fn a_missing_compiler_says_what_to_install() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("counts.so");
+    let error = plugin::compile("no-such-compiler", "", &to).unwrap_err();
+    assert!(error.is_missing_tool());
+    assert!(error.to_string().contains("apt-get install gcc"), "{error}");
+    // With one, what it says is passed on.
+    if let Err(error) = plugin::compile("gcc", "no C", &to)
+        && !error.is_missing_tool()
+    {
+        assert!(
+            matches!(&error, EmulatorError::PluginBroken { output } if output.contains("error")),
+            "{error}"
+        );
+    }
+}

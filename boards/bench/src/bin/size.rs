@@ -16,5 +16,7 @@ extern "C" fn main() -> ! {
             session.run();
         }
     }
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
