@@ -11,6 +11,9 @@
 #![allow(unsafe_code)]
 
 pub mod conv_2d;
+pub mod fully_connected;
 mod matmul;
+mod panel;
 mod requantise;
+mod stream;
 mod widen;
