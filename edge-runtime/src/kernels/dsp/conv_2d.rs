@@ -41,7 +41,7 @@ pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
 }
 
 fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
-    let Some(panel) = Panel::new(layer) else {
+    let Some(panel) = Panel::new(layer, &layer.window) else {
         return;
     };
     let Some(stream) = Stream::new(layer, kernels.width, Taps::of(&layer.window)) else {

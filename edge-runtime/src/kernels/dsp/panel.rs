@@ -126,45 +126,38 @@ pub(super) struct Position {
     pub x: i32,
 }
 
-/// A checked layer and its scratch, dimensions as the inner loops take them.
-pub(super) struct Panel {
+/// A checked layer and its scratch.
+pub(super) struct Panel<'a> {
+    window: &'a Window,
+    input: *const u8,
     /// The widened windows.
     pub words: *mut u32,
     /// Of the output.
     pub pixels: usize,
     /// Most pairs that [`Self::fill_pairs`] takes.
     pub batch: usize,
+    /// Bytes of the panel of a pair.
     pair: usize,
-    /// Room for [`Self::gather_len`] bytes of each of two pixels.
-    gather: *mut u8,
-    gather_len: usize,
-    gather_rows: i32,
-    input: *const u8,
-    pad: u8,
-    size: [i32; 2],
-    channels: i32,
-    out_width: i32,
-    kernel: [i32; 2],
-    stride: [i32; 2],
-    padding: [i32; 2],
-    dilation: [i32; 2],
+    /// Bytes of one pixel to gather at a time; there is room for two after the batch.
+    gather: usize,
+    /// Kernel rows to gather at a time.
+    gather_rows: usize,
     /// Output rows and columns whose windows lie within the input, from and to.
     rows: [i32; 2],
     columns: [i32; 2],
     /// Bytes of an input row.
     pitch: i32,
-    /// A window where it lies in the input.
-    in_place: Rows,
-    /// The rows of a window as gathered.
-    gathered: Rows,
+    pad: u8,
     /// Whether windows follow one another in the input without a gap.
     pointwise: bool,
+    /// A window where it lies in the input.
+    in_place: Rows,
 }
 
-impl Panel {
+impl<'a> Panel<'a> {
     /// `None` where input, output or scratch are shorter than the window says.
-    pub fn new(layer: &Layer<'_>) -> Option<Self> {
-        let window = &layer.window;
+    #[inline(never)] // Its frame is gone before the kernels run.
+    pub fn new(layer: &Layer<'a>, window: &'a Window) -> Option<Self> {
         if !fits(window) {
             return None;
         }
@@ -188,12 +181,6 @@ impl Panel {
         let sizes = Sizes::new(window);
         let taps = Taps::of(window);
         let [dilation_y, dilation_x] = window.dilation;
-        let in_place = Rows {
-            rows: taps.rows,
-            skip: dilation_y.wrapping_mul(pitch).wrapping_sub(taps.row),
-            groups: taps.row / 4,
-            rest: taps.row % 4,
-        };
         let (first_row, end_row) = inside(window, 0);
         let (first_column, end_column) = if dilation_x == 1 {
             inside(window, 1)
@@ -201,40 +188,39 @@ impl Panel {
             (0, 0)
         };
         Some(Self {
+            window,
+            input: layer.input.as_ptr().cast(),
             words,
             pixels,
             batch: sizes.batch,
             pair: sizes.pair,
-            gather: words.cast::<u8>().wrapping_add(sizes.pair * sizes.batch),
-            gather_len: sizes.gather,
-            gather_rows: sizes.gather_rows as i32,
-            input: layer.input.as_ptr().cast(),
-            pad: layer.pad.cast_unsigned(),
-            size: [height as i32, width as i32],
-            channels: channels as i32,
-            out_width: out_width as i32,
-            kernel: window.kernel.map(|each| each as i32),
-            stride: window.stride.map(|each| each as i32),
-            padding: window.padding.map(|each| each as i32),
-            dilation: window.dilation.map(|each| each as i32),
+            gather: sizes.gather,
+            gather_rows: sizes.gather_rows,
             rows: [first_row as i32, end_row as i32],
-            columns: [first_column as i32, end_column as i32],
+            columns: [first_column as i32, end_column.min(out_width) as i32],
             pitch: pitch as i32,
-            in_place,
-            gathered: Rows {
-                rows: sizes.gather_rows,
-                skip: 0,
-                ..in_place
-            },
+            pad: layer.pad.cast_unsigned(),
             pointwise: window.kernel == [1, 1]
                 && window.stride == [1, 1]
                 && window.padding == [0, 0]
                 && [out_height, out_width] == [height, width],
+            in_place: Rows {
+                rows: taps.rows,
+                skip: dilation_y.wrapping_mul(pitch).wrapping_sub(taps.row),
+                groups: taps.row / 4,
+                rest: taps.row % 4,
+            },
         })
     }
 
+    fn channels(&self) -> i32 {
+        let [_, _, channels] = self.window.input;
+        channels as i32
+    }
+
     fn next(&self, at: Position) -> Position {
-        if at.x + 1 < self.out_width {
+        let [_, width, _] = self.window.output;
+        if at.x + 1 < width as i32 {
             Position { x: at.x + 1, ..at }
         } else {
             Position { y: at.y + 1, x: 0 }
@@ -249,29 +235,68 @@ impl Panel {
     /// The pixels exist; `pairs` is 1 to a batch.
     pub unsafe fn fill_pairs(&self, mut at: Position, pairs: usize) -> Position {
         if self.pointwise {
-            let channels = self.channels as usize;
-            let rows = Rows {
-                rows: pairs,
-                skip: channels,
-                ..self.in_place
-            };
-            let pixel = at.y * self.out_width + at.x;
-            let first = self.input.wrapping_add(pixel as usize * channels);
-            // SAFETY: there are as many input pixels as output pixels; pair after pair, a pixel and
-            // the next one are read.
-            unsafe { widen_2(first, first.wrapping_add(channels), self.words, &raw const rows) };
-            let x = at.x + 2 * pairs as i32;
-            return Position { x, ..at };
+            // SAFETY: as the caller says.
+            return unsafe { self.fill_pointwise(at, pairs) };
         }
+        let [_, right] = self.window.stride;
+        let step = right.wrapping_mul(self.channels() as usize);
+        let [_, end] = self.columns;
         let mut panel = self.words;
-        for _ in 0..pairs {
+        let mut left = pairs as i32;
+        while left > 0 {
+            if let Some(mut first) = self.inside(at) {
+                // Neighbouring pairs of one row, all within the input.
+                let run = ((end - at.x) / 2).min(left);
+                for _ in 0..run {
+                    let second = first.wrapping_add(step);
+                    // SAFETY: both windows lie within the input, and the panel has room.
+                    unsafe { widen_2(first, second, panel, &raw const self.in_place) };
+                    first = second.wrapping_add(step);
+                    panel = panel.wrapping_byte_add(self.pair);
+                }
+                left -= run;
+                at.x += 2 * run;
+                let [_, width, _] = self.window.output;
+                if at.x >= width as i32 {
+                    at = Position { y: at.y + 1, x: 0 };
+                }
+                if run > 0 {
+                    continue;
+                }
+            }
             let next = self.next(at);
-            // SAFETY: both pixels exist, and the panel has room for the pairs of a batch.
+            // SAFETY: both pixels exist, and the panel has room.
             unsafe { self.fill_pair(panel, at, next) };
             panel = panel.wrapping_byte_add(self.pair);
             at = self.next(next);
+            left -= 1;
         }
         at
+    }
+
+    /// As [`Self::fill_pairs`], for windows of one pixel that follow one another.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::fill_pairs`].
+    unsafe fn fill_pointwise(&self, at: Position, pairs: usize) -> Position {
+        let channels = self.channels() as usize;
+        let rows = Rows {
+            rows: pairs,
+            skip: channels,
+            ..self.in_place
+        };
+        let first = self.pointwise_window(at);
+        // SAFETY: there are as many input pixels as output pixels; pair after pair, a pixel and
+        // the next one are read.
+        unsafe { widen_2(first, first.wrapping_add(channels), self.words, &raw const rows) };
+        // Only the number of pixels counts.
+        let x = at.x + 2 * pairs as i32;
+        Position { x, ..at }
+    }
+
+    fn pointwise_window(&self, at: Position) -> *const u8 {
+        self.input.wrapping_add((at.x * self.channels()) as usize)
     }
 
     /// The first byte of a pixel's window, where all of it is input.
@@ -282,14 +307,18 @@ impl Panel {
             return None;
         }
         let [y, x] = self.origin(at);
-        let byte = y * self.pitch + x * self.channels;
+        let byte = y * self.pitch + x * self.channels();
         Some(self.input.wrapping_add(byte as usize))
     }
 
     /// Row and column of the input under the first tap of a pixel's window.
     fn origin(&self, at: Position) -> [i32; 2] {
-        let ([down, right], [top, left]) = (self.stride, self.padding);
-        [at.y * down - top, at.x * right - left]
+        let [down, right] = self.window.stride;
+        let [top, left] = self.window.padding;
+        [
+            at.y * down as i32 - top as i32,
+            at.x * right as i32 - left as i32,
+        ]
     }
 
     /// Fills `panel` with the windows of two pixels.
@@ -297,33 +326,29 @@ impl Panel {
     /// # Safety
     ///
     /// The pixels exist; the panel has room for the pair.
+    #[inline(never)] // The rarer path; the other one needs its registers.
     unsafe fn fill_pair(&self, mut panel: *mut u32, a: Position, b: Position) {
         if let (Some(first), Some(second)) = (self.inside(a), self.inside(b)) {
             // SAFETY: both windows lie within the input.
             unsafe { widen_2(first, second, panel, &raw const self.in_place) };
             return;
         }
-        if self.gather_len == 0 {
+        if self.gather == 0 {
             return; // All windows lie within the input.
         }
-        let second = self.gather.wrapping_add(self.gather_len);
-        let [kernel_height, _] = self.kernel;
+        let [first, second] = self.gathers();
+        let mut rows = self.gathered();
         let mut row = 0;
-        while row < kernel_height {
-            let count = self.gather_rows.min(kernel_height - row);
-            let rows = Rows {
-                rows: count as usize,
-                ..self.gathered
-            };
+        while row < self.in_place.rows {
+            rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows of two pixels, and the panel for all.
             unsafe {
-                self.gather_rows(self.gather, self.origin(a), row, count);
-                self.gather_rows(second, self.origin(b), row, count);
-                widen_2(self.gather, second, panel, &raw const rows);
+                self.gather_rows(first, a, row, rows.rows);
+                self.gather_rows(second, b, row, rows.rows);
+                widen_2(first, second, panel, &raw const rows);
             }
-            let words = count as usize * self.row_words();
-            panel = panel.wrapping_add(2 * words);
-            row += count;
+            panel = panel.wrapping_add(2 * rows.rows * self.row_words());
+            row += rows.rows;
         }
     }
 
@@ -332,36 +357,47 @@ impl Panel {
     /// # Safety
     ///
     /// The pixel exists.
+    #[inline(never)]
     pub unsafe fn fill_single(&self, at: Position) {
-        if self.pointwise || self.gather_len == 0 {
-            let pixel = at.y * self.out_width + at.x;
-            let window = if self.pointwise {
-                Some(self.input.wrapping_add((pixel * self.channels) as usize))
-            } else {
-                self.inside(at)
-            };
-            if let Some(window) = window {
-                // SAFETY: the window lies within the input.
-                unsafe { widen_1(window, self.words, &raw const self.in_place) };
-            }
+        let window = if self.pointwise {
+            Some(self.pointwise_window(at))
+        } else {
+            self.inside(at)
+        };
+        if let Some(window) = window {
+            // SAFETY: the window lies within the input.
+            unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
         }
+        if self.gather == 0 {
+            return; // All windows lie within the input.
+        }
+        let [first, _] = self.gathers();
+        let mut rows = self.gathered();
         let (mut panel, mut row) = (self.words, 0);
-        let [kernel_height, _] = self.kernel;
-        while row < kernel_height {
-            let count = self.gather_rows.min(kernel_height - row);
-            let rows = Rows {
-                rows: count as usize,
-                ..self.gathered
-            };
+        while row < self.in_place.rows {
+            rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(self.gather, self.origin(at), row, count);
-                widen_1(self.gather, panel, &raw const rows);
+                self.gather_rows(first, at, row, rows.rows);
+                widen_1(first, panel, &raw const rows);
             }
-            let words = count as usize * self.row_words();
-            panel = panel.wrapping_add(words);
-            row += count;
+            panel = panel.wrapping_add(rows.rows * self.row_words());
+            row += rows.rows;
+        }
+    }
+
+    /// Where the rows of two pixels are gathered.
+    fn gathers(&self) -> [*mut u8; 2] {
+        let first = self.words.wrapping_byte_add(self.pair * self.batch).cast();
+        [first, first.wrapping_add(self.gather)]
+    }
+
+    /// Rows without gaps.
+    fn gathered(&self) -> Rows {
+        Rows {
+            skip: 0,
+            ..self.in_place
         }
     }
 
@@ -369,40 +405,42 @@ impl Panel {
         2 * self.in_place.groups + self.in_place.rest.min(2)
     }
 
-    /// Copies kernel rows `row..row + rows` of the window at `[y, x]`, padding filled in.
+    /// Copies kernel rows `row..row + rows` of the window of a pixel, padding filled in.
     ///
     /// # Safety
     ///
     /// `to` has room for them.
-    unsafe fn gather_rows(&self, mut to: *mut u8, [y, x]: [i32; 2], row: i32, rows: i32) {
-        let [height, width] = self.size;
-        let [_, taps] = self.kernel;
-        let [dilation_y, dilation_x] = self.dilation;
+    #[inline(never)]
+    unsafe fn gather_rows(&self, to: *mut u8, at: Position, row: usize, rows: usize) {
+        let [y, x] = self.origin(at);
+        let [height, width, channels] = self.window.input.map(|each| each as i32);
+        let [_, taps] = self.window.kernel.map(|each| each as i32);
+        let [dilation_y, dilation_x] = self.window.dilation.map(|each| each as i32);
         // With gaps between them, taps are copied one by one.
         let (runs, taps) = if dilation_x == 1 { (1, taps) } else { (taps, 1) };
-        for row in row..row + rows {
-            let y = y + row * dilation_y;
-            let covered = y >= 0 && y < height;
-            for run in 0..runs {
-                let x = x + run * dilation_x;
-                let left = if covered { (-x).max(0).min(taps) } else { taps };
-                let end = if covered {
-                    (width - x).min(taps).max(left)
-                } else {
-                    taps
-                };
-                let start = if end > left {
-                    y * self.pitch + (x + left) * self.channels
-                } else {
-                    0
-                };
-                // SAFETY: the run has `left <= end <= taps` pixels, and those of `left..end` exist.
+        for run in 0..runs {
+            let x = x + run * dilation_x;
+            let left = (-x).max(0).min(taps);
+            let end = (width - x).min(taps).max(left);
+            let [before, covered, after] =
+                [left, end - left, taps - end].map(|each| (each * channels) as usize);
+            let mut start = to.wrapping_add((run * channels) as usize);
+            for row in row as i32..(row + rows) as i32 {
+                let y = y + row * dilation_y;
+                // SAFETY: the run has `left <= end <= taps` pixels, those of `left..end` exist in
+                // rows of the input, and there is room for the row.
                 unsafe {
-                    to = fill(to, self.pad, (left * self.channels) as usize);
-                    let from = self.input.wrapping_add(start as usize);
-                    to = copy(to, from, ((end - left) * self.channels) as usize);
-                    to = fill(to, self.pad, ((taps - end) * self.channels) as usize);
+                    if y < 0 || y >= height || covered == 0 {
+                        fill(start, self.pad, (taps * channels) as usize);
+                    } else {
+                        let from = y * self.pitch + (x + left) * channels;
+                        let copied = fill(start, self.pad, before);
+                        let from = self.input.wrapping_add(from as usize);
+                        let copied = copy(copied, from, covered);
+                        fill(copied, self.pad, after);
+                    }
                 }
+                start = start.wrapping_add((runs * taps * channels) as usize);
             }
         }
     }

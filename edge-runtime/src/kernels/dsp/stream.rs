@@ -94,20 +94,32 @@ impl<'a> Stream<'a> {
         }
         let rest = self.channels % CHANNELS;
         if rest > 0 {
-            let mut last = [[0u8; CHANNELS]; 2];
-            let [a, b] = &mut last;
-            job.output = a.as_mut_ptr();
-            job.second = b.as_mut_ptr();
-            job.output_end = job.output.wrapping_add(CHANNELS);
             job.weights = self.blocks.wrapping_add(whole * self.block_len);
-            // SAFETY: one block, the last of the stream, into four bytes for each pixel.
-            unsafe { kernel(&raw const job) };
-            let [a, b] = last;
-            for (bytes, pixel) in [(a, output), (b, second)].iter().take(step) {
-                for (index, byte) in bytes.iter().enumerate().take(rest) {
-                    // SAFETY: the last channels of a pixel that the output holds.
-                    unsafe { pixel.add(whole * CHANNELS + index).write(*byte) };
-                }
+            // SAFETY: there is a last block, for `rest` more channels.
+            unsafe { Self::run_last(kernel, &mut job, whole * CHANNELS, rest, step) };
+        }
+    }
+
+    /// Runs a kernel over a last block whose channels are not all in the output: `rest` from
+    /// `channel` on.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::run`], `job.weights` is the block.
+    #[inline(never)]
+    unsafe fn run_last(kernel: Kernel, job: &mut Job, channel: usize, rest: usize, step: usize) {
+        let pixels = [job.output, job.second];
+        let mut last = [[0u8; CHANNELS]; 2];
+        let [a, b] = &mut last;
+        job.output = a.as_mut_ptr();
+        job.second = b.as_mut_ptr();
+        job.output_end = job.output.wrapping_add(CHANNELS);
+        // SAFETY: one block, into four bytes for each pixel.
+        unsafe { kernel(&raw const *job) };
+        for (pixel, bytes) in pixels.iter().zip(last).take(step) {
+            for (index, byte) in bytes.iter().enumerate().take(rest) {
+                // SAFETY: the last channels of a pixel that the output holds.
+                unsafe { pixel.add(channel + index).write(*byte) };
             }
         }
     }
@@ -117,6 +129,7 @@ impl<'a> Stream<'a> {
     /// # Safety
     ///
     /// As [`Self::run`]; `pairs` is one.
+    #[inline(never)]
     unsafe fn run_raw(&self, kernel: Kernel, mut job: Job, step: usize) {
         let pixels = [job.output, job.second];
         for block in 0..self.channels.div_ceil(CHANNELS) {
