@@ -41,10 +41,10 @@ pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
 }
 
 fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
-    let Some(panel) = Panel::new(layer, &layer.window) else {
-        return;
-    };
-    let Some(stream) = Stream::new(layer, kernels.width, Taps::of(&layer.window)) else {
+    // Borrowed, not moved: a move is a copy on the stack.
+    let panel = Panel::new(layer, &layer.window);
+    let stream = Stream::new(layer, kernels.width, Taps::of(&layer.window));
+    let (Some(panel), Some(stream)) = (&panel, &stream) else {
         return;
     };
     let batch = match stream.form {
@@ -60,11 +60,11 @@ fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
         unsafe {
             if pairs == 0 {
                 panel.fill_single(at);
-                stream.run(kernels.single, panel.words, pixel, 1, 1);
+                stream.run(kernels.single, (panel.words, 4 * stream.words), pixel, 1, 1);
                 break;
             }
             at = panel.fill_pairs(at, pairs);
-            stream.run(kernels.pair, panel.words, pixel, pairs, 2);
+            stream.run(kernels.pair, (panel.words, 8 * stream.words), pixel, pairs, 2);
         }
         pixel += 2 * pairs;
     }

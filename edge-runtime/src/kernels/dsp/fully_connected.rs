@@ -1,38 +1,58 @@
 //! FULLY_CONNECTED over streams of [`crate::kernels::packing::dsp_blocks`].
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{Taps, Width};
+use super::super::packing::dsp_blocks::{CHANNELS, Taps, Width};
 use super::super::reference::Window;
 use super::matmul::{self, Kernel};
 use super::stream::{Entry, Stream};
 use super::widen::{Rows, widen_1};
 
-/// Bytes of [`Layer::scratch`]: two for each input, rounded up.
+/// Bytes of [`Layer::scratch`]: two for each input, rounded up; none where the outputs make one block
+/// and the inputs whole groups of four, which are widened on the way.
 pub const fn scratch_len(window: &Window) -> usize {
-    let [_, _, taps] = window.input;
-    taps.div_ceil(4).wrapping_mul(8).wrapping_add(15) & !15
+    let [_, _, inputs] = window.input;
+    if is_direct(window) {
+        0
+    } else {
+        inputs.div_ceil(4).wrapping_mul(8).wrapping_add(15) & !15
+    }
+}
+
+const fn is_direct(window: &Window) -> bool {
+    let [_, _, inputs] = window.input;
+    let [_, _, outputs] = window.output;
+    outputs <= CHANNELS && inputs.is_multiple_of(4)
+}
+
+/// The kernels for a width of weights.
+struct Kernels {
+    width: Width,
+    widened: (Kernel, Entry),
+    direct: (Kernel, Entry),
 }
 
 /// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
 /// not fit together, alignment is missing or the window is not 1x1 on one pixel.
 pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
-    let kernel = (
-        matmul::single_i16_1x4 as Kernel,
-        matmul::entry_i16_1x4 as Entry,
-    );
-    fully_connected(layer, Width::I16, kernel);
+    let kernels = Kernels {
+        width: Width::I16,
+        widened: (matmul::single_i16_1x4, matmul::entry_i16_1x4),
+        direct: (matmul::direct_i16_1x4, matmul::entry_direct_i16_1x4),
+    };
+    fully_connected(layer, &kernels);
 }
 
 /// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
 pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
-    let kernel = (
-        matmul::single_i8_1x4 as Kernel,
-        matmul::entry_i8_1x4 as Entry,
-    );
-    fully_connected(layer, Width::I8, kernel);
+    let kernels = Kernels {
+        width: Width::I8,
+        widened: (matmul::single_i8_1x4, matmul::entry_i8_1x4),
+        direct: (matmul::direct_i8_1x4, matmul::entry_direct_i8_1x4),
+    };
+    fully_connected(layer, &kernels);
 }
 
-fn fully_connected(layer: &Layer<'_>, width: Width, kernel: (Kernel, Entry)) {
+fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     let window = &layer.window;
     let [_, _, inputs] = window.input;
     let [_, _, outputs] = window.output;
@@ -50,9 +70,16 @@ fn fully_connected(layer: &Layer<'_>, width: Width, kernel: (Kernel, Entry)) {
     {
         return;
     }
-    let Some(stream) = Stream::new(layer, width, Taps::of(window)) else {
+    let Some(stream) = Stream::new(layer, kernels.width, Taps::of(window)) else {
         return;
     };
+    let input = layer.input.as_ptr();
+    if is_direct(window) {
+        // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read before
+        // the only block is written.
+        unsafe { stream.run(kernels.direct, (input.cast(), inputs), 0, 1, 1) };
+        return;
+    }
     let rows = Rows {
         rows: 1,
         skip: 0,
@@ -62,7 +89,7 @@ fn fully_connected(layer: &Layer<'_>, width: Width, kernel: (Kernel, Entry)) {
     // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them or
     // part of it. Scratch overlaps nothing, and the cells are of this thread.
     unsafe {
-        widen_1(layer.input.as_ptr().cast(), scratch, &raw const rows);
-        stream.run(kernel, scratch, 0, 1, 1);
+        widen_1(input.cast(), scratch, &raw const rows);
+        stream.run(kernels.widened, (scratch, 4 * stream.words), 0, 1, 1);
     }
 }

@@ -8,7 +8,7 @@ use super::widen::{Rows, widen_1, widen_2};
 /// Panels of several pairs are filled at once up to this length in bytes, which saves calls.
 const PANEL_TARGET: usize = 512;
 /// Kernel rows on padding are gathered as bytes first, as many at a time as fit this, or one.
-const GATHER_TARGET: usize = 128;
+const GATHER_TARGET: usize = 160;
 /// Dimensions of a window are below this (channels aside), so that positions fit `i32`.
 const LIMIT: usize = 1 << 15;
 
@@ -328,7 +328,8 @@ impl<'a> Panel<'a> {
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
     unsafe fn fill_pair(&self, mut panel: *mut u32, a: Position, b: Position) {
-        if let (Some(first), Some(second)) = (self.inside(a), self.inside(b)) {
+        let (whole_a, whole_b) = (self.inside(a), self.inside(b));
+        if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
             unsafe { widen_2(first, second, panel, &raw const self.in_place) };
             return;
@@ -343,13 +344,41 @@ impl<'a> Panel<'a> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows of two pixels, and the panel for all.
             unsafe {
-                self.gather_rows(first, a, row, rows.rows);
-                self.gather_rows(second, b, row, rows.rows);
+                let first = self.rows(first, whole_a, a, row, rows.rows);
+                let second = self.rows(second, whole_b, b, row, rows.rows);
                 widen_2(first, second, panel, &raw const rows);
             }
             panel = panel.wrapping_add(2 * rows.rows * self.row_words());
             row += rows.rows;
         }
+    }
+
+    /// Kernel rows `row..row + rows` of the window of a pixel without gaps between them: where they
+    /// lie, if `whole` is the window and there is but one row, else copied.
+    ///
+    /// # Safety
+    ///
+    /// `to` has room for them.
+    unsafe fn rows(
+        &self,
+        to: *mut u8,
+        whole: Option<*const u8>,
+        at: Position,
+        row: usize,
+        rows: usize,
+    ) -> *const u8 {
+        if let (Some(window), 1) = (whole, rows) {
+            let pitch = self.in_place.skip.wrapping_add(self.row());
+            return window.wrapping_add(pitch.wrapping_mul(row));
+        }
+        // SAFETY: as the caller says.
+        unsafe { self.gather_rows(to, at, row, rows) };
+        to
+    }
+
+    /// Bytes of a kernel row.
+    fn row(&self) -> usize {
+        4 * self.in_place.groups + self.in_place.rest
     }
 
     /// Fills the panel with the window of one pixel.

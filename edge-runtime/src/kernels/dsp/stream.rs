@@ -13,7 +13,7 @@ pub(super) struct Stream<'a> {
     pub form: Form,
     blocks: *const u8,
     block_len: usize,
-    words: usize,
+    pub words: usize,
     channels: usize,
 }
 
@@ -46,17 +46,18 @@ impl<'a> Stream<'a> {
     ///
     /// # Safety
     ///
-    /// `panel` holds the pixels' words; the output holds the pixels; `pairs` is not zero, and one
+    /// `panel` holds the pixels' words, the given number of bytes for each pair; the output holds the pixels; `pairs` is not zero, and one
     /// where the channels are not a multiple of four or the form is `Raw`.
     pub unsafe fn run(
         &self,
         kernel: (Kernel, Entry),
-        panel: *const u32,
+        panel: (*const u32, usize),
         pixel: usize,
         pairs: usize,
         step: usize,
     ) {
         let (kernel, entry) = kernel;
+        let (panel, panel_len) = panel;
         // SAFETY: the caller says that the output holds the pixels.
         let output = unsafe {
             self.layer
@@ -73,7 +74,7 @@ impl<'a> Stream<'a> {
             output,
             second,
             output_end: output.wrapping_add(whole * CHANNELS),
-            panel_end: panel.wrapping_add(self.words * step),
+            panel_end: panel.wrapping_byte_add(panel_len),
             entry: entry(self.words),
             form: self.form.code().into(),
             weights: self.blocks,
