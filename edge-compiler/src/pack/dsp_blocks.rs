@@ -25,9 +25,9 @@ pub struct Source<'a> {
 /// Whether 8-bit blocks can hold the weights: in each half-word the odd channel's weight takes a
 /// borrow from a negative even one, so it must not be -128 there. No other weights are refused.
 pub fn fits_i8(source: &Source<'_>) -> bool {
-    (0..source.bias.len())
-        .step_by(2)
-        .all(|even| (0..source.taps.count()).all(|tap| i8::try_from(borrowed(source, even, Some(tap))).is_ok()))
+    (0..source.bias.len()).step_by(2).all(|even| {
+        (0..source.taps.count()).all(|tap| i8::try_from(borrowed(source, even, Some(tap))).is_ok())
+    })
 }
 
 /// The stream for the layer; `None` where lengths do not fit together or where the width cannot

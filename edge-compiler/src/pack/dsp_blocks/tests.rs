@@ -146,7 +146,9 @@ fn apply(acc: i32, constants: &Constants, output: &Output) -> i8 {
     let high = ((i64::from(scaled) * i64::from(constants.multiplier)) >> 32) as i32;
     let tie = if acc < 0 { constants.tie } else { 0 };
     let value = (high + constants.addend - tie) >> constants.shift;
-    value.clamp(-128, 127).clamp(output.min.into(), output.max.into()) as i8
+    value
+        .clamp(-128, 127)
+        .clamp(output.min.into(), output.max.into()) as i8
 }
 
 #[test]

@@ -64,7 +64,13 @@ fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
                 break;
             }
             at = panel.fill_pairs(at, pairs);
-            stream.run(kernels.pair, (panel.words, 8 * stream.words), pixel, pairs, 2);
+            stream.run(
+                kernels.pair,
+                (panel.words, 8 * stream.words),
+                pixel,
+                pairs,
+                2,
+            );
         }
         pixel += 2 * pairs;
     }

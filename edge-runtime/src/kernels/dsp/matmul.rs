@@ -292,6 +292,7 @@ macro_rules! separate_raw {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_2!(),
         "3: .rept 16
@@ -335,6 +336,7 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_2!(),
         "3: .rept 16
@@ -379,6 +381,7 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn single_i16_1x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_1!(),
         "3: .rept 7
@@ -442,6 +445,7 @@ pub(super) unsafe extern "C" fn single_i16_1x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn single_i8_1x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_1!(),
         "3: .rept 7
@@ -515,6 +519,7 @@ pub(super) unsafe extern "C" fn single_i8_1x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn direct_i16_1x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_1!(),
         "3: .rept 8
@@ -558,6 +563,7 @@ pub(super) unsafe extern "C" fn direct_i16_1x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn direct_i8_1x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_1!(),
         "3: .rept 8

@@ -98,7 +98,8 @@ impl Sizes {
 
 /// Whether no window reaches beyond the input.
 const fn all_inside(window: &Window) -> bool {
-    inside(window, 0).1 >= window.output[0] && inside(window, 1).1 >= window.output[1]
+    inside(window, 0).1 >= window.output[0]
+        && inside(window, 1).1 >= window.output[1]
         && window.padding[0] == 0
         && window.padding[1] == 0
 }
@@ -289,7 +290,14 @@ impl<'a> Panel<'a> {
         let first = self.pointwise_window(at);
         // SAFETY: there are as many input pixels as output pixels; pair after pair, a pixel and
         // the next one are read.
-        unsafe { widen_2(first, first.wrapping_add(channels), self.words, &raw const rows) };
+        unsafe {
+            widen_2(
+                first,
+                first.wrapping_add(channels),
+                self.words,
+                &raw const rows,
+            )
+        };
         // Only the number of pixels counts.
         let x = at.x + 2 * pairs as i32;
         Position { x, ..at }
@@ -446,7 +454,11 @@ impl<'a> Panel<'a> {
         let [_, taps] = self.window.kernel.map(|each| each as i32);
         let [dilation_y, dilation_x] = self.window.dilation.map(|each| each as i32);
         // With gaps between them, taps are copied one by one.
-        let (runs, taps) = if dilation_x == 1 { (1, taps) } else { (taps, 1) };
+        let (runs, taps) = if dilation_x == 1 {
+            (1, taps)
+        } else {
+            (taps, 1)
+        };
         for run in 0..runs {
             let x = x + run * dilation_x;
             let left = (-x).max(0).min(taps);
@@ -490,10 +502,13 @@ unsafe fn fill(mut to: *mut u8, value: u8, mut len: usize) -> *mut u8 {
             to = to.add(4);
             len -= 4;
         }
-        while len > 0 {
+        if len & 2 != 0 {
+            to.cast::<u16>().write_unaligned(word as u16);
+            to = to.add(2);
+        }
+        if len & 1 != 0 {
             to.write(value);
             to = to.add(1);
-            len -= 1;
         }
     }
     to
@@ -522,11 +537,15 @@ unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) -> *mut u8 
             from = from.add(4);
             len -= 4;
         }
-        while len > 0 {
+        if len & 2 != 0 {
+            let half = from.cast::<u16>().read_unaligned();
+            to.cast::<u16>().write_unaligned(half);
+            to = to.add(2);
+            from = from.add(2);
+        }
+        if len & 1 != 0 {
             to.write(from.read());
             to = to.add(1);
-            from = from.add(1);
-            len -= 1;
         }
     }
     to

@@ -152,7 +152,9 @@ impl<'a> Stream<'a> {
                     unsafe {
                         let pair = stream.add(constants + 8 * index).cast::<[i32; 2]>();
                         let [multiplier, shift] = pair.read();
-                        pixel.add(channel).write(self.requantise(*acc, multiplier, shift as i8));
+                        pixel
+                            .add(channel)
+                            .write(self.requantise(*acc, multiplier, shift as i8));
                     }
                 }
             }
@@ -166,4 +168,3 @@ impl<'a> Stream<'a> {
         value.max(min).min(max) as u8
     }
 }
-

@@ -31,6 +31,7 @@ pub(super) unsafe extern "C" fn widen_2(
     rows: *const Rows,
 ) {
     naked_asm!(
+        dsp_cpu!(),
         "push {{r4-r10, lr}}
          ldmia.w r3, {{r9, r10, r12, lr}}
          2: lsrs r3, r12, #1
@@ -97,6 +98,7 @@ pub(super) unsafe extern "C" fn widen_2(
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn widen_1(pixel: *const u8, panel: *mut u32, rows: *const Rows) {
     naked_asm!(
+        dsp_cpu!(),
         "push {{r4-r8, lr}}
          ldmia.w r2, {{r6, r7, r8, r12}}
          2: movs.w r3, r8

@@ -384,7 +384,7 @@ impl<'a> Blocks<'a> {
                 let at = 16 + 8 * word + 4 * (within / 2) + 2 * lane;
                 let stored = i16::from_le_bytes(self.read(channel, at));
                 let even = stored as i8;
-                if within % 2 == 0 {
+                if within.is_multiple_of(2) {
                     even
                 } else {
                     (stored.wrapping_sub(even.into()) >> 8) as i8
@@ -399,7 +399,7 @@ impl<'a> Blocks<'a> {
         let stored = self.word(channel, 4 * within);
         match self.width {
             Width::I16 => stored >> self.left(channel),
-            Width::I8 if within % 2 == 0 => stored,
+            Width::I8 if within.is_multiple_of(2) => stored,
             Width::I8 => stored.wrapping_sub(self.word(channel, 4 * within - 4)) >> 8,
         }
     }
