@@ -5,18 +5,18 @@
 //! that its pixels need, and pixels come in raster order, so the rule of overlap holds.
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{Form, Taps, Width};
-use super::matmul::{self, Kernel};
-use super::panel::{Panel, Position};
-use super::stream::{Entry, Stream};
+use super::super::packing::dsp_blocks::Width;
+use super::matmul;
+use super::panel::Panel;
+use super::stream::{Driven, Stream};
 
 pub use super::panel::{fits, scratch_len};
 
 /// The kernels for a width of weights.
 struct Kernels {
     width: Width,
-    pair: (Kernel, Entry),
-    single: (Kernel, Entry),
+    pair: Driven,
+    single: Driven,
 }
 
 /// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
@@ -24,8 +24,18 @@ struct Kernels {
 pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
     let kernels = Kernels {
         width: Width::I16,
-        pair: (matmul::pair_i16_2x4, matmul::entry_i16_2x4),
-        single: (matmul::single_i16_1x4, matmul::entry_i16_1x4),
+        pair: Driven {
+            kernel: matmul::pair_i16_2x4,
+            entry: matmul::entry_i16_2x4,
+            pixels: 2,
+            word: 4,
+        },
+        single: Driven {
+            kernel: matmul::single_i16_1x4,
+            entry: matmul::entry_i16_1x4,
+            pixels: 1,
+            word: 4,
+        },
     };
     conv_2d(layer, &kernels);
 }
@@ -34,8 +44,18 @@ pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
 pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
     let kernels = Kernels {
         width: Width::I8,
-        pair: (matmul::pair_i8_2x4, matmul::entry_i8_2x4),
-        single: (matmul::single_i8_1x4, matmul::entry_i8_1x4),
+        pair: Driven {
+            kernel: matmul::pair_i8_2x4,
+            entry: matmul::entry_i8_2x4,
+            pixels: 2,
+            word: 4,
+        },
+        single: Driven {
+            kernel: matmul::single_i8_1x4,
+            entry: matmul::entry_i8_1x4,
+            pixels: 1,
+            word: 4,
+        },
     };
     conv_2d(layer, &kernels);
 }
@@ -43,35 +63,36 @@ pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
 fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
     // Borrowed, not moved: a move is a copy on the stack.
     let panel = Panel::new(layer, &layer.window);
-    let stream = Stream::new(layer, kernels.width, Taps::of(&layer.window));
-    let (Some(panel), Some(stream)) = (&panel, &stream) else {
+    let Some(panel) = &panel else {
         return;
     };
-    let batch = match stream.form {
-        Form::Raw => 1,
-        _ => panel.batch,
+    let mut stream = Stream::new(layer, kernels.width, kernels.pair, panel.words);
+    let Some(stream) = &mut stream else {
+        return;
     };
-    let mut at = Position { y: 0, x: 0 };
-    let mut pixel = 0;
-    while pixel < panel.pixels {
-        let pairs = ((panel.pixels - pixel) / 2).min(batch);
+    let batch = if stream.takes_batches() {
+        panel.batch
+    } else {
+        1
+    };
+    let mut at = panel.start();
+    let mut left = panel.pixels;
+    while left > 1 {
+        let pairs = (left / 2).min(batch);
         // SAFETY: `Panel::new` checked that input, output and scratch hold what the window says;
-        // there are `2 * pairs` more pixels (or one), and no more than a batch.
+        // there are `2 * pairs` more pixels, and no more than a batch.
         unsafe {
-            if pairs == 0 {
-                panel.fill_single(at);
-                stream.run(kernels.single, (panel.words, 4 * stream.words), pixel, 1, 1);
-                break;
-            }
-            at = panel.fill_pairs(at, pairs);
-            stream.run(
-                kernels.pair,
-                (panel.words, 8 * stream.words),
-                pixel,
-                pairs,
-                2,
-            );
+            panel.fill_pairs(&mut at, pairs);
+            stream.run(pairs);
         }
-        pixel += 2 * pairs;
+        left -= 2 * pairs;
+    }
+    if left == 1 {
+        stream.drive(kernels.single);
+        // SAFETY: as above, for the last pixel.
+        unsafe {
+            panel.fill_single(at);
+            stream.run(1);
+        }
     }
 }

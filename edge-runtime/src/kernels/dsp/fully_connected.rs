@@ -1,10 +1,10 @@
 //! FULLY_CONNECTED over streams of [`crate::kernels::packing::dsp_blocks`].
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{CHANNELS, Taps, Width};
+use super::super::packing::dsp_blocks::{CHANNELS, Width};
 use super::super::reference::Window;
-use super::matmul::{self, Kernel};
-use super::stream::{Entry, Stream};
+use super::matmul;
+use super::stream::{Driven, Stream};
 use super::widen::{Rows, widen_1};
 
 /// Bytes of [`Layer::scratch`]: two for each input, rounded up; none where the outputs make one block
@@ -27,8 +27,8 @@ const fn is_direct(window: &Window) -> bool {
 /// The kernels for a width of weights.
 struct Kernels {
     width: Width,
-    widened: (Kernel, Entry),
-    direct: (Kernel, Entry),
+    widened: Driven,
+    direct: Driven,
 }
 
 /// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
@@ -36,8 +36,18 @@ struct Kernels {
 pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
     let kernels = Kernels {
         width: Width::I16,
-        widened: (matmul::single_i16_1x4, matmul::entry_i16_1x4),
-        direct: (matmul::direct_i16_1x4, matmul::entry_direct_i16_1x4),
+        widened: Driven {
+            kernel: matmul::single_i16_1x4,
+            entry: matmul::entry_i16_1x4,
+            pixels: 1,
+            word: 4,
+        },
+        direct: Driven {
+            kernel: matmul::direct_i16_1x4,
+            entry: matmul::entry_direct_i16_1x4,
+            pixels: 1,
+            word: 2,
+        },
     };
     fully_connected(layer, &kernels);
 }
@@ -46,8 +56,18 @@ pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
 pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
     let kernels = Kernels {
         width: Width::I8,
-        widened: (matmul::single_i8_1x4, matmul::entry_i8_1x4),
-        direct: (matmul::direct_i8_1x4, matmul::entry_direct_i8_1x4),
+        widened: Driven {
+            kernel: matmul::single_i8_1x4,
+            entry: matmul::entry_i8_1x4,
+            pixels: 1,
+            word: 4,
+        },
+        direct: Driven {
+            kernel: matmul::direct_i8_1x4,
+            entry: matmul::entry_direct_i8_1x4,
+            pixels: 1,
+            word: 2,
+        },
     };
     fully_connected(layer, &kernels);
 }
@@ -70,14 +90,13 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     {
         return;
     }
-    let Some(stream) = Stream::new(layer, kernels.width, Taps::of(window)) else {
-        return;
-    };
     let input = layer.input.as_ptr();
     if is_direct(window) {
-        // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read before
-        // the only block is written.
-        unsafe { stream.run(kernels.direct, (input.cast(), inputs), 0, 1, 1) };
+        if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.direct, input.cast()) {
+            // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
+            // before the only block is written.
+            unsafe { stream.run(1) };
+        }
         return;
     }
     let rows = Rows {
@@ -86,10 +105,12 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
         groups: inputs / 4,
         rest: inputs % 4,
     };
-    // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them or
-    // part of it. Scratch overlaps nothing, and the cells are of this thread.
-    unsafe {
-        widen_1(input.cast(), scratch, &raw const rows);
-        stream.run(kernels.widened, (scratch, 4 * stream.words), 0, 1, 1);
+    if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.widened, scratch) {
+        // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
+        // or part of it. Scratch overlaps nothing, and the cells are of this thread.
+        unsafe {
+            widen_1(input.cast(), scratch, &raw const rows);
+            stream.run(1);
+        }
     }
 }

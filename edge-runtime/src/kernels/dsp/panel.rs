@@ -120,11 +120,15 @@ const fn inside(window: &Window, axis: usize) -> (usize, usize) {
     (padding.div_ceil(stride), end)
 }
 
-/// An output pixel.
+/// An output pixel and its window.
 #[derive(Clone, Copy)]
-pub(super) struct Position {
-    pub y: i32,
-    pub x: i32,
+pub(super) struct Cursor {
+    y: i32,
+    x: i32,
+    /// The first byte under the window; not in the input where that is padding.
+    window: *const u8,
+    /// Whether no row of the window is padding.
+    row_inside: bool,
 }
 
 /// A checked layer and its scratch.
@@ -146,8 +150,11 @@ pub(super) struct Panel<'a> {
     /// Output rows and columns whose windows lie within the input, from and to.
     rows: [i32; 2],
     columns: [i32; 2],
+    out_width: i32,
     /// Bytes of an input row.
     pitch: i32,
+    /// Bytes of input between the windows of neighbouring pixels.
+    step: usize,
     pad: u8,
     /// Whether windows follow one another in the input without a gap.
     pointwise: bool,
@@ -181,6 +188,7 @@ impl<'a> Panel<'a> {
         }
         let sizes = Sizes::new(window);
         let taps = Taps::of(window);
+        let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
         let (first_row, end_row) = inside(window, 0);
         let (first_column, end_column) = if dilation_x == 1 {
@@ -199,7 +207,9 @@ impl<'a> Panel<'a> {
             gather_rows: sizes.gather_rows,
             rows: [first_row as i32, end_row as i32],
             columns: [first_column as i32, end_column.min(out_width) as i32],
+            out_width: out_width as i32,
             pitch: pitch as i32,
+            step: right.wrapping_mul(channels),
             pad: layer.pad.cast_unsigned(),
             pointwise: window.kernel == [1, 1]
                 && window.stride == [1, 1]
@@ -219,60 +229,63 @@ impl<'a> Panel<'a> {
         channels as i32
     }
 
-    fn next(&self, at: Position) -> Position {
-        let [_, width, _] = self.window.output;
-        if at.x + 1 < width as i32 {
-            Position { x: at.x + 1, ..at }
-        } else {
-            Position { y: at.y + 1, x: 0 }
+    /// The first pixel.
+    pub fn start(&self) -> Cursor {
+        self.row(0)
+    }
+
+    /// The first pixel of a row.
+    fn row(&self, y: i32) -> Cursor {
+        let at = Cursor {
+            y,
+            x: 0,
+            window: self.input,
+            row_inside: y >= self.rows[0] && y < self.rows[1],
+        };
+        let [y, x] = self.origin(&at);
+        let byte = y * self.pitch + x * self.channels();
+        Cursor {
+            window: self.input.wrapping_offset(byte as isize),
+            ..at
         }
     }
 
-    /// Fills the panel with the windows of `2 * pairs` pixels from `at` on; returns the position
-    /// after them.
+    /// Moves on by one or two pixels of a row.
+    fn advance(&self, at: &mut Cursor, pixels: i32) {
+        at.x += pixels;
+        at.window = at.window.wrapping_add(self.step * pixels as usize);
+        if at.x >= self.out_width {
+            *at = self.row(at.y + 1);
+        }
+    }
+
+    /// Fills the panel with the windows of `2 * pairs` pixels from `at` on, and moves on.
     ///
     /// # Safety
     ///
     /// The pixels exist; `pairs` is 1 to a batch.
-    pub unsafe fn fill_pairs(&self, mut at: Position, pairs: usize) -> Position {
+    pub unsafe fn fill_pairs(&self, at: &mut Cursor, pairs: usize) {
         if self.pointwise {
             // SAFETY: as the caller says.
-            return unsafe { self.fill_pointwise(at, pairs) };
+            unsafe { self.fill_pointwise(at, pairs) };
+            return;
         }
-        let [_, right] = self.window.stride;
-        let step = right.wrapping_mul(self.channels() as usize);
-        let [_, end] = self.columns;
         let mut panel = self.words;
-        let mut left = pairs as i32;
-        while left > 0 {
-            if let Some(mut first) = self.inside(at) {
-                // Neighbouring pairs of one row, all within the input.
-                let run = ((end - at.x) / 2).min(left);
-                for _ in 0..run {
-                    let second = first.wrapping_add(step);
-                    // SAFETY: both windows lie within the input, and the panel has room.
-                    unsafe { widen_2(first, second, panel, &raw const self.in_place) };
-                    first = second.wrapping_add(step);
-                    panel = panel.wrapping_byte_add(self.pair);
-                }
-                left -= run;
-                at.x += 2 * run;
-                let [_, width, _] = self.window.output;
-                if at.x >= width as i32 {
-                    at = Position { y: at.y + 1, x: 0 };
-                }
-                if run > 0 {
-                    continue;
-                }
+        for _ in 0..pairs {
+            if at.row_inside && at.x >= self.columns[0] && at.x + 2 <= self.columns[1] {
+                let second = at.window.wrapping_add(self.step);
+                // SAFETY: both windows lie within the input, and the panel has room.
+                unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
+                self.advance(at, 2);
+            } else {
+                let first = *at;
+                self.advance(at, 1);
+                // SAFETY: both pixels exist, and the panel has room.
+                unsafe { self.fill_pair(panel, &first, at) };
+                self.advance(at, 1);
             }
-            let next = self.next(at);
-            // SAFETY: both pixels exist, and the panel has room.
-            unsafe { self.fill_pair(panel, at, next) };
             panel = panel.wrapping_byte_add(self.pair);
-            at = self.next(next);
-            left -= 1;
         }
-        at
     }
 
     /// As [`Self::fill_pairs`], for windows of one pixel that follow one another.
@@ -280,47 +293,27 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// As [`Self::fill_pairs`].
-    unsafe fn fill_pointwise(&self, at: Position, pairs: usize) -> Position {
-        let channels = self.channels() as usize;
+    unsafe fn fill_pointwise(&self, at: &mut Cursor, pairs: usize) {
         let rows = Rows {
             rows: pairs,
-            skip: channels,
+            skip: self.step,
             ..self.in_place
         };
-        let first = self.pointwise_window(at);
+        let second = at.window.wrapping_add(self.step);
         // SAFETY: there are as many input pixels as output pixels; pair after pair, a pixel and
         // the next one are read.
-        unsafe {
-            widen_2(
-                first,
-                first.wrapping_add(channels),
-                self.words,
-                &raw const rows,
-            )
-        };
-        // Only the number of pixels counts.
-        let x = at.x + 2 * pairs as i32;
-        Position { x, ..at }
+        unsafe { widen_2(at.window, second, self.words, &raw const rows) };
+        at.window = at.window.wrapping_add(2 * pairs * self.step);
     }
 
-    fn pointwise_window(&self, at: Position) -> *const u8 {
-        self.input.wrapping_add((at.x * self.channels()) as usize)
-    }
-
-    /// The first byte of a pixel's window, where all of it is input.
-    fn inside(&self, at: Position) -> Option<*const u8> {
-        let [first_row, end_row] = self.rows;
-        let [first, end] = self.columns;
-        if at.x < first || at.x >= end || at.y < first_row || at.y >= end_row {
-            return None;
-        }
-        let [y, x] = self.origin(at);
-        let byte = y * self.pitch + x * self.channels();
-        Some(self.input.wrapping_add(byte as usize))
+    /// The window of a pixel, where all of it is input.
+    fn inside(&self, at: &Cursor) -> Option<*const u8> {
+        let inside = at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1];
+        (inside || self.pointwise).then_some(at.window)
     }
 
     /// Row and column of the input under the first tap of a pixel's window.
-    fn origin(&self, at: Position) -> [i32; 2] {
+    fn origin(&self, at: &Cursor) -> [i32; 2] {
         let [down, right] = self.window.stride;
         let [top, left] = self.window.padding;
         [
@@ -335,7 +328,7 @@ impl<'a> Panel<'a> {
     ///
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
-    unsafe fn fill_pair(&self, mut panel: *mut u32, a: Position, b: Position) {
+    unsafe fn fill_pair(&self, mut panel: *mut u32, a: &Cursor, b: &Cursor) {
         let (whole_a, whole_b) = (self.inside(a), self.inside(b));
         if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
@@ -371,12 +364,12 @@ impl<'a> Panel<'a> {
         &self,
         to: *mut u8,
         whole: Option<*const u8>,
-        at: Position,
+        at: &Cursor,
         row: usize,
         rows: usize,
     ) -> *const u8 {
         if let (Some(window), 1) = (whole, rows) {
-            let pitch = self.in_place.skip.wrapping_add(self.row());
+            let pitch = self.in_place.skip.wrapping_add(self.row_len());
             return window.wrapping_add(pitch.wrapping_mul(row));
         }
         // SAFETY: as the caller says.
@@ -385,7 +378,7 @@ impl<'a> Panel<'a> {
     }
 
     /// Bytes of a kernel row.
-    fn row(&self) -> usize {
+    fn row_len(&self) -> usize {
         4 * self.in_place.groups + self.in_place.rest
     }
 
@@ -395,13 +388,8 @@ impl<'a> Panel<'a> {
     ///
     /// The pixel exists.
     #[inline(never)]
-    pub unsafe fn fill_single(&self, at: Position) {
-        let window = if self.pointwise {
-            Some(self.pointwise_window(at))
-        } else {
-            self.inside(at)
-        };
-        if let Some(window) = window {
+    pub unsafe fn fill_single(&self, at: Cursor) {
+        if let Some(window) = self.inside(&at) {
             // SAFETY: the window lies within the input.
             unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
@@ -416,7 +404,7 @@ impl<'a> Panel<'a> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(first, at, row, rows.rows);
+                self.gather_rows(first, &at, row, rows.rows);
                 widen_1(first, panel, &raw const rows);
             }
             panel = panel.wrapping_add(rows.rows * self.row_words());
@@ -448,7 +436,7 @@ impl<'a> Panel<'a> {
     ///
     /// `to` has room for them.
     #[inline(never)]
-    unsafe fn gather_rows(&self, to: *mut u8, at: Position, row: usize, rows: usize) {
+    unsafe fn gather_rows(&self, to: *mut u8, at: &Cursor, row: usize, rows: usize) {
         let [y, x] = self.origin(at);
         let [height, width, channels] = self.window.input.map(|each| each as i32);
         let [_, taps] = self.window.kernel.map(|each| each as i32);

@@ -1,26 +1,47 @@
-//! A checked stream of weights, and running the kernels over it.
+//! A checked stream of weights, and running kernels over it pixel after pixel.
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::{CHANNELS, Form, HEADER, Taps, Width, block_len};
 use super::matmul::{Job, Kernel};
 
-/// [`Job::entry`] for a number of words.
-pub(super) type Entry = fn(usize) -> usize;
+/// A kernel and how it is driven.
+#[derive(Clone, Copy)]
+pub(super) struct Driven {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// [`Job::entry`] for a number of words.
+    pub entry: fn(usize) -> usize,
+    /// Pixels that it computes at a time: one or two.
+    pub pixels: usize,
+    /// Bytes of a panel for each word of a pixel and pixel: 4, or 2 where it widens on the way.
+    pub word: usize,
+}
 
-/// A checked stream and output: what [`matmul`] needs beside activations.
+/// A stream, an output and the next pixel of it.
 pub(super) struct Stream<'a> {
     layer: &'a Layer<'a>,
-    pub form: Form,
-    blocks: *const u8,
+    form: Form,
     block_len: usize,
-    pub words: usize,
+    words: usize,
     channels: usize,
+    /// Whether every block is full and needs no help after the kernel.
+    plain: bool,
+    driven: Driven,
+    job: Job,
 }
 
 impl<'a> Stream<'a> {
-    /// `None` where the weights are shorter than the window says, or not on a 4-byte boundary.
-    pub fn new(layer: &'a Layer<'a>, width: Width, taps: Taps) -> Option<Self> {
+    /// Starts at the first pixel. `None` where the weights are shorter than the window says, or not
+    /// on a 4-byte boundary.
+    #[inline(never)] // Its frame is gone before the kernels run.
+    pub fn new(
+        layer: &'a Layer<'a>,
+        width: Width,
+        driven: Driven,
+        panel: *const u32,
+    ) -> Option<Self> {
         let [_, _, channels] = layer.window.output;
+        let taps = Taps::of(&layer.window);
         let form = Form::from_code(*layer.weights.first()?)?;
         if width == Width::I8 && form == Form::Fixed {
             return None;
@@ -31,96 +52,101 @@ impl<'a> Stream<'a> {
         if blocks.len() < len || !blocks.as_ptr().cast::<u32>().is_aligned() {
             return None;
         }
-        Some(Self {
+        let output = layer.output.as_ptr().cast::<u8>().cast_mut();
+        let mut stream = Self {
             layer,
             form,
-            blocks: blocks.as_ptr(),
             block_len,
             words: taps.words(),
             channels,
-        })
+            plain: channels.is_multiple_of(CHANNELS) && form != Form::Raw,
+            driven,
+            job: Job {
+                panel,
+                output,
+                second: output.wrapping_add(channels),
+                output_end: output.wrapping_add(channels / CHANNELS * CHANNELS),
+                panel_end: panel,
+                entry: 0,
+                form: form.code().into(),
+                weights: blocks.as_ptr(),
+                pairs: 1,
+                stride: channels,
+                min: u32::from(layer.min.cast_unsigned()) * 0x0101_0101,
+                max: u32::from(layer.max.cast_unsigned()) * 0x0101_0101,
+            },
+        };
+        stream.drive(driven);
+        Some(stream)
     }
 
-    /// Runs a kernel over `pairs` pairs of pixels (or over one pixel, where `step` is 1) from
-    /// `pixel` on.
+    /// Goes on with another kernel.
+    pub fn drive(&mut self, driven: Driven) {
+        let len = driven.word * driven.pixels * self.words;
+        self.driven = driven;
+        self.job.entry = (driven.entry)(self.words);
+        self.job.panel_end = self.job.panel.wrapping_byte_add(len);
+    }
+
+    /// Whether [`Self::run`] takes more than one pair.
+    pub fn takes_batches(&self) -> bool {
+        self.plain
+    }
+
+    /// Computes the next pixels: as many pairs, or with a kernel for one pixel that one.
     ///
     /// # Safety
     ///
-    /// `panel` holds the pixels' words, the given number of bytes for each pair; the output holds the pixels; `pairs` is not zero, and one
-    /// where the channels are not a multiple of four or the form is `Raw`.
-    pub unsafe fn run(
-        &self,
-        kernel: (Kernel, Entry),
-        panel: (*const u32, usize),
-        pixel: usize,
-        pairs: usize,
-        step: usize,
-    ) {
-        let (kernel, entry) = kernel;
-        let (panel, panel_len) = panel;
-        // SAFETY: the caller says that the output holds the pixels.
-        let output = unsafe {
-            self.layer
-                .output
-                .as_ptr()
-                .add(pixel.wrapping_mul(self.channels))
-                .cast::<u8>()
-                .cast_mut()
-        };
-        let second = output.wrapping_add(self.channels);
-        let whole = self.channels / CHANNELS;
-        let mut job = Job {
-            panel,
-            output,
-            second,
-            output_end: output.wrapping_add(whole * CHANNELS),
-            panel_end: panel.wrapping_byte_add(panel_len),
-            entry: entry(self.words),
-            form: self.form.code().into(),
-            weights: self.blocks,
-            pairs,
-            stride: self.channels,
-            min: u32::from(self.layer.min.cast_unsigned()) * 0x0101_0101,
-            max: u32::from(self.layer.max.cast_unsigned()) * 0x0101_0101,
-        };
-        if self.form == Form::Raw {
+    /// The panel holds the pixels' words and the output the pixels; `pairs` is not zero, and one
+    /// unless the stream [takes batches](Self::takes_batches).
+    pub unsafe fn run(&mut self, pairs: usize) {
+        self.job.pairs = pairs;
+        if self.plain {
+            // SAFETY: the lengths of panel, output and stream were checked.
+            unsafe { (self.driven.kernel)(&raw const self.job) };
+        } else if self.form == Form::Raw {
             // SAFETY: as the caller says.
-            unsafe { self.run_raw(kernel, job, step) };
-            return;
+            unsafe { self.run_raw() };
+        } else {
+            // SAFETY: as the caller says.
+            unsafe { self.run_partial() };
         }
-        if whole > 0 {
-            // SAFETY: the lengths of panel, output and stream were checked; there are `whole`
-            // blocks of four channels in the output and in the stream.
-            unsafe { kernel(&raw const job) };
-        }
-        let rest = self.channels % CHANNELS;
-        if rest > 0 {
-            job.weights = self.blocks.wrapping_add(whole * self.block_len);
-            // SAFETY: there is a last block, for `rest` more channels.
-            unsafe { Self::run_last(kernel, &mut job, whole * CHANNELS, rest, step) };
-        }
+        let len = pairs * self.driven.pixels * self.channels;
+        let job = &mut self.job;
+        job.output = job.output.wrapping_add(len);
+        job.second = job.second.wrapping_add(len);
+        job.output_end = job.output_end.wrapping_add(len);
     }
 
-    /// Runs a kernel over a last block whose channels are not all in the output: `rest` from
-    /// `channel` on.
+    /// The full blocks, then the last one, whose channels are not all in the output.
     ///
     /// # Safety
     ///
-    /// As [`Self::run`], `job.weights` is the block.
+    /// As [`Self::run`]; `pairs` is one.
     #[inline(never)]
-    unsafe fn run_last(kernel: Kernel, job: &mut Job, channel: usize, rest: usize, step: usize) {
-        let pixels = [job.output, job.second];
+    unsafe fn run_partial(&self) {
+        let full = self.channels / CHANNELS;
+        if full > 0 {
+            // SAFETY: there are `full` blocks of four channels in the output and in the stream.
+            unsafe { (self.driven.kernel)(&raw const self.job) };
+        }
         let mut last = [[0u8; CHANNELS]; 2];
         let [a, b] = &mut last;
-        job.output = a.as_mut_ptr();
-        job.second = b.as_mut_ptr();
-        job.output_end = job.output.wrapping_add(CHANNELS);
-        // SAFETY: one block, into four bytes for each pixel.
-        unsafe { kernel(&raw const *job) };
-        for (pixel, bytes) in pixels.iter().zip(last).take(step) {
-            for (index, byte) in bytes.iter().enumerate().take(rest) {
+        let output = a.as_mut_ptr();
+        let job = Job {
+            output,
+            second: b.as_mut_ptr(),
+            output_end: output.wrapping_add(CHANNELS),
+            weights: self.job.weights.wrapping_add(full * self.block_len),
+            ..self.job
+        };
+        // SAFETY: one block, the last of the stream, into four bytes for each pixel.
+        unsafe { (self.driven.kernel)(&raw const job) };
+        let pixels = [self.job.output, self.job.second];
+        for (pixel, bytes) in pixels.iter().zip(last).take(self.driven.pixels) {
+            for (index, byte) in bytes.iter().enumerate().take(self.channels % CHANNELS) {
                 // SAFETY: the last channels of a pixel that the output holds.
-                unsafe { pixel.add(channel + index).write(*byte) };
+                unsafe { pixel.add(full * CHANNELS + index).write(*byte) };
             }
         }
     }
@@ -131,17 +157,20 @@ impl<'a> Stream<'a> {
     ///
     /// As [`Self::run`]; `pairs` is one.
     #[inline(never)]
-    unsafe fn run_raw(&self, kernel: Kernel, mut job: Job, step: usize) {
-        let pixels = [job.output, job.second];
+    unsafe fn run_raw(&self) {
+        let constants = self.block_len - Form::Raw.constants_len();
+        let pixels = [self.job.output, self.job.second];
         for block in 0..self.channels.div_ceil(CHANNELS) {
             let mut accumulators = [[0i32; CHANNELS]; 2];
-            let stream = self.blocks.wrapping_add(block * self.block_len);
-            job.output = accumulators.as_mut_ptr().cast();
-            job.weights = stream;
+            let stream = self.job.weights.wrapping_add(block * self.block_len);
+            let job = Job {
+                output: accumulators.as_mut_ptr().cast(),
+                weights: stream,
+                ..self.job
+            };
             // SAFETY: one block of the stream; `Form::Raw` stores four words for each pixel.
-            unsafe { kernel(&raw const job) };
-            let constants = self.block_len - Form::Raw.constants_len();
-            for (pixel, accumulators) in pixels.iter().zip(accumulators).take(step) {
+            unsafe { (self.driven.kernel)(&raw const job) };
+            for (pixel, accumulators) in pixels.iter().zip(accumulators).take(self.driven.pixels) {
                 for (index, acc) in accumulators.iter().enumerate() {
                     let channel = block * CHANNELS + index;
                     if channel >= self.channels {
@@ -152,9 +181,8 @@ impl<'a> Stream<'a> {
                     unsafe {
                         let pair = stream.add(constants + 8 * index).cast::<[i32; 2]>();
                         let [multiplier, shift] = pair.read();
-                        pixel
-                            .add(channel)
-                            .write(self.requantise(*acc, multiplier, shift as i8));
+                        let value = self.requantise(*acc, multiplier, shift as i8);
+                        pixel.add(channel).write(value);
                     }
                 }
             }
