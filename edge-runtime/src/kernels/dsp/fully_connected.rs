@@ -74,14 +74,13 @@ pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
 
 fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     let window = &layer.window;
-    let [_, _, inputs] = window.input;
-    let [_, _, outputs] = window.output;
+    let ([1, 1, inputs], [1, 1, outputs], [1, 1]) = (window.input, window.output, window.kernel)
+    else {
+        return;
+    };
     let scratch = layer.scratch.as_ptr().cast::<u32>().cast_mut();
     // The product with 8 in `scratch_len` must not wrap.
-    if window.input != [1, 1, inputs]
-        || window.output != [1, 1, outputs]
-        || window.kernel != [1, 1]
-        || inputs == 0
+    if inputs == 0
         || inputs >= 1 << 24
         || layer.input.len() < inputs
         || layer.output.len() < outputs

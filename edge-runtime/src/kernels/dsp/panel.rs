@@ -211,10 +211,11 @@ impl<'a> Panel<'a> {
             pitch: pitch as i32,
             step: right.wrapping_mul(channels),
             pad: layer.pad.cast_unsigned(),
-            pointwise: window.kernel == [1, 1]
-                && window.stride == [1, 1]
-                && window.padding == [0, 0]
-                && [out_height, out_width] == [height, width],
+            pointwise: matches!(window.kernel, [1, 1])
+                && matches!(window.stride, [1, 1])
+                && matches!(window.padding, [0, 0])
+                && out_height == height
+                && out_width == width,
             in_place: Rows {
                 rows: taps.rows,
                 skip: dilation_y.wrapping_mul(pitch).wrapping_sub(taps.row),
@@ -438,39 +439,63 @@ impl<'a> Panel<'a> {
     #[inline(never)]
     unsafe fn gather_rows(&self, to: *mut u8, at: &Cursor, row: usize, rows: usize) {
         let [y, x] = self.origin(at);
-        let [height, width, channels] = self.window.input.map(|each| each as i32);
-        let [_, taps] = self.window.kernel.map(|each| each as i32);
-        let [dilation_y, dilation_x] = self.window.dilation.map(|each| each as i32);
-        // With gaps between them, taps are copied one by one.
-        let (runs, taps) = if dilation_x == 1 {
-            (1, taps)
-        } else {
-            (taps, 1)
-        };
-        for run in 0..runs {
-            let x = x + run * dilation_x;
-            let left = (-x).max(0).min(taps);
-            let end = (width - x).min(taps).max(left);
-            let [before, covered, after] =
-                [left, end - left, taps - end].map(|each| (each * channels) as usize);
-            let mut start = to.wrapping_add((run * channels) as usize);
-            for row in row as i32..(row + rows) as i32 {
-                let y = y + row * dilation_y;
-                // SAFETY: the run has `left <= end <= taps` pixels, those of `left..end` exist in
-                // rows of the input, and there is room for the row.
-                unsafe {
-                    if y < 0 || y >= height || covered == 0 {
-                        fill(start, self.pad, (taps * channels) as usize);
-                    } else {
-                        let from = y * self.pitch + (x + left) * channels;
-                        let copied = fill(start, self.pad, before);
-                        let from = self.input.wrapping_add(from as usize);
-                        let copied = copy(copied, from, covered);
-                        fill(copied, self.pad, after);
-                    }
+        let [_, taps] = self.window.kernel;
+        let [down, right] = self.window.dilation;
+        let y = y + (row * down) as i32;
+        if right == 1 {
+            // SAFETY: as the caller says.
+            unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
+            return;
+        }
+        // With gaps between them, taps are copied column by column.
+        for tap in 0..taps {
+            let x = x + (tap * right) as i32;
+            let to = to.wrapping_add(tap * self.channels() as usize);
+            // SAFETY: as the caller says.
+            unsafe { self.gather_runs(to, [y, x], 1, rows, self.row_len()) };
+        }
+    }
+
+    /// Copies `taps` neighbouring pixels from `[y, x]` on of the input, padding filled in; the same
+    /// for `rows` rows of the kernel, `pitch` bytes apart in the copy.
+    ///
+    /// # Safety
+    ///
+    /// `to` has room for them.
+    unsafe fn gather_runs(
+        &self,
+        mut to: *mut u8,
+        [mut y, x]: [i32; 2],
+        taps: usize,
+        rows: usize,
+        pitch: usize,
+    ) {
+        let [height, width, channels] = self.window.input;
+        let [down, _] = self.window.dilation;
+        let taps = taps as i32;
+        let left = (-x).max(0).min(taps);
+        let end = (width as i32 - x).min(taps).max(left);
+        let before = left as usize * channels;
+        let covered = (end - left) as usize * channels;
+        let after = (taps - end) as usize * channels;
+        let mut from = y
+            .wrapping_mul(self.pitch)
+            .wrapping_add((x + left).wrapping_mul(channels as i32));
+        for _ in 0..rows {
+            // SAFETY: the run has `left <= end <= taps` pixels, those of `left..end` exist in rows of
+            // the input, and there is room for the row.
+            unsafe {
+                if y < 0 || y >= height as i32 || covered == 0 {
+                    fill(to, self.pad, before + covered + after);
+                } else {
+                    let copied = fill(to, self.pad, before);
+                    let copied = copy(copied, self.input.wrapping_add(from as usize), covered);
+                    fill(copied, self.pad, after);
                 }
-                start = start.wrapping_add((runs * taps * channels) as usize);
             }
+            to = to.wrapping_add(pitch);
+            y += down as i32;
+            from = from.wrapping_add(self.pitch.wrapping_mul(down as i32));
         }
     }
 }
