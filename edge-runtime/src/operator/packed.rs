@@ -2,7 +2,9 @@
 
 use super::layers::Packed;
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
-use crate::kernels::packing::dsp_blocks::{CHANNELS, Form, HEADER, Width, block_len};
+use crate::kernels::packing::dsp_blocks::{
+    CHANNELS, Form, HEADER, Taps, Width, block_len,
+};
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_panel, winograd_dsp,
 };
@@ -25,7 +27,7 @@ pub(crate) const DSP_I8: Packed = Packed {
 fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
     let form = weights.first().and_then(|code| Form::from_code(*code));
     let [_, _, channels] = window.output;
-    let block = form.and_then(|form| block_len(width, form, taps(window)));
+    let block = form.and_then(|form| block_len(width, form, Taps::of(window)));
     let len = block
         .and_then(|block| channels.div_ceil(CHANNELS).checked_mul(block))
         .and_then(|blocks| blocks.checked_add(HEADER));

@@ -5,10 +5,9 @@ use crate::kernels::{Kernel, joined, reference};
 use crate::operator::layers;
 use crate::operator::packed;
 use crate::operator::{Call, Cost, Fault};
-use super::conv_2d::{
-    conv_2d_i8_2x4, conv_2d_i16_2x4, fully_connected_i8_1x4, fully_connected_i16_1x4,
-};
+use super::conv_2d::{conv_2d_i8_2x4, conv_2d_i16_2x4};
 use super::depthwise::depthwise_i16_2x2;
+use super::fully_connected::{fully_connected_i8_1x4, fully_connected_i16_1x4};
 use super::winograd::winograd_f2_i16_2x4;
 
 const fn kernel(

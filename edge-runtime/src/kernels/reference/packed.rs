@@ -6,7 +6,7 @@ use super::weights::Weights;
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::dsp_blocks::{Blocks, Width};
+use crate::kernels::packing::dsp_blocks::{Blocks, Taps, Width};
 use crate::kernels::packing::mve_dense::MveDense;
 use crate::kernels::packing::mve_panel::MvePanel;
 use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_dsp};
@@ -86,7 +86,7 @@ fn dsp<'a>(layer: &Layer<'a>, width: Width) -> Option<Blocks<'a>> {
     Blocks::new(
         layer.weights,
         width,
-        taps(layer),
+        Taps::of(&layer.window),
         channels(layer),
         layer.rounding,
     )
