@@ -1,5 +1,6 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
+pub mod add_fit;
 pub mod depthwise_dsp;
 pub mod winograd_dsp;
 

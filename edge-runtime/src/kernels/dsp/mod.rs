@@ -5,6 +5,7 @@
 //! operands are widened to pairs of 16 bits, weights when they are packed, activations once for
 //! all that reads them.
 
+pub mod add;
 mod copy;
 pub mod depthwise;
 mod depthwise_rows;
