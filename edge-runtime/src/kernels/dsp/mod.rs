@@ -8,6 +8,7 @@
 pub mod add;
 mod copy;
 pub mod depthwise;
+pub mod depthwise_general;
 mod depthwise_rows;
 mod limit;
 pub mod winograd;
