@@ -21,8 +21,10 @@ macro_rules! dsp_cpu {
 }
 
 pub mod conv_2d;
+pub mod add;
 mod copy;
 pub mod depthwise;
+pub mod depthwise_general;
 mod depthwise_rows;
 mod limit;
 pub mod fully_connected;
