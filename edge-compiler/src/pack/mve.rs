@@ -123,5 +123,24 @@ pub fn dense(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -
     packed
 }
 
+/// Packs depthwise weights `[ky][kx][o]` of a 3x3 window: `packing::mve_depthwise`.
+pub fn depthwise(weights: &[i8], channels: &Channels<'_>, mode: Mode) -> Vec<u8> {
+    let count = channels.bias.len();
+    let mut packed = header(mode);
+    for channel in 0..count {
+        packed.extend([0; 4]);
+        for kx in 0..3 {
+            for ky in 0..3 {
+                let index = (ky * 3 + kx) * count + channel;
+                packed.push(weights.get(index).copied().unwrap_or(0).cast_unsigned());
+            }
+            packed.push(0);
+        }
+        packed.extend([0; 4]);
+        extend(&mut packed, parameters(channels, mode, channel));
+    }
+    packed
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@
 
 use core::cell::Cell;
 
-use super::copy::copy_pieces;
+use super::copy::{copy_pieces, fill};
 use super::panel::{Panel, UNROLLED, conv_i8_4x2};
 use super::{Mode, mode, splat, start, word_aligned};
 use crate::kernels::layer::Layer;
@@ -286,8 +286,9 @@ impl<'a> Ring<'a> {
             let copied = source.len().min(row.len() - left_len);
             let (before, rest) = row.split_at_checked(left_len).unwrap_or_default();
             let (middle, after) = rest.split_at_checked(copied).unwrap_or_default();
-            for x in before.iter().chain(after) {
-                x.set(self.layer.pad);
+            for part in [before, after] {
+                // SAFETY: a part of the scratch, which may be empty.
+                unsafe { fill(start(part), splat(self.layer.pad), part.len()) };
             }
             if !middle.is_empty() {
                 // SAFETY: `middle` and `source` are at least `copied` bytes, and the scratch

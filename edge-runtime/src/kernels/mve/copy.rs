@@ -1,4 +1,4 @@
-//! Copies of rows, 16 bytes at a time.
+//! Copies and fills of rows, 16 bytes at a time.
 
 use core::arch::naked_asm;
 
@@ -47,6 +47,28 @@ pub(super) unsafe extern "C" fn copy_pieces(
         subs r3, r3, #1
         bne 2b
         pop {{r4, r5, r6, pc}}
+        "
+    )
+}
+
+/// Writes `value` (the low byte) `len` times.
+///
+/// # Safety
+///
+/// All of `target..target + len` can be written. The core has Helium and it is enabled.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn fill(target: *mut i8, value: u32, len: usize) {
+    naked_asm!(
+        "
+        .cpu cortex-m55
+        push {{r4, lr}}
+        vdup.8 q0, r1
+        wlstp.8 lr, r2, 2f
+    1:
+        vstrb.8 q0, [r0], #16
+        letp lr, 1b
+    2:
+        pop {{r4, pc}}
         "
     )
 }

@@ -16,8 +16,10 @@
 pub mod conv_2d;
 mod copy;
 mod dense;
+pub mod depthwise_conv_2d;
 pub mod fully_connected;
 mod panel;
+mod strip;
 
 use core::cell::Cell;
 
