@@ -103,6 +103,27 @@ pub fn panel(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -
     packed
 }
 
+/// Packs convolution weights `[o][ky][kx][c]` of a 3x3 window on `inputs` channels, a multiple of
+/// 16, for an even number of outputs: `packing::mve_direct`.
+pub fn direct(weights: &[i8], inputs: usize, channels: &Channels<'_>, mode: Mode) -> Vec<u8> {
+    let taps = inputs * 9;
+    let mut packed = header(mode);
+    for pair in 0..channels.bias.len() / 2 {
+        for block in 0..inputs / 16 {
+            for position in 0..9 {
+                for channel in [2 * pair, 2 * pair + 1] {
+                    let first = position * inputs + block * 16;
+                    packed.extend((0..16).map(|i| weight(weights, taps, channel, first + i)));
+                }
+            }
+        }
+        for channel in [2 * pair, 2 * pair + 1] {
+            extend(&mut packed, parameters(channels, mode, channel));
+        }
+    }
+    packed
+}
+
 /// Packs fully connected weights `[o][i]` of `taps` each: `packing::mve_dense`.
 pub fn dense(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -> Vec<u8> {
     let mut packed = header(mode);

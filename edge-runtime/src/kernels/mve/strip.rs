@@ -9,7 +9,7 @@
 //!    outputs of a stride of 1 lie side by side: one VMLADAV with the weights `[w0 w1 w2 0]`, one
 //!    with `[0 w0 w1 w2]`, each a column of three values and a zero. At a stride of 2 there is one
 //!    output in it.
-//! 3. Eight sums are requantised as in `panel` and stored with one scattered store.
+//! 3. Eight sums are requantised as in `epilogue` and stored with one scattered store.
 //!
 //! The turned columns are why this beats multiplying 16 channels at a time: there the sums have to
 //! be widened to 32 bits, four vectors for each tap.

@@ -4,4 +4,5 @@
 pub mod mve;
 pub mod mve_dense;
 pub mod mve_depthwise;
+pub mod mve_direct;
 pub mod mve_panel;
