@@ -14,6 +14,9 @@ use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_panel::packed_len;
 use crate::kernels::reference::Window;
 
+/// Room for gathered columns, unless four of them need more.
+const COLUMN_BYTES: usize = 1024;
+
 const fn taps(window: &Window) -> usize {
     window.kernel[0]
         .saturating_mul(window.kernel[1])
@@ -39,6 +42,12 @@ const fn ring_columns(window: &Window) -> usize {
     first.saturating_add(width).saturating_add(1)
 }
 
+/// Pixels whose columns are gathered at a time, a multiple of 4: few calls where columns are short.
+const fn batch(chunks: usize) -> usize {
+    let pixels = COLUMN_BYTES / 16 / (if chunks == 0 { 1 } else { chunks });
+    if pixels < 4 { 4 } else { pixels / 4 * 4 }
+}
+
 pub(super) const fn is_pointwise(window: &Window) -> bool {
     window.kernel[0] == 1
         && window.kernel[1] == 1
@@ -55,9 +64,10 @@ pub(super) const fn ring_len(window: &Window) -> usize {
     ring_rows(window).saturating_mul(row).saturating_add(15) / 16 * 16
 }
 
-/// Scratch in bytes: four columns, and the ring of rows where the convolution is not pointwise.
+/// Scratch in bytes: four columns or 1 KiB of them, and the ring of rows where the convolution is not pointwise.
 pub const fn scratch_len(window: &Window) -> usize {
-    let columns = taps(window).div_ceil(16).saturating_mul(64);
+    let chunks = taps(window).div_ceil(16);
+    let columns = chunks.saturating_mul(16).saturating_mul(batch(chunks));
     if is_pointwise(window) {
         columns
     } else {
@@ -151,15 +161,32 @@ impl<'a> Tiles<'a> {
         }
     }
 
-    /// Computes `count` tiles of four pixels, or one of less.
+    /// Computes `pixels` pixels from `pixel` on, whose columns are `apart` bytes from each other.
     ///
     /// # Safety
     ///
-    /// For each tile `16 * chunks` bytes can be read at each of `columns` (multiples of 4), which
-    /// move by `step` from tile to tile; and `pixel + pixels` pixels are in the output. `pixels` is
-    /// at least 1, and a multiple of 4 unless it is below 4. No column may lie where the tiles
+    /// `16 * chunks` bytes can be read at each column; `columns` and `apart` are multiples of 4;
+    /// `pixel + pixels` pixels are in the output. No column may lie where the tiles
     /// before it, or its own, write; with an odd number of channels none may lie where any writes.
-    unsafe fn run(&mut self, columns: [*const i8; 4], step: usize, pixel: usize, pixels: usize) {
+    unsafe fn run(&mut self, columns: *const i8, apart: usize, pixel: usize, pixels: usize) {
+        let whole = pixels / 4 * 4;
+        if whole != 0 {
+            // SAFETY: as promised.
+            unsafe { self.run_tiles(columns, apart, pixel, whole) };
+        }
+        if whole != pixels {
+            let columns = columns.wrapping_add(whole * apart);
+            // SAFETY: as promised.
+            unsafe { self.run_tiles(columns, apart, pixel + whole, pixels - whole) };
+        }
+    }
+
+    /// As `run`, for a multiple of four pixels, or for one to three.
+    ///
+    /// # Safety
+    ///
+    /// As for `run`.
+    unsafe fn run_tiles(&mut self, columns: *const i8, apart: usize, pixel: usize, pixels: usize) {
         let channels = self.channels;
         let last = self.chunks.saturating_sub(1) * 16;
         let valid = pixels.min(4);
@@ -167,8 +194,9 @@ impl<'a> Tiles<'a> {
             self.arguments.offsets = offsets(valid, channels);
             self.valid = valid;
         }
-        self.arguments.pixels = columns.map(|column| column.wrapping_add(last));
-        self.arguments.input_step = step;
+        self.arguments.pixels = [0, 1, 2, 3]
+            .map(|i: usize| columns.wrapping_add(i.min(valid.saturating_sub(1)) * apart + last));
+        self.arguments.input_step = 4 * apart;
         self.arguments.output = start(self.layer.output).wrapping_add(pixel * channels);
         self.arguments.tiles = pixels.div_ceil(4) as u32;
         if channels >= 2 {
@@ -244,29 +272,29 @@ fn pointwise(tiles: &mut Tiles<'_>, channels: usize, pixels: usize) {
             if !(in_place(pixel + run - 4, 4) && apart(run)) {
                 run = 4;
             }
-            let base = input.wrapping_add(pixel * channels);
-            let columns = [0, 1, 2, 3].map(|i| base.wrapping_add(i * channels));
+            let columns = input.wrapping_add(pixel * channels);
             // SAFETY: `in_place` says that the columns are in the input, aligned, and apart from
             // what the tile writes; the outputs are `run` of the pixels that are left.
-            unsafe { tiles.run(columns, 4 * channels, pixel, run) };
+            unsafe { tiles.run(columns, channels, pixel, run) };
             pixel += run;
         } else {
-            let count = left.min(4);
+            let count = left.min(batch(tiles.chunks));
+            let from = input.wrapping_add(pixel * channels);
             // Neighbours in one copy, where that leaves them aligned.
-            let (piece, copies, apart) = match (count, channels.is_multiple_of(4)) {
-                (4, true) => (4 * channels, 1, channels),
-                _ => (channels, count, columns_len),
+            let apart = if channels.is_multiple_of(4) {
+                // SAFETY: pixels of the input; the scratch has room for so many columns.
+                unsafe { copy_pieces(scratch, from, count * channels, 1, 0) };
+                channels
+            } else {
+                for i in 0..count {
+                    let to = scratch.wrapping_add(i * columns_len);
+                    // SAFETY: as above.
+                    unsafe { copy_pieces(to, from.wrapping_add(i * channels), channels, 1, 0) };
+                }
+                columns_len
             };
-            for i in 0..copies {
-                let to = scratch.wrapping_add(i * apart);
-                let from = input.wrapping_add((pixel + i) * channels);
-                // SAFETY: pixels of the input; the scratch has room for four columns.
-                unsafe { copy_pieces(to, from, piece, 1, 0) };
-            }
-            let columns = [0, 1, 2, 3]
-                .map(|i: usize| scratch.wrapping_add(i.min(count - 1) * apart).cast_const());
             // SAFETY: the columns are in the scratch, which overlaps nothing.
-            unsafe { tiles.run(columns, 0, pixel, count) };
+            unsafe { tiles.run(scratch, apart, pixel, count) };
             pixel += count;
         }
     }
@@ -358,6 +386,7 @@ fn windowed(tiles: &mut Tiles<'_>) {
         starts: [scratch.cast_const(); PIECES],
     };
     let columns_at = |filled: usize| columns_start.wrapping_add(filled * column_len);
+    let batch = batch(tiles.chunks);
     let mut filled = 0;
     let mut pixel = 0;
     for y in 0..height {
@@ -377,7 +406,7 @@ fn windowed(tiles: &mut Tiles<'_>) {
         while x < width {
             let offset = x * stride_x * channels;
             let taken = if count <= PIECES {
-                let taken = (4 - filled).min(width - x);
+                let taken = (batch - filled).min(width - x);
                 // SAFETY: the ring has the rows and columns of all windows of this row of outputs,
                 // and what lies behind it, room for the columns and 16 bytes more, is as long as
                 // the vectors that overshoot.
@@ -397,11 +426,9 @@ fn windowed(tiles: &mut Tiles<'_>) {
             };
             x += taken;
             filled += taken;
-            if filled == 4 || (x == width && y + 1 == height) {
-                let columns =
-                    [0, 1, 2, 3].map(|i: usize| columns_at(i.min(filled - 1)).cast_const());
+            if filled == batch || (x == width && y + 1 == height) {
                 // SAFETY: the columns are in the scratch; these are the next pixels of the output.
-                unsafe { tiles.run(columns, 0, pixel, filled) };
+                unsafe { tiles.run(columns_start, column_len, pixel, filled) };
                 pixel += filled;
                 filled = 0;
             }
