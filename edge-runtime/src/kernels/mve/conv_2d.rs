@@ -268,7 +268,7 @@ fn pointwise(tiles: &mut Tiles<'_>, channels: usize, pixels: usize) {
         }
         if run >= 4 && in_place(pixel, 4) {
             // With an odd number of channels a second sweep reads what the first has written to.
-            let apart = |count: usize| out_channels % 2 == 0 || in_place(pixel, count);
+            let apart = |count: usize| out_channels.is_multiple_of(2) || in_place(pixel, count);
             if !(in_place(pixel + run - 4, 4) && apart(run)) {
                 run = 4;
             }
