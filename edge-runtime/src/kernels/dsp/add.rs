@@ -4,37 +4,11 @@
 use core::arch::naked_asm;
 use core::cell::Cell;
 
-/// Settings of [`add_fitted_i8_4`]: `clamp((x1 · a + x2 · b + c) >> shift, min, max)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Add {
-    /// Of the first input.
-    pub a: i32,
-    /// Of the second input.
-    pub b: i32,
-    /// Zero points and rounding.
-    pub c: i32,
-    /// Arithmetic, to the right, 0..=31.
-    pub shift: u32,
-    /// Lowest output after the fused activation.
-    pub min: i8,
-    /// Highest output after the fused activation.
-    pub max: i8,
-}
-
-impl Add {
-    fn apply(&self, x1: i8, x2: i8) -> i8 {
-        let sum = i32::from(x1)
-            .wrapping_mul(self.a)
-            .wrapping_add(i32::from(x2).wrapping_mul(self.b))
-            .wrapping_add(self.c);
-        let value = sum.wrapping_shr(self.shift);
-        value.max(self.min.into()).min(self.max.into()) as i8
-    }
-}
+use crate::kernels::reference::add::AddFitted;
 
 /// Adds two tensors of the same shape, element by element; the shortest slice decides. The output
 /// may be either input, or begin below the inputs that it overlaps. Fast for shifts of 20 to 23.
-pub fn add_fitted_i8_4(settings: &Add, inputs: [&[Cell<i8>]; 2], output: &[Cell<i8>]) {
+pub fn add_fitted_i8_4(settings: &AddFitted, inputs: [&[Cell<i8>]; 2], output: &[Cell<i8>]) {
     let [one, two] = inputs;
     let kernel: Option<Kernel> = match settings.shift {
         20 => Some(words_20),

@@ -52,6 +52,10 @@ pub(crate) struct Sizes {
     /// Bytes of one pixel to gather at a time; 0 where no window reaches beyond the input.
     pub gather: usize,
     /// Kernel rows to gather at a time.
+    #[cfg_attr(
+        not(all(target_arch = "arm", feature = "dsp")),
+        allow(dead_code, reason = "only the kernels gather")
+    )]
     pub gather_rows: usize,
 }
 

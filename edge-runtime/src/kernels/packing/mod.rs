@@ -10,5 +10,7 @@ pub mod dot_16x4;
 pub mod dsp_blocks;
 pub mod mve;
 pub mod mve_dense;
+pub mod mve_depthwise;
+pub mod mve_direct;
 pub mod mve_panel;
 pub mod winograd_dsp;
