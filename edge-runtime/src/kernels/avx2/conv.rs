@@ -8,15 +8,16 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Pairs;
-use super::requantise::finish;
+use super::requantise::{finish, prepare};
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Lanes, Row};
+use crate::kernels::x86::{Constants, Lanes, Row};
 
 /// Pixels whose sums wait for their end: a multiple of every tile's width.
 const STRIP: usize = 24;
 
 impl Lanes for Pairs {
     const BYTES: usize = 2;
+    const BARE_PIXEL: bool = false;
 
     unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
         // SAFETY: passed on.
@@ -29,6 +30,11 @@ impl Lanes for Pairs {
             // SAFETY: `to` is writable for `count` times two bytes.
             unsafe { to.add(at).write_unaligned(value.into()) }
         }
+    }
+
+    unsafe fn prepare(constants: &Constants, to: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { prepare(constants, to) }
     }
 
     unsafe fn row(row: &Row) {

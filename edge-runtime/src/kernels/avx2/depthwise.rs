@@ -8,14 +8,12 @@ use crate::kernels::packing::depthwise_16x4::BAND;
 use crate::kernels::x86::{Columns, DepthwiseRow, Source};
 
 impl Columns for Pairs {
-    const BYTES: usize = 2;
-
     unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {
         // SAFETY: passed on.
         unsafe { interleave(sources, to, count) }
     }
 
-    unsafe fn fill(value: i8, to: *mut u8, count: usize) {
+    unsafe fn fill_columns(value: i8, to: *mut u8, count: usize) {
         let to = to.cast::<i16>();
         for at in 0..count * BAND {
             // SAFETY: `to` is writable for four times `count` times two bytes.
@@ -23,7 +21,7 @@ impl Columns for Pairs {
         }
     }
 
-    unsafe fn row(row: &DepthwiseRow) {
+    unsafe fn depthwise_row(row: &DepthwiseRow) {
         // SAFETY: passed on.
         unsafe { all_halves(row) }
     }
@@ -70,7 +68,7 @@ unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {
 }
 
 /// # Safety
-/// As [`Columns::row`].
+/// As [`Columns::depthwise_row`].
 #[target_feature(enable = "avx2")]
 unsafe fn all_halves(row: &DepthwiseRow) {
     let taps = row.bands * row.kernel_columns;

@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, Form};
+use crate::kernels::x86::{Constants, Form, PREPARED};
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]
@@ -16,9 +16,27 @@ struct Parameters {
     multiplier: [__m256i; 2],
     nudge: [__m256i; 2],
     shift: [__m256i; 2],
-    /// Whether these forms cover all channels.
-    vector: bool,
 }
+
+/// Bytes of the constants of eight channels.
+const HALF: usize = PREPARED / 2;
+
+/// Computes the constants of all channels once for a layer.
+///
+/// # Safety
+/// `constants` hold what their fields say; `to` is writable for [`PREPARED`] bytes a block.
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
+    for half in 0..constants.channels.div_ceil(8) {
+        // SAFETY: the half has a channel and its place in the table.
+        unsafe {
+            let to = to.add(half * HALF).cast::<Parameters>();
+            to.write_unaligned(Parameters::load(constants, half * 8));
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Parameters>() <= HALF);
 
 impl Parameters {
     /// Of the channels `channel..channel + 8`, as many of them as there are.
@@ -58,7 +76,7 @@ impl Parameters {
         let doubled = _mm256_add_epi32(multiplier, multiplier);
         let (multiplier, left, down) = match constants.rounding {
             Rounding::Double => (doubled, _mm256_min_epi32(up, _mm256_set1_epi32(30)), down),
-            Rounding::Single => (doubled, zero, down),
+            Rounding::Single => (doubled, up, down),
             Rounding::High32 => (multiplier, _mm256_min_epi32(up, _mm256_set1_epi32(7)), zero),
         };
         let half = _mm256_set1_epi64x(1 << 31);
@@ -79,9 +97,14 @@ impl Parameters {
             multiplier: [multiplier, _mm256_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm256_add_epi64(even, _mm256_set1_epi64x(32)), odd],
-            // Only this saturates to 32 bits.
-            vector: constants.rounding != Rounding::Single || _mm256_testz_si256(up, up) == 1,
         }
+    }
+
+    /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn covers(&self, rounding: Rounding) -> bool {
+        rounding != Rounding::Single || _mm256_testz_si256(self.left, self.left) == 1
     }
 
     /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
@@ -206,9 +229,10 @@ impl Half<'_> {
         let channel = self.channel;
         // SAFETY: passed on.
         unsafe {
-            let parameters = Parameters::load(self.constants, channel);
+            let prepared = self.constants.prepared.add(channel / 8 * HALF);
+            let parameters = prepared.cast::<Parameters>().read_unaligned();
             match self.constants.form {
-                _ if !parameters.vector => self.write(|pixel| {
+                _ if !parameters.covers(self.constants.rounding) => self.write(|pixel| {
                     let acc = _mm256_add_epi32(sum(pixel), parameters.start);
                     one_by_one(self.constants, channel, acc)
                 }),
@@ -226,29 +250,36 @@ impl Half<'_> {
         let narrow = Narrow::new(self.constants);
         let channels = self.constants.channels;
         let mut pixel = 0;
-        while pixel < self.pixels {
-            let last = self.pixels - pixel - 1;
-            // SAFETY: no pixel beyond the last is read, and none is written.
+        while pixel + 4 <= self.pixels {
+            let bytes = narrow.apply([
+                scaled(pixel),
+                scaled(pixel + 1),
+                scaled(pixel + 2),
+                scaled(pixel + 3),
+            ]);
+            // SAFETY: four pixels are left.
             unsafe {
-                let bytes = narrow.apply([
-                    scaled(pixel),
-                    scaled(pixel + last.min(1)),
-                    scaled(pixel + last.min(2)),
-                    scaled(pixel + last.min(3)),
-                ]);
                 let to = self.output.add(pixel * channels);
-                self.put(to, _mm256_extract_epi64::<0>(bytes));
-                if last >= 1 {
+                if channels == 8 {
+                    _mm256_storeu_si256(to.cast(), bytes);
+                } else {
+                    self.put(to, _mm256_extract_epi64::<0>(bytes));
                     self.put(to.add(channels), _mm256_extract_epi64::<1>(bytes));
-                }
-                if last >= 2 {
                     self.put(to.add(channels * 2), _mm256_extract_epi64::<2>(bytes));
-                }
-                if last >= 3 {
                     self.put(to.add(channels * 3), _mm256_extract_epi64::<3>(bytes));
                 }
             }
             pixel += 4;
+        }
+        while pixel < self.pixels {
+            let zero = _mm256_setzero_si256();
+            let bytes = narrow.apply([scaled(pixel), zero, zero, zero]);
+            // SAFETY: the pixel is left.
+            unsafe {
+                let to = self.output.add(pixel * channels);
+                self.put(to, _mm256_extract_epi64::<0>(bytes));
+            }
+            pixel += 1;
         }
     }
 

@@ -3,24 +3,22 @@
 use core::arch::x86_64::*;
 
 use super::Vnni;
-use super::requantise::{Block, starts};
+use super::requantise::{Block, starts, twice};
 use crate::kernels::packing::depthwise_16x4::BAND;
 use crate::kernels::x86::{Columns, DepthwiseRow, Source};
 
 impl Columns for Vnni {
-    const BYTES: usize = 1;
-
     unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {
         // SAFETY: passed on.
         unsafe { interleave(sources, to, count) }
     }
 
-    unsafe fn fill(value: i8, to: *mut u8, count: usize) {
+    unsafe fn fill_columns(value: i8, to: *mut u8, count: usize) {
         // SAFETY: `to` is writable for four times `count` bytes.
         unsafe { to.write_bytes(value.cast_unsigned() ^ 0x80, count * BAND) }
     }
 
-    unsafe fn row(row: &DepthwiseRow) {
+    unsafe fn depthwise_row(row: &DepthwiseRow) {
         // SAFETY: passed on.
         unsafe { all_blocks(row) }
     }
@@ -57,7 +55,7 @@ unsafe fn interleave([a, b, c, d]: &[Source; BAND], to: *mut u8, count: usize) {
 }
 
 /// # Safety
-/// As [`Columns::row`].
+/// As [`Columns::depthwise_row`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn all_blocks(row: &DepthwiseRow) {
     let taps = row.bands * row.kernel_columns;
@@ -66,34 +64,50 @@ unsafe fn all_blocks(row: &DepthwiseRow) {
         unsafe {
             let weights = row.weights.add(block * taps * 64);
             let columns = row.columns.add(block * 64);
-            let start = starts(&row.constants, block);
+            let start = twice(&row.constants, starts(&row.constants, block));
             let at = Block {
                 constants: &row.constants,
                 block,
                 output: row.output.add(block * 16),
                 pixels: row.pixels,
             };
-            let load = |from: *const u8| _mm512_loadu_si512(from.cast());
+            // Of eight channels a vector has two pixels, side by side or not.
+            let pairs = row.constants.channels == 8;
+            let step = row.pixel_bytes * if pairs { 2 } else { 1 };
+            let apart = pairs && row.pixel_bytes != 32;
+            let load = |from: *const u8, at: usize| {
+                if apart {
+                    // An odd last pixel is its own partner.
+                    let alone = at * 2 + 1 == row.pixels;
+                    let second = from.add(if alone { 0 } else { row.pixel_bytes }).cast();
+                    let first = _mm512_castsi256_si512(_mm256_loadu_si256(from.cast()));
+                    _mm512_inserti64x4::<1>(first, _mm256_loadu_si256(second))
+                } else {
+                    _mm512_loadu_si512(from.cast())
+                }
+            };
+            let load_weights = |tap: usize| {
+                let w = _mm512_loadu_si512(weights.add(tap * 64).cast());
+                twice(&row.constants, w)
+            };
             if taps == 3 {
-                let w: [__m512i; 3] =
-                    core::array::from_fn(|tap| _mm512_loadu_si512(weights.add(tap * 64).cast()));
-                at.finish(|pixel| {
-                    let x = columns.add(pixel * row.pixel_bytes);
-                    let acc = _mm512_dpbusd_epi32(start, load(x), w[0]);
-                    let acc = _mm512_dpbusd_epi32(acc, load(x.add(row.tap_bytes)), w[1]);
-                    _mm512_dpbusd_epi32(acc, load(x.add(row.tap_bytes * 2)), w[2])
+                let w: [__m512i; 3] = core::array::from_fn(load_weights);
+                at.finish(|at| {
+                    let x = columns.add(at * step);
+                    let acc = _mm512_dpbusd_epi32(start, load(x, at), w[0]);
+                    let acc = _mm512_dpbusd_epi32(acc, load(x.add(row.tap_bytes), at), w[1]);
+                    _mm512_dpbusd_epi32(acc, load(x.add(row.tap_bytes * 2), at), w[2])
                 });
             } else {
-                at.finish(|pixel| {
+                at.finish(|at| {
                     let mut acc = start;
-                    let mut weights = weights;
+                    let mut tap = 0;
                     for band in 0..row.bands {
-                        let mut x = columns.add(pixel * row.pixel_bytes + band * row.band_bytes);
+                        let mut x = columns.add(at * step + band * row.band_bytes);
                         for _ in 0..row.kernel_columns {
-                            let w = _mm512_loadu_si512(weights.cast());
-                            acc = _mm512_dpbusd_epi32(acc, load(x), w);
+                            acc = _mm512_dpbusd_epi32(acc, load(x, at), load_weights(tap));
                             x = x.wrapping_add(row.tap_bytes);
-                            weights = weights.add(64);
+                            tap += 1;
                         }
                     }
                     acc

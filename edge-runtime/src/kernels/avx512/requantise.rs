@@ -24,7 +24,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, Form};
+use crate::kernels::x86::{Constants, Form, PREPARED};
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
@@ -33,9 +33,24 @@ struct Parameters {
     multiplier: [__m512i; 2],
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
-    /// Whether these forms cover all channels.
-    vector: bool,
 }
+
+/// Computes the constants of all blocks once for a layer.
+///
+/// # Safety
+/// `constants` hold what their fields say; `to` is writable for [`PREPARED`] bytes a block.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
+    for block in 0..constants.channels.div_ceil(16) {
+        // SAFETY: the block has a channel and its place in the table.
+        unsafe {
+            let to = to.add(block * PREPARED).cast::<Parameters>();
+            to.write_unaligned(Parameters::load(constants, block));
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Parameters>() <= PREPARED);
 
 /// The lanes of a block that are channels.
 fn lanes(constants: &Constants, block: usize) -> __mmask16 {
@@ -54,10 +69,19 @@ pub(super) unsafe fn starts(constants: &Constants, block: usize) -> __m512i {
     unsafe {
         let bias =
             _mm512_maskz_loadu_epi32(lanes(constants, block), constants.bias.add(block * 16));
-        _mm512_add_epi32(
-            bias,
-            _mm512_loadu_si512(constants.offsets.add(block * 16).cast()),
-        )
+        let offset = _mm512_loadu_si512(constants.offsets.add(block * 16).cast());
+        _mm512_add_epi32(bias, offset)
+    }
+}
+
+/// Constants of a block for a vector of outputs: of eight channels a vector holds two pixels.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn twice(constants: &Constants, values: __m512i) -> __m512i {
+    if constants.channels == 8 {
+        _mm512_shuffle_i64x2::<0b0100_0100>(values, values)
+    } else {
+        values
     }
 }
 
@@ -76,7 +100,8 @@ impl Parameters {
                 _mm_maskz_loadu_epi8(lanes, constants.shifts.add(at)),
             )
         };
-        let shift = _mm512_cvtepi8_epi32(shift);
+        let (multiplier, shift) = (twice(constants, multiplier), _mm512_cvtepi8_epi32(shift));
+        let shift = twice(constants, shift);
         let zero = _mm512_setzero_si512();
         let up = _mm512_max_epi32(shift, zero);
         let down = _mm512_min_epi32(
@@ -86,7 +111,7 @@ impl Parameters {
         let doubled = _mm512_add_epi32(multiplier, multiplier);
         let (multiplier, left, down) = match constants.rounding {
             Rounding::Double => (doubled, _mm512_min_epi32(up, _mm512_set1_epi32(30)), down),
-            Rounding::Single => (doubled, zero, down),
+            Rounding::Single => (doubled, up, down),
             Rounding::High32 => (multiplier, _mm512_min_epi32(up, _mm512_set1_epi32(7)), zero),
         };
         let half = _mm512_set1_epi64(1 << 31);
@@ -106,9 +131,14 @@ impl Parameters {
             multiplier: [multiplier, _mm512_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
-            // Only this saturates to 32 bits.
-            vector: constants.rounding != Rounding::Single || _mm512_test_epi32_mask(up, up) == 0,
         }
+    }
+
+    /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn covers(&self, rounding: Rounding) -> bool {
+        rounding != Rounding::Single || _mm512_test_epi32_mask(self.left, self.left) == 0
     }
 
     /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
@@ -206,7 +236,17 @@ pub(super) unsafe fn finish(
             pixels,
         };
         // SAFETY: there are as many sums; else passed on.
-        unsafe { at.finish(|pixel| *sums.add(pixel * blocks + b)) }
+        unsafe {
+            if constants.channels == 8 {
+                at.finish(|pair| {
+                    let second = (pair * 2 + 1).min(pixels - 1);
+                    let second = _mm512_castsi512_si256(*sums.add(second));
+                    _mm512_inserti64x4::<1>(*sums.add(pair * 2), second)
+                });
+            } else {
+                at.finish(|pixel| *sums.add(pixel * blocks + b));
+            }
+        }
     }
 }
 
@@ -228,7 +268,9 @@ pub(super) unsafe fn finish_pixel(
         unsafe {
             let parameters = Parameters::load(constants, block + b);
             *scaled = match constants.form {
-                _ if !parameters.vector => one_by_one(constants, block + b, *sum),
+                _ if !parameters.covers(constants.rounding) => {
+                    one_by_one(constants, block + b, *sum)
+                }
                 Form::Relu => parameters.relu(*sum),
                 Form::Signed => parameters.signed(*sum),
             };
@@ -253,21 +295,24 @@ pub(super) struct Block<'a> {
 impl Block<'_> {
     /// Writes all pixels, each from its sums with bias and offset.
     ///
+    /// Layers of eight channels have two pixels in a vector: `sum` gets the index of a vector.
+    ///
     /// # Safety
     /// As [`finish`], for one block.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m512i) {
-        let block = self.block;
-        // SAFETY: passed on.
+        let (constants, block) = (self.constants, self.block);
+        // SAFETY: passed on; the constants are prepared.
         unsafe {
-            let parameters = Parameters::load(self.constants, block);
-            match self.constants.form {
-                _ if !parameters.vector => {
-                    self.write(|pixel| one_by_one(self.constants, block, sum(pixel)))
+            let prepared = constants.prepared.add(block * PREPARED);
+            let parameters = prepared.cast::<Parameters>().read_unaligned();
+            match constants.form {
+                _ if !parameters.covers(constants.rounding) => {
+                    self.write(|at| one_by_one(constants, block, sum(at)))
                 }
-                Form::Relu => self.write(|pixel| parameters.relu(sum(pixel))),
-                Form::Signed => self.write(|pixel| parameters.signed(sum(pixel))),
+                Form::Relu => self.write(|at| parameters.relu(sum(at))),
+                Form::Signed => self.write(|at| parameters.signed(sum(at))),
             }
         }
     }
@@ -279,37 +324,52 @@ impl Block<'_> {
     unsafe fn write(&self, scaled: impl Fn(usize) -> __m512i) {
         let narrow = Narrow::new(self.constants);
         let channels = self.constants.channels;
-        let lanes = lanes(self.constants, self.block);
-        let mut pixel = 0;
-        while pixel < self.pixels {
-            let last = self.pixels - pixel - 1;
-            // SAFETY: no pixel beyond the last is read, and none is written; masked lanes are no
-            // channels.
+        let contiguous = channels == 16 || channels == 8;
+        // Bytes of a vector of outputs, and bytes from its first to that of the next vector.
+        let (bytes, stride, vectors) = if channels == 8 {
+            (16, 16, self.pixels.div_ceil(2))
+        } else {
+            let left = channels - self.block * 16;
+            (left.min(16), channels, self.pixels)
+        };
+        let lanes: __mmask16 = if bytes == 16 { !0 } else { (1 << bytes) - 1 };
+        let mut at = 0;
+        while at + 4 <= vectors {
+            let quad = [scaled(at), scaled(at + 1), scaled(at + 2), scaled(at + 3)];
+            let quad = narrow.apply(quad);
+            // SAFETY: masked lanes are no channels; four pixels, or eight, are left. (Of eight
+            // channels, the last pixel of an odd number has its mask below.)
             unsafe {
-                let bytes = narrow.apply([
-                    scaled(pixel),
-                    scaled(pixel + last.min(1)),
-                    scaled(pixel + last.min(2)),
-                    scaled(pixel + last.min(3)),
-                ]);
-                let to = self.output.add(pixel * channels);
-                if channels == 16 && last >= 3 {
-                    _mm512_storeu_si512(to.cast(), bytes);
+                let to = self.output.add(at * stride);
+                if contiguous && (at + 4) * stride <= self.pixels * channels {
+                    _mm512_storeu_si512(to.cast(), quad);
+                } else if contiguous {
+                    let left = self.pixels * channels - at * stride;
+                    _mm512_mask_storeu_epi8(to, (1 << left) - 1, quad);
                 } else {
                     let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
-                    put(to, _mm512_castsi512_si128(bytes));
-                    if last >= 1 {
-                        put(to.add(channels), _mm512_extracti32x4_epi32::<1>(bytes));
-                    }
-                    if last >= 2 {
-                        put(to.add(channels * 2), _mm512_extracti32x4_epi32::<2>(bytes));
-                    }
-                    if last >= 3 {
-                        put(to.add(channels * 3), _mm512_extracti32x4_epi32::<3>(bytes));
-                    }
+                    put(to, _mm512_castsi512_si128(quad));
+                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
+                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
+                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
                 }
             }
-            pixel += 4;
+            at += 4;
+        }
+        while at < vectors {
+            let zero = _mm512_setzero_si512();
+            let one = narrow.apply([scaled(at), zero, zero, zero]);
+            // SAFETY: a vector is left, of which the mask takes what are channels.
+            unsafe {
+                let to = self.output.add(at * stride);
+                let left = (self.pixels * channels - at * stride).min(bytes);
+                _mm_mask_storeu_epi8(
+                    to,
+                    ((1_u32 << left) - 1) as u16,
+                    _mm512_castsi512_si128(one),
+                );
+            }
+            at += 1;
         }
     }
 }
@@ -326,7 +386,12 @@ unsafe fn one_by_one(constants: &Constants, block: usize, acc: __m512i) -> __m51
     // SAFETY: the array has 64 bytes.
     unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), acc) };
     for (lane, value) in values.iter_mut().enumerate() {
-        let channel = block * 16 + lane;
+        let channel = block * 16
+            + if constants.channels == 8 {
+                lane % 8
+            } else {
+                lane
+            };
         if channel < constants.channels {
             // SAFETY: it is a channel.
             let (multiplier, shift) = unsafe {

@@ -21,6 +21,17 @@ pub(crate) struct Constants {
     pub max: i8,
     /// How outputs are scaled.
     pub form: Form,
+    /// What an instruction set computes from all this once for a layer: [`PREPARED`] bytes for
+    /// each block of sixteen channels.
+    pub prepared: *const u8,
+}
+
+/// Bytes of prepared constants for sixteen channels.
+pub(crate) const PREPARED: usize = 512;
+
+/// Bytes of prepared constants of a layer. Saturates.
+pub(crate) const fn prepared_len(channels: usize) -> usize {
+    channels.div_ceil(BLOCK).saturating_mul(PREPARED)
 }
 
 /// Forms of requantisation, see `requantise.rs` of the instruction sets. (Channels that neither
@@ -34,14 +45,16 @@ pub(crate) enum Form {
 }
 
 impl Constants {
-    /// Of a layer whose packed weights begin with the offsets; `None` where a slice is too short.
+    /// Of a layer whose packed weights begin with the offsets, and whose scratch with the prepared
+    /// constants; `None` where a slice is too short.
     pub(crate) fn new(layer: &Layer<'_>, channels: usize) -> Option<Self> {
         let offsets = layer.weights.as_ptr();
         let fits = channels > 0
             && layer.weights.len() >= channels.div_ceil(BLOCK).checked_mul(BLOCK * 4)?
             && layer.bias.len() >= channels
             && layer.multipliers.len() >= channels
-            && layer.shifts.len() >= channels;
+            && layer.shifts.len() >= channels
+            && layer.scratch.len() >= prepared_len(channels);
         fits.then_some(Self {
             channels,
             offsets: offsets.cast(),
@@ -57,6 +70,7 @@ impl Constants {
             } else {
                 Form::Signed
             },
+            prepared: layer.scratch.as_ptr().cast(),
         })
     }
 }

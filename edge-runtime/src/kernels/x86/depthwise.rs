@@ -8,8 +8,8 @@
 //! All that an output row needs is in scratch before its first byte is written, which is more than
 //! the raster rule of [`Layer`] asks for; each row interleaves its input anew.
 
-use super::constants::Constants;
-use super::rows::volume;
+use super::constants::{Constants, prepared_len};
+use super::rows::{Lanes, volume};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_16x4::{BAND, BLOCK, Shape};
 use crate::kernels::reference::Window;
@@ -18,10 +18,7 @@ use crate::kernels::reference::Window;
 const SLACK: usize = BLOCK * BAND;
 
 /// What an instruction set does to a row.
-pub(crate) trait Columns {
-    /// Bytes of an activation in scratch.
-    const BYTES: usize;
-
+pub(crate) trait Columns: Lanes {
     /// Writes `count` times four activations to `to`: element `i` of all sources, widened, then
     /// element `i + 1`.
     ///
@@ -34,14 +31,14 @@ pub(crate) trait Columns {
     ///
     /// # Safety
     /// As [`interleave`](Self::interleave).
-    unsafe fn fill(value: i8, to: *mut u8, count: usize);
+    unsafe fn fill_columns(value: i8, to: *mut u8, count: usize);
 
     /// Computes one output row.
     ///
     /// # Safety
     /// All pointers and lengths of `row` are what its fields say; the machine has the instruction
     /// set.
-    unsafe fn row(row: &DepthwiseRow);
+    unsafe fn depthwise_row(row: &DepthwiseRow);
 }
 
 /// Where a row of activations lies.
@@ -114,7 +111,8 @@ pub(crate) const fn scratch_len(window: &Window, bytes: usize) -> usize {
     match band_bytes(window, bytes) {
         Some(band) => band
             .saturating_mul(window.kernel[0].div_ceil(BAND))
-            .saturating_add(SLACK * bytes),
+            .saturating_add(SLACK * bytes)
+            .saturating_add(prepared_len(window.output[2])),
         None => SLACK * bytes,
     }
 }
@@ -155,7 +153,9 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
     let input = layer.input.as_ptr().cast::<i8>();
     // `Cell::as_ptr` of the first one would only be good for that one; this is good for all.
     let output = layer.output.as_ptr().cast::<i8>().cast_mut();
-    let scratch = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    let prepared = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    // SAFETY: the prepared constants are the first part of the scratch.
+    let scratch = unsafe { prepared.add(prepared_len(channels)) };
     let column_bytes = channels * BAND * C::BYTES; // band_bytes is not less
     let mut row = DepthwiseRow {
         columns: scratch,
@@ -170,6 +170,8 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
         output,
         pixels: out_width,
     };
+    // SAFETY: the first part of the scratch is as long.
+    unsafe { C::prepare(&row.constants, prepared) };
     let padding = [layer.pad; 16];
     let outside = Source {
         start: padding.as_ptr(),
@@ -183,9 +185,9 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
         // SAFETY: a band has `columns = left + inside + right` columns.
         unsafe {
             let to = scratch.add(band * band_bytes);
-            C::fill(layer.pad, to, left * channels);
+            C::fill_columns(layer.pad, to, left * channels);
             let to = to.add((left + inside) * column_bytes);
-            C::fill(layer.pad, to, right * channels);
+            C::fill_columns(layer.pad, to, right * channels);
         }
     }
     for y in 0..out_height {
@@ -214,7 +216,7 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
         // SAFETY: output row `y` lies in the output. All the fields hold what they say.
         unsafe {
             row.output = output.add(y * out_width * channels);
-            C::row(&row);
+            C::depthwise_row(&row);
         }
     }
     Some(())

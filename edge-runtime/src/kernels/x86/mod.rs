@@ -15,7 +15,7 @@ pub mod detect;
 mod portable;
 mod rows;
 
-pub(crate) use constants::{Constants, Form};
+pub(crate) use constants::{Constants, Form, PREPARED};
 pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
 pub(crate) use rows::{Lanes, Row, run};
 
