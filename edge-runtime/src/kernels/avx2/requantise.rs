@@ -16,6 +16,43 @@ struct Parameters {
     multiplier: [__m256i; 2],
     nudge: [__m256i; 2],
     shift: [__m256i; 2],
+    affine: Lines,
+}
+
+/// The affine forms of eight channels, see
+/// [`packing::affine`](crate::kernels::packing::affine).
+#[derive(Clone, Copy)]
+struct Lines {
+    scale: __m256,
+    add: __m256,
+}
+
+impl Lines {
+    /// # Safety
+    /// As [`Parameters::load`].
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn load(constants: &Constants, channel: usize) -> Self {
+        // SAFETY: they are there for all lanes of the block.
+        let [scale, add] = [constants.scales, constants.adds]
+            .map(|from| unsafe { _mm256_loadu_ps(from.add(channel)) });
+        Self { scale, add }
+    }
+
+    /// Whether all channels have one.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn exist(&self) -> bool {
+        _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.scale, self.add)) == 0
+    }
+
+    /// The outputs of accumulators, before the limits.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn outputs(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_cvtepi32_ps(acc);
+        _mm256_cvtps_epi32(_mm256_fmadd_ps(acc, self.scale, self.add))
+    }
 }
 
 /// Bytes of the constants of eight channels.
@@ -25,7 +62,7 @@ const HALF: usize = PREPARED / 2;
 ///
 /// # Safety
 /// `constants` hold what their fields say; `to` is writable for [`PREPARED`] bytes a block.
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
     for half in 0..constants.channels.div_ceil(8) {
         // SAFETY: the half has a channel and its place in the table.
@@ -44,7 +81,7 @@ impl Parameters {
     /// # Safety
     /// `constants` hold what their fields say, `channel` is one.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn load(constants: &Constants, channel: usize) -> Self {
         let left = (constants.channels - channel).min(8);
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -97,12 +134,14 @@ impl Parameters {
             multiplier: [multiplier, _mm256_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm256_add_epi64(even, _mm256_set1_epi64x(32)), odd],
+            // SAFETY: passed on.
+            affine: unsafe { Lines::load(constants, channel) },
         }
     }
 
     /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn covers(&self, rounding: Rounding) -> bool {
         rounding != Rounding::Single || _mm256_testz_si256(self.left, self.left) == 1
     }
@@ -110,7 +149,7 @@ impl Parameters {
     /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
     /// is 0. Results are below 2^31.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn relu(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
@@ -119,7 +158,7 @@ impl Parameters {
 
     /// Scales accumulators of any sign.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn signed(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
@@ -130,7 +169,7 @@ impl Parameters {
 
     /// `(acc * multiplier + nudge + sign) >> shift`.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn positive(&self, acc: __m256i, sign: Option<__m256i>) -> __m256i {
         let mut even = _mm256_mul_epu32(acc, self.multiplier[0]);
         let mut odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(acc), self.multiplier[1]);
@@ -157,10 +196,10 @@ struct Narrow {
 
 impl Narrow {
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn new(constants: &Constants) -> Self {
+    #[target_feature(enable = "avx2,fma")]
+    fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
-            zero_point: _mm256_set1_epi16(constants.zero_point as i16),
+            zero_point: _mm256_set1_epi16(zero_point as i16),
             min: _mm256_set1_epi8(constants.min),
             max: _mm256_set1_epi8(constants.max),
         }
@@ -168,7 +207,7 @@ impl Narrow {
 
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
         let low = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
         let high = _mm256_adds_epi16(_mm256_packs_epi32(c, d), self.zero_point);
@@ -179,86 +218,125 @@ impl Narrow {
     }
 }
 
-/// Writes the outputs of a tile: `pixels` pixels of `halves` times eight channels from `channel`.
+/// Writes the outputs of a strip: `pixels` pixels of `halves` times eight channels from `channel`.
 ///
 /// # Safety
-/// `constants` hold what their fields say and have a channel in each half; `sums` are `[pixel][half]`,
-/// without the bias; `output` is the first of as many pixels, all channels of which are writable.
+/// `constants` hold what their fields say and have a channel in each half; `sums` are
+/// `[pixel][half]`, without the bias, and are lost; `output` is the first of as many pixels, all
+/// channels of which are writable. The constants are prepared.
 #[inline(never)]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn finish(
     constants: &Constants,
     channel: usize,
     halves: usize,
-    sums: *const __m256i,
+    sums: *mut __m256i,
     output: *mut i8,
     pixels: usize,
 ) {
     for h in 0..halves {
         let channel = channel + h * 8;
-        let at = Half {
-            constants,
-            channel,
-            // SAFETY: the half has a channel.
-            output: unsafe { output.add(channel) },
-            pixels,
-        };
-        // SAFETY: there are as many sums; else passed on.
-        unsafe { at.finish(|pixel| *sums.add(pixel * halves + h)) }
+        // SAFETY: the half has a channel; else passed on.
+        unsafe {
+            let prepared = constants.prepared.add(channel / 8 * HALF);
+            let parameters = prepared.cast::<Parameters>().read_unaligned();
+            let strip = Strip {
+                constants,
+                channel,
+                sums: sums.add(h),
+                stride: halves,
+                output: output.add(channel),
+                pixels,
+            };
+            if parameters.affine.exist() {
+                strip.write::<AFFINE>(&parameters);
+            } else if !parameters.covers(constants.rounding) {
+                strip.one_by_one(&parameters);
+                strip.write::<DONE>(&parameters);
+            } else if constants.form == Form::Relu {
+                strip.write::<RELU>(&parameters);
+            } else {
+                strip.write::<SIGNED>(&parameters);
+            }
+        }
     }
 }
 
-/// Eight channels of a tile.
-pub(super) struct Half<'a> {
-    pub(super) constants: &'a Constants,
-    /// The first of the eight.
-    pub(super) channel: usize,
-    /// Of the first channel.
-    pub(super) output: *mut i8,
-    pub(super) pixels: usize,
+/// What [`Strip::write`] has to do to the sums: nothing,
+const DONE: u8 = 0;
+/// [`Parameters::relu`],
+const RELU: u8 = 1;
+/// [`Parameters::signed`],
+const SIGNED: u8 = 2;
+/// or [`Lines::outputs`].
+const AFFINE: u8 = 3;
+
+/// Eight channels of a strip.
+struct Strip<'a> {
+    constants: &'a Constants,
+    channel: usize,
+    sums: *mut __m256i,
+    stride: usize,
+    output: *mut i8,
+    pixels: usize,
 }
 
-impl Half<'_> {
-    /// Writes all pixels, each from its sums without bias.
-    ///
+impl Strip<'_> {
     /// # Safety
-    /// As [`finish`], for one half.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m256i) {
-        let channel = self.channel;
-        // SAFETY: passed on.
-        unsafe {
-            let prepared = self.constants.prepared.add(channel / 8 * HALF);
-            let parameters = prepared.cast::<Parameters>().read_unaligned();
-            match self.constants.form {
-                _ if !parameters.covers(self.constants.rounding) => self.write(|pixel| {
-                    let acc = _mm256_add_epi32(sum(pixel), parameters.start);
-                    one_by_one(self.constants, channel, acc)
-                }),
-                Form::Relu => self.write(|pixel| parameters.relu(sum(pixel))),
-                Form::Signed => self.write(|pixel| parameters.signed(sum(pixel))),
+    /// As [`finish`].
+    #[cold]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn one_by_one(&self, parameters: &Parameters) {
+        for pixel in 0..self.pixels {
+            // SAFETY: the sum is there.
+            unsafe {
+                let sum = self.sums.add(pixel * self.stride);
+                let acc = _mm256_add_epi32(*sum, parameters.start);
+                *sum = one_by_one(self.constants, self.channel, acc);
             }
         }
     }
 
     /// # Safety
-    /// As [`finish`], for one half.
+    /// As [`finish`].
     #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn write(&self, scaled: impl Fn(usize) -> __m256i) {
-        let narrow = Narrow::new(self.constants);
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, pixel: usize) -> __m256i {
+        // SAFETY: the sum is there.
+        let sum = unsafe { *self.sums.add(pixel * self.stride) };
+        match HOW {
+            RELU => parameters.relu(sum),
+            SIGNED => parameters.signed(sum),
+            AFFINE => parameters
+                .affine
+                .outputs(_mm256_add_epi32(sum, parameters.start)),
+            _ => sum,
+        }
+    }
+
+    /// # Safety
+    /// As [`finish`].
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
+        // The affine form has it.
+        let zero_point = if HOW == AFFINE {
+            0
+        } else {
+            self.constants.zero_point
+        };
+        let narrow = Narrow::new(self.constants, zero_point);
         let channels = self.constants.channels;
         let mut pixel = 0;
         while pixel + 4 <= self.pixels {
-            let bytes = narrow.apply([
-                scaled(pixel),
-                scaled(pixel + 1),
-                scaled(pixel + 2),
-                scaled(pixel + 3),
-            ]);
             // SAFETY: four pixels are left.
             unsafe {
+                let bytes = narrow.apply([
+                    self.scaled::<HOW>(parameters, pixel),
+                    self.scaled::<HOW>(parameters, pixel + 1),
+                    self.scaled::<HOW>(parameters, pixel + 2),
+                    self.scaled::<HOW>(parameters, pixel + 3),
+                ]);
                 let to = self.output.add(pixel * channels);
                 if channels == 8 {
                     _mm256_storeu_si256(to.cast(), bytes);
@@ -273,9 +351,10 @@ impl Half<'_> {
         }
         while pixel < self.pixels {
             let zero = _mm256_setzero_si256();
-            let bytes = narrow.apply([scaled(pixel), zero, zero, zero]);
             // SAFETY: the pixel is left.
             unsafe {
+                let one = self.scaled::<HOW>(parameters, pixel);
+                let bytes = narrow.apply([one, zero, zero, zero]);
                 let to = self.output.add(pixel * channels);
                 self.put(to, _mm256_extract_epi64::<0>(bytes));
             }
@@ -289,9 +368,9 @@ impl Half<'_> {
     /// `to` is writable for as many.
     #[inline]
     unsafe fn put(&self, to: *mut i8, bytes: i64) {
+        let left = self.constants.channels - self.channel;
         // SAFETY: eight bytes, or as many as are left.
         unsafe {
-            let left = self.constants.channels - self.channel;
             if left >= 8 {
                 to.cast::<i64>().write_unaligned(bytes);
             } else {
@@ -308,7 +387,7 @@ impl Half<'_> {
 /// `constants` hold what their fields say, `channel` is one.
 #[cold]
 #[inline(never)]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 unsafe fn one_by_one(constants: &Constants, channel: usize, acc: __m256i) -> __m256i {
     let mut values = [0_i32; 8];
     // SAFETY: the array has 32 bytes.

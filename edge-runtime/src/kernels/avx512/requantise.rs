@@ -33,6 +33,44 @@ struct Parameters {
     multiplier: [__m512i; 2],
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
+    affine: Lines,
+}
+
+/// The affine forms of sixteen channels, see
+/// [`packing::affine`](crate::kernels::packing::affine).
+#[derive(Clone, Copy)]
+struct Lines {
+    scale: __m512,
+    add: __m512,
+}
+
+impl Lines {
+    /// # Safety
+    /// As [`Parameters::load`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn load(constants: &Constants, block: usize) -> Self {
+        // SAFETY: they are there for all lanes of the block.
+        let [scale, add] = [constants.scales, constants.adds]
+            .map(|from| unsafe { _mm512_loadu_si512(from.add(block * 16).cast()) })
+            .map(|values| _mm512_castsi512_ps(twice(constants, values)));
+        Self { scale, add }
+    }
+
+    /// Whether all channels have one.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn exist(&self) -> bool {
+        _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.scale, self.add) == 0
+    }
+
+    /// The outputs of accumulators, before the limits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn outputs(&self, acc: __m512i) -> __m512i {
+        let acc = _mm512_cvtepi32_ps(acc);
+        _mm512_cvtps_epi32(_mm512_fmadd_ps(acc, self.scale, self.add))
+    }
 }
 
 /// Computes the constants of all blocks once for a layer.
@@ -131,6 +169,8 @@ impl Parameters {
             multiplier: [multiplier, _mm512_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
+            // SAFETY: passed on.
+            affine: unsafe { Lines::load(constants, block) },
         }
     }
 
@@ -191,9 +231,9 @@ struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn new(constants: &Constants) -> Self {
+    fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
-            zero_point: _mm512_set1_epi16(constants.zero_point as i16),
+            zero_point: _mm512_set1_epi16(zero_point as i16),
             min: _mm512_set1_epi8(constants.min),
             max: _mm512_set1_epi8(constants.max),
             order: _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
@@ -212,40 +252,221 @@ impl Narrow {
     }
 }
 
-/// Writes the outputs of a tile: `pixels` pixels of `blocks` blocks, the first of them `block`.
+/// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
 ///
 /// # Safety
-/// `constants` hold what their fields say and have these blocks; `sums` are `[pixel][block]`, `output` is
-/// the first of as many pixels, all channels of which are writable.
+/// `constants` hold what their fields say and have these blocks; `sums` are `[pixel][block]` and
+/// are lost; `output` is the first of as many pixels, all channels of which are writable.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn finish(
     constants: &Constants,
     block: usize,
     blocks: usize,
-    sums: *const __m512i,
+    sums: *mut __m512i,
     output: *mut i8,
     pixels: usize,
 ) {
+    if constants.channels == 8 {
+        for pair in 0..pixels.div_ceil(2) {
+            // SAFETY: there are as many sums, and those of a pair are read before its place.
+            unsafe {
+                let first = *sums.add(pair * 2);
+                let second = *sums.add((pair * 2 + 1).min(pixels - 1));
+                let second = _mm512_castsi512_si256(second);
+                *sums.add(pair) = _mm512_inserti64x4::<1>(first, second);
+            }
+        }
+    }
     for b in 0..blocks {
-        let at = Block {
+        // SAFETY: the block has a channel; else passed on.
+        unsafe {
+            let output = output.add((block + b) * 16);
+            finish_block(constants, block + b, sums.add(b), blocks, output, pixels);
+        }
+    }
+}
+
+/// Writes the outputs of one block. Of eight channels a vector has two pixels.
+///
+/// # Safety
+/// As [`finish`], with `stride` vectors from one of the sums to the next; `output` is the first
+/// channel of the block. The constants are prepared.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn finish_block(
+    constants: &Constants,
+    block: usize,
+    sums: *mut __m512i,
+    stride: usize,
+    output: *mut i8,
+    pixels: usize,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        let prepared = constants.prepared.add(block * PREPARED);
+        let parameters = prepared.cast::<Parameters>().read_unaligned();
+        let strip = Strip {
             constants,
-            block: block + b,
-            // SAFETY: the block has a channel.
-            output: unsafe { output.add((block + b) * 16) },
+            block,
+            sums,
+            stride,
+            output,
             pixels,
         };
-        // SAFETY: there are as many sums; else passed on.
-        unsafe {
-            if constants.channels == 8 {
-                at.finish(|pair| {
-                    let second = (pair * 2 + 1).min(pixels - 1);
-                    let second = _mm512_castsi512_si256(*sums.add(second));
-                    _mm512_inserti64x4::<1>(*sums.add(pair * 2), second)
-                });
-            } else {
-                at.finish(|pixel| *sums.add(pixel * blocks + b));
+        if parameters.affine.exist() {
+            strip.write::<AFFINE>(&parameters);
+        } else if !parameters.covers(constants.rounding) {
+            strip.one_by_one();
+            strip.write::<DONE>(&parameters);
+        } else if constants.form == Form::Relu {
+            strip.write::<RELU>(&parameters);
+        } else {
+            strip.write::<SIGNED>(&parameters);
+        }
+    }
+}
+
+/// Scales one vector without prepared constants.
+///
+/// # Safety
+/// As [`finish_pixel`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn scale(constants: &Constants, block: usize, sum: __m512i) -> __m512i {
+    // SAFETY: passed on.
+    unsafe {
+        let parameters = Parameters::load(constants, block);
+        match constants.form {
+            _ if !parameters.covers(constants.rounding) => one_by_one(constants, block, sum),
+            Form::Relu => parameters.relu(sum),
+            Form::Signed => parameters.signed(sum),
+        }
+    }
+}
+
+/// What [`Strip::write`] has to do to the sums: nothing,
+const DONE: u8 = 0;
+/// [`Parameters::relu`],
+const RELU: u8 = 1;
+/// [`Parameters::signed`],
+const SIGNED: u8 = 2;
+/// or [`Lines::outputs`].
+const AFFINE: u8 = 3;
+
+/// One block of a strip.
+struct Strip<'a> {
+    constants: &'a Constants,
+    block: usize,
+    sums: *mut __m512i,
+    stride: usize,
+    output: *mut i8,
+    pixels: usize,
+}
+
+impl Strip<'_> {
+    /// Vectors of sums.
+    fn vectors(&self) -> usize {
+        if self.constants.channels == 8 {
+            self.pixels.div_ceil(2)
+        } else {
+            self.pixels
+        }
+    }
+
+    /// # Safety
+    /// As [`finish_block`].
+    #[cold]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn one_by_one(&self) {
+        for at in 0..self.vectors() {
+            // SAFETY: the sum is there.
+            unsafe {
+                let sum = self.sums.add(at * self.stride);
+                *sum = one_by_one(self.constants, self.block, *sum);
             }
+        }
+    }
+
+    /// # Safety
+    /// As [`finish_block`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, at: usize) -> __m512i {
+        // SAFETY: the sum is there.
+        let sum = unsafe { *self.sums.add(at * self.stride) };
+        match HOW {
+            RELU => parameters.relu(sum),
+            SIGNED => parameters.signed(sum),
+            AFFINE => parameters.affine.outputs(sum),
+            _ => sum,
+        }
+    }
+
+    /// # Safety
+    /// As [`finish_block`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
+        // The affine form has it.
+        let zero_point = if HOW == AFFINE {
+            0
+        } else {
+            self.constants.zero_point
+        };
+        let narrow = Narrow::new(self.constants, zero_point);
+        let channels = self.constants.channels;
+        let contiguous = channels == 16 || channels == 8;
+        // Bytes of a vector of outputs, and bytes from its first to that of the next vector.
+        let (bytes, stride) = if channels == 8 {
+            (16, 16)
+        } else {
+            ((channels - self.block * 16).min(16), channels)
+        };
+        let lanes: __mmask16 = if bytes == 16 { !0 } else { (1 << bytes) - 1 };
+        let vectors = self.vectors();
+        let mut at = 0;
+        while at + 4 <= vectors {
+            // SAFETY: four sums are left; masked lanes are no channels of the pixels.
+            unsafe {
+                let quad = narrow.apply([
+                    self.scaled::<HOW>(parameters, at),
+                    self.scaled::<HOW>(parameters, at + 1),
+                    self.scaled::<HOW>(parameters, at + 2),
+                    self.scaled::<HOW>(parameters, at + 3),
+                ]);
+                let to = self.output.add(at * stride);
+                if contiguous {
+                    let left = self.pixels * channels - at * stride;
+                    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
+                    _mm512_mask_storeu_epi8(to, lanes, quad);
+                } else if bytes == 16 {
+                    let put = |to: *mut i8, x| _mm_storeu_si128(to.cast(), x);
+                    put(to, _mm512_castsi512_si128(quad));
+                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
+                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
+                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
+                } else {
+                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
+                    put(to, _mm512_castsi512_si128(quad));
+                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
+                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
+                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
+                }
+            }
+            at += 4;
+        }
+        while at < vectors {
+            let zero = _mm512_setzero_si512();
+            // SAFETY: a vector is left, of which the mask takes what are channels.
+            unsafe {
+                let one = self.scaled::<HOW>(parameters, at);
+                let one = _mm512_castsi512_si128(narrow.apply([one, zero, zero, zero]));
+                let left = (self.pixels * channels - at * stride).min(bytes);
+                let lanes = ((1_u32 << left) - 1) as u16;
+                _mm_mask_storeu_epi8(self.output.add(at * stride), lanes, one);
+            }
+            at += 1;
         }
     }
 }
@@ -262,116 +483,25 @@ pub(super) unsafe fn finish_pixel(
     sums: &[__m512i],
     output: *mut i8,
 ) {
+    let zero_point = _mm512_set1_epi32(constants.zero_point);
     let mut scaled = [_mm512_setzero_si512(); 4];
     for (b, (scaled, sum)) in scaled.iter_mut().zip(sums).enumerate() {
         // SAFETY: passed on.
         unsafe {
-            let parameters = Parameters::load(constants, block + b);
-            *scaled = match constants.form {
-                _ if !parameters.covers(constants.rounding) => {
-                    one_by_one(constants, block + b, *sum)
-                }
-                Form::Relu => parameters.relu(*sum),
-                Form::Signed => parameters.signed(*sum),
+            let affine = Lines::load(constants, block + b);
+            *scaled = if affine.exist() {
+                // The zero point comes again.
+                _mm512_sub_epi32(affine.outputs(*sum), zero_point)
+            } else {
+                scale(constants, block + b, *sum)
             };
         }
     }
-    let bytes = Narrow::new(constants).apply(scaled);
+    let bytes = Narrow::new(constants, constants.zero_point).apply(scaled);
     let left = (constants.channels - block * 16).min(sums.len() * 16);
     let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
     // SAFETY: the other lanes are no channels of these blocks.
     unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }
-}
-
-/// One block of a tile.
-pub(super) struct Block<'a> {
-    pub(super) constants: &'a Constants,
-    pub(super) block: usize,
-    /// Of the first channel of the block.
-    pub(super) output: *mut i8,
-    pub(super) pixels: usize,
-}
-
-impl Block<'_> {
-    /// Writes all pixels, each from its sums with bias and offset.
-    ///
-    /// Layers of eight channels have two pixels in a vector: `sum` gets the index of a vector.
-    ///
-    /// # Safety
-    /// As [`finish`], for one block.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m512i) {
-        let (constants, block) = (self.constants, self.block);
-        // SAFETY: passed on; the constants are prepared.
-        unsafe {
-            let prepared = constants.prepared.add(block * PREPARED);
-            let parameters = prepared.cast::<Parameters>().read_unaligned();
-            match constants.form {
-                _ if !parameters.covers(constants.rounding) => {
-                    self.write(|at| one_by_one(constants, block, sum(at)))
-                }
-                Form::Relu => self.write(|at| parameters.relu(sum(at))),
-                Form::Signed => self.write(|at| parameters.signed(sum(at))),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`finish`], for one block.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn write(&self, scaled: impl Fn(usize) -> __m512i) {
-        let narrow = Narrow::new(self.constants);
-        let channels = self.constants.channels;
-        let contiguous = channels == 16 || channels == 8;
-        // Bytes of a vector of outputs, and bytes from its first to that of the next vector.
-        let (bytes, stride, vectors) = if channels == 8 {
-            (16, 16, self.pixels.div_ceil(2))
-        } else {
-            let left = channels - self.block * 16;
-            (left.min(16), channels, self.pixels)
-        };
-        let lanes: __mmask16 = if bytes == 16 { !0 } else { (1 << bytes) - 1 };
-        let mut at = 0;
-        while at + 4 <= vectors {
-            let quad = [scaled(at), scaled(at + 1), scaled(at + 2), scaled(at + 3)];
-            let quad = narrow.apply(quad);
-            // SAFETY: masked lanes are no channels; four pixels, or eight, are left. (Of eight
-            // channels, the last pixel of an odd number has its mask below.)
-            unsafe {
-                let to = self.output.add(at * stride);
-                if contiguous && (at + 4) * stride <= self.pixels * channels {
-                    _mm512_storeu_si512(to.cast(), quad);
-                } else if contiguous {
-                    let left = self.pixels * channels - at * stride;
-                    _mm512_mask_storeu_epi8(to, (1 << left) - 1, quad);
-                } else {
-                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
-                    put(to, _mm512_castsi512_si128(quad));
-                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
-                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
-                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
-                }
-            }
-            at += 4;
-        }
-        while at < vectors {
-            let zero = _mm512_setzero_si512();
-            let one = narrow.apply([scaled(at), zero, zero, zero]);
-            // SAFETY: a vector is left, of which the mask takes what are channels.
-            unsafe {
-                let to = self.output.add(at * stride);
-                let left = (self.pixels * channels - at * stride).min(bytes);
-                _mm_mask_storeu_epi8(
-                    to,
-                    ((1_u32 << left) - 1) as u16,
-                    _mm512_castsi512_si128(one),
-                );
-            }
-            at += 1;
-        }
-    }
 }
 
 /// Scales accumulators as the reference does, for what the vector forms do not cover.

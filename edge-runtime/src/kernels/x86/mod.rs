@@ -16,7 +16,7 @@ mod portable;
 mod rows;
 
 pub(crate) use constants::{Constants, Form, PREPARED};
-pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
+pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
 pub(crate) use rows::{Lanes, Row, run};
 
 use super::layer::Layer;

@@ -232,7 +232,7 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
         steps: shape.steps(),
         pixel_bytes: stride_x.saturating_mul(pixel_bytes),
         // SAFETY: `weights` is as long as `shape` says.
-        weights: unsafe { layer.weights.as_ptr().add(shape.offsets_len()).cast() },
+        weights: unsafe { layer.weights.as_ptr().add(shape.constants_len()).cast() },
         constants: Constants::new(layer, channels)?,
         output,
         pixels: geometry.width,

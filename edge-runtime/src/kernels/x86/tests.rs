@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use super::detect::{Level, level};
 use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 use crate::kernels::layer::Layer;
+use crate::kernels::packing::affine::{Affine, End};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
@@ -80,6 +81,17 @@ impl Case {
         }
     }
 
+    fn affine(&self, channel: usize) -> Option<Affine> {
+        Affine::find(&End {
+            rounding: self.rounding,
+            multiplier: self.multipliers[channel],
+            shift: self.shifts[channel],
+            zero_point: self.zero_point,
+            min: self.min,
+            max: self.max,
+        })
+    }
+
     /// Packs with the places that the decoder knows.
     fn pack(&self, len: usize, place: impl Fn(usize, usize) -> (usize, usize)) -> Vec<Line> {
         let mut packed = vec![0; len];
@@ -91,6 +103,21 @@ impl Case {
                 sum += i32::from(self.weights[index]);
             }
             packed[channel * 4..channel * 4 + 4].copy_from_slice(&(sum * -128).to_le_bytes());
+        }
+        let lanes = self.bias.len().next_multiple_of(16);
+        for channel in 0..lanes {
+            let affine = if channel < self.bias.len() {
+                self.affine(channel)
+            } else {
+                Some(Affine {
+                    scale: 0.5,
+                    add: 0.0,
+                })
+            };
+            let [scale, add] = affine.map_or([f32::NAN; 2], |affine| [affine.scale, affine.add]);
+            let at = (lanes + channel) * 4;
+            packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+            packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
         }
         aligned(&packed)
     }
