@@ -188,7 +188,7 @@ impl Parameters {
 /// The last step of four vectors: zero point, limits, 8 bits. The eight bytes of each vector follow
 /// each other in the result, in order.
 #[derive(Clone, Copy)]
-struct Narrow {
+pub(super) struct Narrow {
     zero_point: __m256i,
     min: __m256i,
     max: __m256i,
@@ -200,15 +200,25 @@ impl Narrow {
     fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
             zero_point: _mm256_set1_epi16(zero_point as i16),
-            min: _mm256_set1_epi8(constants.min),
-            max: _mm256_set1_epi8(constants.max),
+            ..Self::limits(constants.min, constants.max)
+        }
+    }
+
+    /// Without a zero point.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn limits(min: i8, max: i8) -> Self {
+        Self {
+            zero_point: _mm256_setzero_si256(),
+            min: _mm256_set1_epi8(min),
+            max: _mm256_set1_epi8(max),
         }
     }
 
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+    pub(super) fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
         let low = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
         let high = _mm256_adds_epi16(_mm256_packs_epi32(c, d), self.zero_point);
         let bytes = _mm256_packs_epi16(low, high);

@@ -221,7 +221,7 @@ impl Parameters {
 /// The last step of four vectors: zero point, limits, 8 bits. Each 128-bit lane of the result holds
 /// one of the vectors, in order.
 #[derive(Clone, Copy)]
-struct Narrow {
+pub(super) struct Narrow {
     zero_point: __m512i,
     min: __m512i,
     max: __m512i,
@@ -234,8 +234,18 @@ impl Narrow {
     fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
             zero_point: _mm512_set1_epi16(zero_point as i16),
-            min: _mm512_set1_epi8(constants.min),
-            max: _mm512_set1_epi8(constants.max),
+            ..Self::limits(constants.min, constants.max)
+        }
+    }
+
+    /// Without a zero point.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn limits(min: i8, max: i8) -> Self {
+        Self {
+            zero_point: _mm512_setzero_si512(),
+            min: _mm512_set1_epi8(min),
+            max: _mm512_set1_epi8(max),
             order: _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
         }
     }
@@ -243,7 +253,7 @@ impl Narrow {
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn apply(&self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
+    pub(super) fn apply(&self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
         let low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), self.zero_point);
         let high = _mm512_adds_epi16(_mm512_packs_epi32(c, d), self.zero_point);
         let bytes = _mm512_packs_epi16(low, high);

@@ -45,6 +45,16 @@ impl End {
         scaled.saturating_add(self.zero_point.into())
     }
 
+    /// Whether the value grows with the accumulator: no shift to the left wraps.
+    fn grows(&self) -> bool {
+        self.shift <= 0 && self.multiplier >= 0
+    }
+
+    /// The outputs above `min`, each with its [`step`](Self::step).
+    fn steps(&self) -> impl Iterator<Item = (i32, i64)> {
+        (i32::from(self.min) + 1..=i32::from(self.max)).map(|y| (y, self.step(y)))
+    }
+
     /// The lowest accumulator with a value of at least `y`; above all of them if there is none.
     fn step(&self, y: i32) -> i64 {
         let (mut low, mut high) = (i64::from(i32::MIN), i64::from(i32::MAX) + 1);
@@ -67,55 +77,56 @@ fn value(affine: Affine, acc: i32) -> f32 {
 impl Affine {
     /// Whether it gives the outputs of `end` for every accumulator.
     pub fn is_exact(self, end: &End) -> bool {
-        // Only then does the value grow with the accumulator, and fit 32 bits.
-        if end.shift > 0 || end.multiplier < 0 || !(self.scale > 0.0 && self.scale < 1.0) {
-            return false;
-        }
-        (i32::from(end.min) + 1..=i32::from(end.max)).all(|y| {
-            let step = end.step(y);
-            let from = i32::try_from(step);
-            let below = i32::try_from(step - 1);
-            from.is_ok_and(|acc| value(self, acc) >= y as f32) | from.is_err()
-                && below.is_ok_and(|acc| value(self, acc) < y as f32) | below.is_err()
-        })
+        end.grows() && self.fits(end.steps())
+    }
+
+    /// [`is_exact`](Self::is_exact), for the outputs and their lowest accumulators.
+    fn fits(self, mut steps: impl Iterator<Item = (i32, i64)>) -> bool {
+        // Else a value might not fit 32 bits.
+        self.scale > 0.0
+            && self.scale < 1.0
+            && steps.all(|(y, step)| {
+                let from = i32::try_from(step).ok();
+                let below = i32::try_from(step - 1).ok();
+                from.is_none_or(|acc| value(self, acc) >= y as f32)
+                    && below.is_none_or(|acc| value(self, acc) < y as f32)
+            })
     }
 
     /// An exact pair, if one near the real scale is.
     pub fn find(end: &End) -> Option<Self> {
         /// Neighbours of the real scale that are tried, on each side.
         const NEIGHBOURS: i32 = 6;
-        let real = f64::from(end.multiplier)
-            * libm::exp2(
-                f64::from(end.shift) - {
-                    if end.rounding == Rounding::High32 {
-                        32.0
-                    } else {
-                        31.0
-                    }
-                },
-            );
-        if end.shift > 0 || !(real > 1e-9 && real < 0.999) {
+        let one = if end.rounding == Rounding::High32 {
+            32.0
+        } else {
+            31.0
+        };
+        let real = f64::from(end.multiplier) * libm::exp2(f64::from(end.shift) - one);
+        if !end.grows() || !(real > 1e-9 && real < 0.999) {
             return None;
         }
+        let mut found = [(0, 0); 256];
+        let mut count = 0;
+        for (place, step) in found.iter_mut().zip(end.steps()) {
+            *place = step;
+            count += 1;
+        }
+        let steps = || found.iter().copied().take(count);
         let nearest = (real as f32).to_bits().cast_signed();
-        for distance in 0..=2 * NEIGHBOURS {
+        (0..=2 * NEIGHBOURS).find_map(|distance| {
             let sign = if distance % 2 == 0 { 1 } else { -1 };
             let bits = nearest + sign * ((distance + 1) / 2);
             let scale = f32::from_bits(bits.cast_unsigned());
             // How far the line may be moved down and up before a step comes too late or too early.
-            let (mut down, mut up) = (f64::MAX, f64::MAX);
-            for y in i32::from(end.min) + 1..=i32::from(end.max) {
-                let step = end.step(y) as f64;
+            let (down, up) = steps().fold((f64::MAX, f64::MAX), |(down, up), (y, step)| {
                 let half = f64::from(y) - 0.5;
-                down = down.min(step * f64::from(scale) - half);
-                up = up.min(half - (step - 1.0) * f64::from(scale));
-            }
+                let above = step as f64 * f64::from(scale) - half;
+                (down.min(above), up.min(f64::from(scale) - above))
+            });
             let add = ((up - down) / 2.0) as f32;
             let affine = Self { scale, add };
-            if down + up > 0.0 && affine.is_exact(end) {
-                return Some(affine);
-            }
-        }
-        None
+            (down + up > 0.0 && affine.fits(steps())).then_some(affine)
+        })
     }
 }
