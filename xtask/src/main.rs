@@ -1,7 +1,9 @@
-//! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask evaluate`.
+//! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask evaluate`,
+//! `cargo xtask bench peers`.
 
 mod evaluate;
 mod firmware;
+mod peers;
 mod setup;
 mod steps;
 mod test;
@@ -31,6 +33,11 @@ enum Command {
         /// Folder in `boards/`, such as `mps2-an386`.
         board: String,
     },
+    /// Measures.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
+    },
     /// Runs both loops over many seeds and checks every figure they promise (about half an hour).
     Evaluate {
         /// Folder of the gas-sensor drift set.
@@ -39,10 +46,32 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum Bench {
+    /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
+    Peers {
+        /// Folder with, for each model, `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8`.
+        models: PathBuf,
+        /// Folder with the models compiled for this machine, `NAME.dnl`; only the peers without it.
+        images: Option<PathBuf>,
+        /// Turns of each contender.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+    },
+}
+
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Test => test::run(),
         Command::Evaluate { data } => evaluate::run(data.as_deref()),
+        Command::Bench {
+            what:
+                Bench::Peers {
+                    models,
+                    images,
+                    rounds,
+                },
+        } => peers::run(&models, images.as_deref(), rounds),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
     };
     match result {
