@@ -4,6 +4,7 @@
 //! The compiler writes them, the fast kernels read them in order, and the decoders here let the
 //! reference kernels execute the same image anywhere.
 
+pub mod affine;
 pub mod depthwise_16x4;
 pub mod depthwise_dsp;
 pub mod dot_16x4;
