@@ -11,6 +11,7 @@
 pub mod aligned;
 pub mod graph;
 pub mod import;
+pub mod layer;
 pub mod pack;
 pub mod package;
 pub mod passes;
@@ -34,4 +35,4 @@ pub use graph::{
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;
 pub use target::{Target, TargetError};
-pub use writer::{CompileError, Compiled, compile};
+pub use writer::{CompileError, Compiled, Optimize, Options, compile, compile_with};

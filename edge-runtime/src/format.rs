@@ -236,6 +236,22 @@ pub mod opcode {
 pub mod packing {
     /// Row by row as the opcode says, without padding: every device has it.
     pub const CANONICAL: u8 = 0;
+    /// Blocks of four channels for Cortex-M with DSP, weights of 16 bits.
+    pub const DSP_I16: u8 = 1;
+    /// The same with weights of 8 bits.
+    pub const DSP_I8: u8 = 2;
+    /// 3x3 weights transformed for Winograd's F(2x2, 3x3), for Cortex-M with DSP.
+    pub const DSP_WINOGRAD_2X2: u8 = 3;
+    /// Depthwise 3x3 weights for Cortex-M with DSP.
+    pub const DSP_DEPTHWISE: u8 = 5;
+    /// Pairs of channels for Helium.
+    pub const MVE_PANEL: u8 = 8;
+    /// Groups of eight outputs of a fully connected layer for Helium.
+    pub const MVE_DENSE: u8 = 9;
+    /// Blocks of 16 channels by 4 taps for x86-64.
+    pub const X86_DOT: u8 = 16;
+    /// Depthwise weights in blocks of 16 channels by 4 rows for x86-64.
+    pub const X86_DEPTHWISE: u8 = 17;
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;

@@ -596,6 +596,23 @@ pub enum RoundingMode {
 }
 
 impl Graph {
+    /// A graph of one input and one output.
+    pub fn new(
+        tensors: Vec<Tensor>,
+        operators: Vec<Operator>,
+        input: TensorId,
+        output: TensorId,
+    ) -> Self {
+        Self {
+            tensors,
+            operators,
+            input,
+            output,
+            further_inputs: Vec::new(),
+            further_outputs: Vec::new(),
+        }
+    }
+
     /// Whether the graph is well formed: indices, order, shapes, quantisation, lengths.
     ///
     /// # Errors

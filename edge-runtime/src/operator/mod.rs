@@ -3,6 +3,7 @@
 
 pub(crate) mod elementwise;
 pub(crate) mod layers;
+pub(crate) mod packed;
 pub mod overlap;
 pub(crate) mod pools;
 pub(crate) mod rows;

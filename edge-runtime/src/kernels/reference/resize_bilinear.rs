@@ -64,7 +64,7 @@ impl BilinearAxis {
 pub fn resize_bilinear(settings: &ResizeBilinear, input: &[Cell<i8>], output: &[Cell<i8>]) {
     let [height, width, channels] = settings.input;
     let [out_height, out_width] = settings.output;
-    if channels == 0 {
+    if channels == 0 || out_width == 0 {
         return;
     }
     let places = (0..out_height).flat_map(|y| (0..out_width).map(move |x| (y, x)));

@@ -11,6 +11,7 @@ use super::lookup::lookup;
 use super::max_pool_2d::{MaxPool2d, max_pool_2d};
 use super::mean::mean;
 use super::mul::mul;
+use super::packed::KERNELS as PACKED;
 use super::prelu::prelu;
 use super::requantise::Requantise;
 use super::reshape::reshape;
@@ -20,7 +21,7 @@ use super::softmax::softmax;
 use super::transpose_conv::{TransposeConv, transpose_conv};
 use super::weights::{Canonical, CanonicalDepthwise, Weights};
 use crate::format::{opcode, packing};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, joined};
 use crate::kernels::layer::Layer;
 use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, rows, shape};
 use zerocopy::FromBytes;
@@ -187,8 +188,11 @@ pub const RESIZE_BILINEAR: Kernel = kernel(
     },
 );
 
-/// Every reference kernel, in every packing that has a plain decoder: it runs any image.
-pub const KERNELS: &[Kernel] = &[
+/// Every reference kernel, in every packing: it runs any image.
+pub static KERNELS: [Kernel; CANONICAL.len() + PACKED.len()] = joined(CANONICAL, PACKED);
+
+/// Those in canonical packing, and of ADD in both forms.
+pub const CANONICAL: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D,
     DEPTHWISE_CONV_2D,

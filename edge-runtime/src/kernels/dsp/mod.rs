@@ -1,0 +1,26 @@
+//! Kernels for the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33): two 16-bit
+//! multiplications an instruction (SMLAD).
+//!
+//! Names decode: `<operation>_<width of the weights>_<tile>`; `conv_2d_i8_2x4` holds the
+//! accumulators of two output pixels and four output channels in registers; for depthwise
+//! convolutions a tile of 2x2 is two rows by two columns of outputs. Activations are widened to
+//! `i16` once, into scratch, in the order in which SXTB16 leaves them.
+//!
+//! Data accesses may be unaligned, so `CCR.UNALIGN_TRP` must be clear, as it is from reset.
+
+// Assembly is what this folder is for; each block says why it is sound.
+#![allow(unsafe_code)]
+
+pub mod conv_2d;
+mod copy;
+pub mod depthwise;
+mod depthwise_rows;
+mod limit;
+mod matmul;
+mod requantise;
+mod widen;
+pub mod winograd;
+mod winograd_tiles;
+mod table;
+
+pub use table::*;
