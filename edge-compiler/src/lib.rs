@@ -21,6 +21,7 @@ pub mod proofs;
 pub mod report;
 pub mod select;
 pub mod shape;
+mod strided;
 pub mod target;
 pub mod writer;
 

@@ -137,3 +137,18 @@ fn random_models_answer_as_litert() {
     println!("{run} models");
     assert!(wrong.is_empty(), "{} of {run} models:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// PAD before a convolution costs nothing.
+#[test]
+fn convolutions_pad_by_themselves() {
+    let padded = goldens().into_iter().filter(|g| g.name.starts_with("graph_padded"));
+    let mut seen = 0;
+    for golden in padded {
+        let imported = import(&golden.model, &ImportOptions::default()).unwrap();
+        let compiled = compile(&Package::bare(imported.graph), &Target::host()).unwrap();
+        let kinds: Vec<&str> = compiled.graph.operators.iter().map(|o| o.kind.name()).collect();
+        assert!(!kinds.contains(&"PAD"), "{}: {kinds:?}", golden.name);
+        seen += 1;
+    }
+    assert!(seen > 0);
+}

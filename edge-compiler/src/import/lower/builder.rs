@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReferenceRounding;
-use super::strided::{self, Dimension};
 use crate::graph::{
     Activation, Operator, OperatorKind, Role, StridedCopy, Tensor, TensorId, Weights,
 };
 use crate::import::tflite::{self, ElementType, FusedActivation, Model};
 use crate::prepare::Quantisation;
+use crate::strided::{self, Dimension};
 
 /// A step of the lowering; an error is the reason why an operator is unsupported.
 pub(super) type Lowered<T = ()> = Result<T, String>;

@@ -15,7 +15,6 @@ mod layout;
 mod mean;
 mod pools;
 mod slices;
-pub(crate) mod strided;
 
 pub use error::{ImportError, Unsupported};
 
