@@ -21,6 +21,7 @@ pub mod proofs;
 pub mod report;
 pub mod select;
 pub mod shape;
+mod strided;
 pub mod target;
 pub mod writer;
 
@@ -29,8 +30,8 @@ mod testing;
 
 pub use aligned::AlignedBytes;
 pub use graph::{
-    Activation, Graph, GraphError, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
-    Tensor, TensorId, Weights,
+    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
+    Svdf, Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;

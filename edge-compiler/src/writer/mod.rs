@@ -1,6 +1,7 @@
 //! From a package to the bytes of an image.
 
 mod operators;
+mod recurrent;
 mod sections;
 
 use edge_runtime::format::{

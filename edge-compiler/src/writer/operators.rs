@@ -3,7 +3,7 @@
 use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, rounding};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{CompileError, narrow};
+use super::{CompileError, narrow, recurrent};
 use crate::graph::{Graph, Operator, OperatorKind, StridedCopy, Tensor};
 use crate::layer::LayerSource;
 use crate::pack::{self, Constants};
@@ -177,6 +177,14 @@ impl Writer<'_> {
                 };
                 let (rows, columns) = (axis(1)?, axis(2)?);
                 record.parameters = [rows.scale, rows.offset, columns.scale, columns.offset, 0];
+            }
+            OperatorKind::Lstm(lstm) => {
+                let packed = recurrent::lstm(&mut record, operator, lstm, &graph.tensors);
+                self.weights(&mut record, &packed.ok_or_else(refused)?)?;
+            }
+            OperatorKind::Svdf(svdf) => {
+                let packed = recurrent::svdf(&mut record, operator, svdf, &graph.tensors);
+                self.weights(&mut record, &packed.ok_or_else(refused)?)?;
             }
         }
         Ok(record)

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReferenceRounding;
-use super::strided::{self, Dimension};
 use crate::graph::{
     Activation, Operator, OperatorKind, Role, StridedCopy, Tensor, TensorId, Weights,
 };
 use crate::import::tflite::{self, ElementType, FusedActivation, Model};
 use crate::prepare::Quantisation;
+use crate::strided::{self, Dimension};
 
 /// A step of the lowering; an error is the reason why an operator is unsupported.
 pub(super) type Lowered<T = ()> = Result<T, String>;
@@ -248,10 +248,13 @@ impl<'m, 'f> Lowering<'m, 'f> {
     pub fn output_as(&mut self, tensor: usize, shape: [usize; 4]) -> Lowered<TensorId> {
         let quantisation = self.quantisation(tensor)?;
         let name = self.name(tensor);
+        let elements = self.source(tensor).elements().unwrap_or(0);
+        if elements == 0 {
+            return Err(format!("{name} has no elements"));
+        }
         if self.values[tensor].is_some() || self.source(tensor).data.is_some() {
             return Err(format!("{name} is written twice or is constant"));
         }
-        let elements = self.source(tensor).elements().unwrap_or(0);
         if elements != count(shape)? {
             let declared = self.shape(tensor);
             return Err(format!("{name} has shape {declared:?}, but {shape:?} follows from its inputs"));

@@ -84,7 +84,14 @@ impl Lowering<'_, '_> {
         for &output in &self.model.outputs {
             match self.activation(output) {
                 Ok(value) => outputs.push(self.written(value)),
-                Err(reason) => unsupported.push(self.end("output", output, reason)),
+                Err(reason) => {
+                    // Once is enough where the operator that should write it is unsupported itself.
+                    let blamed = unsupported.iter().filter_map(|one| one.operator);
+                    let writers = blamed.filter_map(|index| self.model.operators.get(index));
+                    if !writers.into_iter().any(|writer| writer.outputs.contains(&output)) {
+                        unsupported.push(self.end("output", output, reason));
+                    }
+                }
             }
         }
         outputs

@@ -1,9 +1,9 @@
 //! Operators that move whole tensors: reshaping, transposing, joining, padding.
 
 use super::builder::{Lowered, Lowering, axis, fused};
-use super::strided::{self, Dimension};
 use crate::graph::{Activation, OperatorKind, TensorId};
 use crate::import::tflite::{FusedActivation, Operator};
+use crate::strided::{self, Dimension};
 
 impl Lowering<'_, '_> {
     /// RESHAPE, SQUEEZE, EXPAND_DIMS: the output's shape is that of its tensor.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::builder::{Lowered, Lowering, axis, canonical};
-use super::strided::{self, Dimension};
 use crate::graph::OperatorKind;
 use crate::import::tflite::Operator;
+use crate::strided::{self, Dimension};
 
 impl Lowering<'_, '_> {
     /// The mean over any dimensions. Where others lie between them, a copy moves those to the front.

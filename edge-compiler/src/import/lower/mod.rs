@@ -14,8 +14,8 @@ mod layers;
 mod layout;
 mod mean;
 mod pools;
+mod recurrent;
 mod slices;
-pub(crate) mod strided;
 
 pub use error::{ImportError, Unsupported};
 
@@ -184,9 +184,8 @@ impl Lowering<'_, '_> {
             Options::BatchToSpaceNd => {
                 Err("it does not close a convolution that SPACE_TO_BATCH_ND opened".into())
             }
-            Options::Svdf(_) | Options::UnidirectionalSequenceLstm(_) => {
-                Err("recurrent operators".into())
-            }
+            Options::Svdf(options) => self.svdf(operator, options),
+            Options::UnidirectionalSequenceLstm(options) => self.lstm(operator, options),
             Options::Unsupported { .. } => Err("there is no such operator here".into()),
         }
     }

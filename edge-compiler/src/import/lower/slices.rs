@@ -1,9 +1,9 @@
 //! Operators that take parts of tensors.
 
 use super::builder::{Lowered, Lowering, axis};
-use super::strided::{self, Dimension};
 use crate::graph::TensorId;
 use crate::import::tflite::{Operator, StridedSlice};
+use crate::strided::{self, Dimension};
 
 impl Lowering<'_, '_> {
     pub fn split(&mut self, operator: &Operator) -> Lowered {

@@ -18,12 +18,14 @@ use super::reshape::reshape;
 use super::resize_bilinear::resize_bilinear;
 use super::resize_nearest::resize_nearest;
 use super::softmax::softmax;
+use super::svdf::svdf;
 use super::transpose_conv::{TransposeConv, transpose_conv};
+use super::unidirectional_sequence_lstm::unidirectional_sequence_lstm;
 use super::weights::{Canonical, CanonicalDepthwise, Weights};
 use crate::format::{opcode, packing};
 use crate::kernels::{Kernel, joined};
 use crate::kernels::layer::Layer;
-use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, rows, shape};
+use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, recurrent, rows, shape};
 use zerocopy::FromBytes;
 
 const fn kernel(
@@ -187,6 +189,24 @@ pub const RESIZE_BILINEAR: Kernel = kernel(
         resize_bilinear(&shape::resize_bilinear(call), x, y);
     },
 );
+/// UNIDIRECTIONAL_SEQUENCE_LSTM.
+pub const LSTM: Kernel = kernel(
+    opcode::LSTM,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    recurrent::check_lstm,
+    |call| {
+        let hidden = call.cells(&call.second());
+        let cell = recurrent::state(call, &call.info(call.record.state));
+        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        unidirectional_sequence_lstm(&recurrent::lstm(call), x, hidden, cell, y);
+    },
+);
+/// SVDF.
+pub const SVDF: Kernel = kernel(opcode::SVDF, "SVDF", recurrent::check_svdf, |call| {
+    let state = recurrent::state(call, &call.second());
+    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    svdf(&recurrent::svdf(call), x, state, y);
+});
 
 /// Every reference kernel, in every packing: it runs any image.
 pub static KERNELS: [Kernel; CANONICAL.len() + PACKED.len()] = joined(CANONICAL, PACKED);
@@ -212,6 +232,8 @@ pub const CANONICAL: &[Kernel] = &[
     MEAN,
     RESIZE_NEAREST,
     RESIZE_BILINEAR,
+    LSTM,
+    SVDF,
 ];
 
 fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {
