@@ -63,10 +63,13 @@ pub fn native() -> &'static [Kernel] {
     return &dsp::KERNELS;
     #[cfg(target_arch = "x86_64")]
     return &x86::KERNELS;
-    #[cfg(not(any(
-        target_arch = "x86_64",
-        all(target_arch = "arm", any(feature = "dsp", feature = "mve"))
-    )))]
+    // A device has no use for what was packed for others.
+    #[cfg(all(
+        target_os = "none",
+        not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
+    ))]
+    return reference::CANONICAL;
+    #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
     return &reference::KERNELS;
 }
 

@@ -1,6 +1,7 @@
 //! DEPTHWISE_CONV_2D with any window and any number of outputs an input channel.
 #![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTB16 and SMLATB.
 
+use crate::kernels::reference::runs;
 use core::arch::naked_asm;
 
 use crate::kernels::layer::Layer;
@@ -45,7 +46,7 @@ pub fn depthwise_i8_1x4(layer: &Layer<'_>) {
     } else {
         None
     };
-    let mut pixels = layer.output.chunks_exact(out_channels);
+    let mut pixels = runs(layer.output, out_channels);
     for y in 0..out_height {
         let rows = Taps::new(y, 0, layer);
         for x in 0..out_width {
@@ -152,7 +153,7 @@ impl Place {
             unsafe {
                 let (input, step, row_step) = if inside {
                     let input =
-                        (rows.first * width + columns.first) * channels + first / multiplier;
+                        (rows.first * width + columns.first) * channels + first.checked_div(multiplier).unwrap_or(0);
                     let step = dilation_x * channels;
                     let row_step = (dilation_y * width * channels).wrapping_sub(wide * step);
                     (layer.input.as_ptr().cast::<i8>().add(input), step, row_step)
@@ -196,7 +197,7 @@ impl Place {
                 let x = if inside {
                     let row = rows.first + (ky - rows.begin) * dilation_y;
                     let column = columns.first + (kx - columns.begin) * dilation_x;
-                    let at = (row * width + column) * channels + channel / multiplier;
+                    let at = (row * width + column) * channels + channel.checked_div(multiplier).unwrap_or(0);
                     layer.input.get(at).map_or(0, |x| x.get())
                 } else {
                     layer.pad

@@ -3,6 +3,7 @@
 //! The rows under the window are kept, padded, in a ring in the scratch, 16 channels of all columns
 //! after the other, so that columns are always 16 bytes apart.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 use super::copy::{copy_pieces, fill};
@@ -99,7 +100,7 @@ fn read_row(layer: &Layer<'_>, y: usize, row: &[Cell<i8>], plane: usize) {
         .and_then(|y| layer.input.get(y * width * channels..))
         .and_then(|rest| rest.get(..width * channels))
         .unwrap_or_default();
-    for (index, target) in row.chunks_exact(plane.max(1)).enumerate() {
+    for (index, target) in runs(row, plane).enumerate() {
         let left_len = left.saturating_mul(16).min(target.len());
         let copied = (source.len() / channels).min((target.len() - left_len) / 16);
         let (before, rest) = target.split_at_checked(left_len).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! AVERAGE_POOL_2D and MAX_POOL_2D, 16 channels at a time.
 
 use core::arch::naked_asm;
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 use super::start;
@@ -149,7 +150,7 @@ pub fn average_pool_2d_i8_x16(pool: &Pool, input: &[Cell<i8>], output: &[Cell<i8
         return;
     }
     let [_, width, channels] = pool.window.output;
-    for (index, pixel) in output.chunks_exact(channels.max(1)).enumerate() {
+    for (index, pixel) in runs(output, channels).enumerate() {
         let (y, x) = (index / width.max(1), index % width.max(1));
         let Some(area) = pool.area(input, y, x) else {
             continue;
@@ -216,7 +217,7 @@ pub fn max_pool_2d_i8_x16(pool: &Pool, input: &[Cell<i8>], output: &[Cell<i8>]) 
         return;
     }
     let [_, width, channels] = pool.window.output;
-    for (index, pixel) in output.chunks_exact(channels.max(1)).enumerate() {
+    for (index, pixel) in runs(output, channels).enumerate() {
         let (y, x) = (index / width.max(1), index % width.max(1));
         let Some(area) = pool.area(input, y, x) else {
             pixel.iter().for_each(|y| y.set(pool.min));

@@ -43,7 +43,9 @@ impl MveDirect<'_> {
     /// Weight of `channel` for tap `(3 * ky + kx) * inputs + c`; zero where there is none.
     pub fn weight(&self, channel: usize, tap: usize) -> i32 {
         let inputs = self.inputs.max(1);
-        let (position, input) = (tap / inputs, tap % inputs);
+        let (Some(position), Some(input)) = (tap.checked_div(inputs), tap.checked_rem(inputs)) else {
+            return 0;
+        };
         if position >= 9 {
             return 0;
         }

@@ -74,8 +74,7 @@ impl Window {
         let none = width == 0 || channels == 0;
         let rows = if none { 0 } else { height };
         let places = (0..rows).flat_map(move |y| (0..width).map(move |x| [y, x]));
-        // `chunks_exact(0)` panics.
-        places.zip(output.chunks_exact(channels.max(1)))
+        places.zip(runs(output, channels))
     }
 
     /// The input pixel under tap `(ky, kx)` of the window for output `(y, x)`: all channels of it,
@@ -99,6 +98,17 @@ impl Window {
             .checked_mul(channels)?;
         input.get(start..start.checked_add(channels)?)
     }
+}
+
+/// The runs of `len` elements in a slice, whole ones only; none of length 0. As `chunks_exact`, but
+/// without a division, whose check for zero brings the machinery of a panic along.
+pub(crate) fn runs<T>(slice: &[T], len: usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = if len == 0 { &[][..] } else { slice };
+    core::iter::from_fn(move || {
+        let (run, behind) = rest.split_at_checked(len)?;
+        rest = behind;
+        (!run.is_empty()).then_some(run)
+    })
 }
 
 /// `at * stride + tap * dilation - padding`, where that is not negative.

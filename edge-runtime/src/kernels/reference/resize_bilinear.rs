@@ -1,5 +1,6 @@
 //! RESIZE_BILINEAR.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 /// One axis of [`resize_bilinear`], in units of 2^-10 input elements.
@@ -68,7 +69,7 @@ pub fn resize_bilinear(settings: &ResizeBilinear, input: &[Cell<i8>], output: &[
         return;
     }
     let places = (0..out_height).flat_map(|y| (0..out_width).map(move |x| (y, x)));
-    for ((y, x), pixel) in places.zip(output.chunks_exact(channels)) {
+    for ((y, x), pixel) in places.zip(runs(output, channels)) {
         let row = settings.vertical.at(y, height);
         let column = settings.horizontal.at(x, width);
         for (channel, cell) in pixel.iter().enumerate() {
