@@ -1,6 +1,7 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
 pub mod dsp_blocks;
+pub mod add_fit;
 pub mod depthwise_dsp;
 pub mod winograd_dsp;
 pub mod mve;

@@ -90,6 +90,9 @@ pub fn cargo_for(machine: &Machine, subcommand: &str, profile: &str) -> Command 
         // was linked has the program's name.
         .arg("--target-dir")
         .arg(folder().join("bench"));
+    if !machine.feature.is_empty() {
+        command.args(["--features", machine.feature]);
+    }
     command
 }
 

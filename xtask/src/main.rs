@@ -1,10 +1,11 @@
 //! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask bench-boards`,
-//! `cargo xtask bench boards`, `cargo xtask evaluate`.
+//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`.
 
 mod bench;
 mod bench_boards;
 mod evaluate;
 mod firmware;
+mod peers;
 mod setup;
 mod steps;
 mod test;
@@ -67,6 +68,16 @@ enum Bench {
         #[arg(long)]
         accept: bool,
     },
+    /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
+    Peers {
+        /// Folder with, for each model, `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8`.
+        models: PathBuf,
+        /// Folder with the models compiled for this machine, `NAME.dnl`; only the peers without it.
+        images: Option<PathBuf>,
+        /// Turns of each contender.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -78,6 +89,14 @@ fn main() -> ExitCode {
                 .and_then(bench_boards::build)
                 .map(|built| println!("{built}"))
         }
+        Command::Bench {
+            what:
+                Bench::Peers {
+                    models,
+                    images,
+                    rounds,
+                },
+        } => peers::run(&models, images.as_deref(), rounds),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
         Command::BenchBoards => bench_boards::build_all(),
         Command::Bench {

@@ -58,9 +58,15 @@ fn record(layer: &Depthwise<'_>, channel: usize, form: Form) -> Option<[u8; 40]>
     let finish = finish(layer, shift, form)?;
     let scale = 1_i64 << finish.scale;
     // The greatest and least accumulator over all inputs.
-    let most = taps.iter().fold(bias, |acc, w| acc + (w * -128).max(w * 127));
-    let least = taps.iter().fold(bias, |acc, w| acc + (w * -128).min(w * 127));
-    if multiplier < 0 || i32::try_from(most * scale).is_err() || i32::try_from(least * scale).is_err()
+    let most = taps
+        .iter()
+        .fold(bias, |acc, w| acc + (w * -128).max(w * 127));
+    let least = taps
+        .iter()
+        .fold(bias, |acc, w| acc + (w * -128).min(w * 127));
+    if multiplier < 0
+        || i32::try_from(most * scale).is_err()
+        || i32::try_from(least * scale).is_err()
     {
         return None;
     }

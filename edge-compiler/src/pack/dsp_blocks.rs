@@ -2,7 +2,7 @@
 //! with its decoder, in [`edge_runtime::kernels::packing::dsp_blocks`].
 
 use edge_runtime::kernels::packing::dsp_blocks::{
-    CHANNELS, Channel, Constants, Form, HEADER, Output, Width, block_len, form, lane, words,
+    CHANNELS, Channel, Constants, Form, HEADER, Output, Taps, Width, block_len, form,
 };
 
 /// A layer before packing.
@@ -11,7 +11,7 @@ pub struct Source<'a> {
     /// `[output channel][kernel row][kernel column][input channel]`.
     pub weights: &'a [i8],
     /// Taps of one output channel.
-    pub taps: usize,
+    pub taps: Taps,
     /// One for each output channel, the input's zero point folded in.
     pub bias: &'a [i32],
     /// One for each output channel.
@@ -25,9 +25,9 @@ pub struct Source<'a> {
 /// Whether 8-bit blocks can hold the weights: in each half-word the odd channel's weight takes a
 /// borrow from a negative even one, so it must not be -128 there. No other weights are refused.
 pub fn fits_i8(source: &Source<'_>) -> bool {
-    (0..source.bias.len())
-        .step_by(2)
-        .all(|even| (0..source.taps).all(|tap| i8::try_from(borrowed(source, even, tap)).is_ok()))
+    (0..source.bias.len()).step_by(2).all(|even| {
+        (0..source.taps.count()).all(|tap| i8::try_from(borrowed(source, even, Some(tap))).is_ok())
+    })
 }
 
 /// The stream for the layer; `None` where lengths do not fit together or where the width cannot
@@ -60,14 +60,14 @@ pub fn pack(source: &Source<'_>, width: Width) -> Option<Vec<u8>> {
 /// Each output channel with the bound of its accumulator, silenced where it never shows.
 fn channels(source: &Source<'_>) -> Option<Vec<Channel>> {
     let count = source.bias.len();
-    let fits = source.weights.len() == count.checked_mul(source.taps)?
+    let fits = source.weights.len() == count.checked_mul(source.taps.count())?
         && source.multipliers.len() == count
         && source.shifts.len() == count
-        && source.taps > 0;
+        && source.taps.count() > 0;
     if !fits {
         return None;
     }
-    let rows = source.weights.chunks_exact(source.taps);
+    let rows = source.weights.chunks_exact(source.taps.count());
     let scales = source.multipliers.iter().zip(source.shifts);
     rows.zip(source.bias)
         .zip(scales)
@@ -108,24 +108,27 @@ fn constants(channel: Option<&Channel>, form: Form, output: &Output) -> Option<C
     }
 }
 
-fn weight(source: &Source<'_>, channel: usize, tap: usize) -> i8 {
-    let exists = channel < source.bias.len() && tap < source.taps;
-    if exists {
-        source.weights[channel * source.taps + tap]
-    } else {
-        0
-    }
+/// A weight; zero where there is no such channel or tap.
+fn weight(source: &Source<'_>, channel: usize, tap: Option<usize>) -> i8 {
+    let start = channel * source.taps.count();
+    tap.and_then(|tap| source.weights.get(start + tap))
+        .copied()
+        .unwrap_or(0)
 }
 
 fn bias(source: &Source<'_>, channel: usize) -> i32 {
     source.bias.get(channel).copied().unwrap_or(0)
 }
 
-/// The taps of a word of activations, low lane first; beyond the last tap the weights are zero.
-fn taps_of(word: usize) -> [usize; 2] {
-    let low = 4 * (word / 2) + word % 2;
-    debug_assert_eq!(lane(low), (word, 0));
-    [low, low + 2]
+/// The taps of each word of activations, low lane first; `None` for a lane left over.
+fn taps_of_words(taps: Taps) -> Vec<[Option<usize>; 2]> {
+    let mut words = vec![[None; 2]; taps.words()];
+    for tap in 0..taps.count() {
+        if let Some((word, lane)) = taps.lane(tap) {
+            words[word][lane] = Some(tap);
+        }
+    }
+    words
 }
 
 fn push_i16(
@@ -138,9 +141,9 @@ fn push_i16(
         let scaled = i64::from(bias(source, channel)) << constants.left;
         bytes.extend(i32::try_from(scaled).ok()?.to_le_bytes());
     }
-    for word in 0..words(source.taps) {
+    for taps in taps_of_words(source.taps) {
         for (channel, constants) in (first..).zip(constants) {
-            for tap in taps_of(word) {
+            for tap in taps {
                 let scaled = i32::from(weight(source, channel, tap)) << constants.left;
                 bytes.extend(i16::try_from(scaled).ok()?.to_le_bytes());
             }
@@ -151,7 +154,7 @@ fn push_i16(
 
 /// The byte above an even channel's weight: the odd channel's, less what sign extension of the
 /// even one adds to it.
-fn borrowed(source: &Source<'_>, even: usize, tap: usize) -> i16 {
+fn borrowed(source: &Source<'_>, even: usize, tap: Option<usize>) -> i16 {
     let borrow = i16::from(weight(source, even, tap) < 0);
     i16::from(weight(source, even + 1, tap)) - borrow
 }
@@ -164,9 +167,9 @@ fn push_i8(bytes: &mut Vec<u8>, source: &Source<'_>, first: usize) {
         bytes.extend(low.to_le_bytes());
         bytes.extend(both.to_le_bytes());
     }
-    for word in 0..words(source.taps) {
+    for taps in taps_of_words(source.taps) {
         for even in [first, first + 2] {
-            for tap in taps_of(word) {
+            for tap in taps {
                 bytes.extend(weight(source, even, tap).to_le_bytes());
                 bytes.push(borrowed(source, even, tap) as u8);
             }

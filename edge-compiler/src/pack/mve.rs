@@ -103,6 +103,27 @@ pub fn panel(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -
     packed
 }
 
+/// Packs convolution weights `[o][ky][kx][c]` of a 3x3 window on `inputs` channels, a multiple of
+/// 16, for an even number of outputs: `packing::mve_direct`.
+pub fn direct(weights: &[i8], inputs: usize, channels: &Channels<'_>, mode: Mode) -> Vec<u8> {
+    let taps = inputs * 9;
+    let mut packed = header(mode);
+    for pair in 0..channels.bias.len() / 2 {
+        for block in 0..inputs / 16 {
+            for position in 0..9 {
+                for channel in [2 * pair, 2 * pair + 1] {
+                    let first = position * inputs + block * 16;
+                    packed.extend((0..16).map(|i| weight(weights, taps, channel, first + i)));
+                }
+            }
+        }
+        for channel in [2 * pair, 2 * pair + 1] {
+            extend(&mut packed, parameters(channels, mode, channel));
+        }
+    }
+    packed
+}
+
 /// Packs fully connected weights `[o][i]` of `taps` each: `packing::mve_dense`.
 pub fn dense(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -> Vec<u8> {
     let mut packed = header(mode);
@@ -119,6 +140,25 @@ pub fn dense(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -
             }
             extend(&mut packed, words);
         }
+    }
+    packed
+}
+
+/// Packs depthwise weights `[ky][kx][o]` of a 3x3 window: `packing::mve_depthwise`.
+pub fn depthwise(weights: &[i8], channels: &Channels<'_>, mode: Mode) -> Vec<u8> {
+    let count = channels.bias.len();
+    let mut packed = header(mode);
+    for channel in 0..count {
+        packed.extend([0; 4]);
+        for kx in 0..3 {
+            for ky in 0..3 {
+                let index = (ky * 3 + kx) * count + channel;
+                packed.push(weights.get(index).copied().unwrap_or(0).cast_unsigned());
+            }
+            packed.push(0);
+        }
+        packed.extend([0; 4]);
+        extend(&mut packed, parameters(channels, mode, channel));
     }
     packed
 }

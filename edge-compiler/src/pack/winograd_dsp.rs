@@ -121,7 +121,9 @@ fn record(layer: &Convolution<'_>, output: usize, form: Form) -> Option<([u8; 16
         least += (w * -128).min(w * 127);
     }
     let factor = 4_i64 << left;
-    if multiplier < 0 || i32::try_from(most * factor).is_err() || i32::try_from(least * factor).is_err()
+    if multiplier < 0
+        || i32::try_from(most * factor).is_err()
+        || i32::try_from(least * factor).is_err()
     {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
-use edge_runtime::kernels::packing::dsp_blocks::{Output, Width};
+use edge_runtime::kernels::packing::dsp_blocks::{Output, Taps, Width};
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
@@ -32,7 +32,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
 fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choice> {
     let source = pack::dsp_blocks::Source {
         weights: layer.weights,
-        taps: layer.taps(),
+        taps: Taps::of(&layer.window),
         bias: &layer.bias,
         multipliers: &layer.multipliers,
         shifts: &layer.shifts,

@@ -5,7 +5,8 @@ use edge_runtime::kernels::footprint::mve;
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
-use crate::pack::mve::{Channels, Outputs, dense, exact, mode, panel};
+use crate::pack;
+use crate::pack::mve::{Channels, Outputs, dense, depthwise, direct, exact, mode, panel};
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
@@ -39,17 +40,35 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         fitted: None,
         cost: layer.macs() / 8,
     };
+    let window = &layer.window;
     match layer.kind {
+        LayerKind::Conv2d if mve::supports_3x3(window) => vec![choice(
+            packing::MVE_DIRECT,
+            mve::scratch_len_3x3(window),
+            direct(layer.weights, window.input[2], &channels, mode),
+        )],
         LayerKind::Conv2d => vec![choice(
             packing::MVE_PANEL,
-            mve::scratch_len(&layer.window),
+            mve::scratch_len(window),
             panel(layer.weights, layer.taps(), &channels, mode),
         )],
         LayerKind::FullyConnected => vec![choice(
             packing::MVE_DENSE,
-            mve::fully_connected_scratch_len(&layer.window),
+            mve::fully_connected_scratch_len(window),
             dense(layer.weights, layer.taps(), &channels, mode),
         )],
+        LayerKind::DepthwiseConv2d if mve::supports_depthwise(window) => {
+            // The packer reads them tap by tap.
+            let weights: Vec<i8> = pack::canonical(layer)
+                .iter()
+                .map(|weight| weight.cast_signed())
+                .collect();
+            vec![choice(
+                packing::MVE_DEPTHWISE,
+                mve::scratch_len_depthwise(window),
+                depthwise(&weights, &channels, mode),
+            )]
+        }
         LayerKind::DepthwiseConv2d | LayerKind::TransposeConv => Vec::new(),
     }
 }

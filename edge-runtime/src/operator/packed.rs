@@ -2,9 +2,12 @@
 
 use super::layers::Packed;
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
-use crate::kernels::packing::dsp_blocks::{CHANNELS, Form, HEADER, Width, block_len};
+use crate::kernels::packing::dsp_blocks::{
+    CHANNELS, Form, HEADER, Taps, Width, block_len,
+};
 use crate::kernels::packing::{
-    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_panel, winograd_dsp,
+    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_direct, mve_panel,
+    winograd_dsp,
 };
 use crate::kernels::reference::Window;
 
@@ -25,7 +28,7 @@ pub(crate) const DSP_I8: Packed = Packed {
 fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
     let form = weights.first().and_then(|code| Form::from_code(*code));
     let [_, _, channels] = window.output;
-    let block = form.and_then(|form| block_len(width, form, taps(window)));
+    let block = form.and_then(|form| block_len(width, form, Taps::of(window)));
     let len = block
         .and_then(|block| channels.div_ceil(CHANNELS).checked_mul(block))
         .and_then(|blocks| blocks.checked_add(HEADER));
@@ -88,6 +91,30 @@ pub(crate) const MVE_DENSE: Packed = Packed {
             && crate::kernels::packing::mve::Mode::of(weights).is_some()
     },
     scratch_len: mve::fully_connected_scratch_len,
+    channels_apart: false,
+};
+
+/// [`mve_direct`].
+pub(crate) const MVE_DIRECT: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        mve::supports_3x3(window)
+            && weights.len() == mve_direct::packed_len(depth, channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len_3x3,
+    channels_apart: false,
+};
+
+/// [`mve_depthwise`].
+pub(crate) const MVE_DEPTHWISE: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        mve::supports_depthwise(window)
+            && weights.len() == mve_depthwise::packed_len(channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len_depthwise,
     channels_apart: false,
 };
 

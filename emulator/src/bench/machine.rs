@@ -10,6 +10,8 @@ pub struct Machine {
     pub core: &'static str,
     /// The Rust target of its program.
     pub target: &'static str,
+    /// The feature of `edge-runtime` with its fast kernels; empty where it has none of its own.
+    pub feature: &'static str,
     /// Where it starts: address of the vector table and of the code behind it.
     pub code: u32,
     /// Topmost byte of the addresses of the RAM that holds stack and arena.
@@ -23,6 +25,7 @@ impl Machine {
             name: "mps2-an385",
             core: "cortex-m3",
             target: "thumbv7m-none-eabi",
+            feature: "",
             code: 0,
             ram: 0x20,
         },
@@ -30,6 +33,7 @@ impl Machine {
             name: "mps2-an386",
             core: "cortex-m4",
             target: "thumbv7em-none-eabihf",
+            feature: "dsp",
             code: 0,
             ram: 0x20,
         },
@@ -37,6 +41,7 @@ impl Machine {
             name: "mps2-an500",
             core: "cortex-m7",
             target: "thumbv7em-none-eabihf",
+            feature: "dsp",
             code: 0,
             ram: 0x20,
         },
@@ -44,6 +49,7 @@ impl Machine {
             name: "mps2-an505",
             core: "cortex-m33",
             target: "thumbv8m.main-none-eabihf",
+            feature: "dsp",
             code: 0x1000_0000,
             ram: 0x38,
         },
@@ -51,6 +57,7 @@ impl Machine {
             name: "mps3-an547",
             core: "cortex-m55",
             target: "thumbv8m.main-none-eabihf",
+            feature: "mve",
             code: 0x1000_0000,
             ram: 0x30,
         },

@@ -15,7 +15,7 @@ fn rounding() -> impl Strategy<Value = Rounding> {
 
 #[derive(Clone, Debug)]
 struct Layer {
-    taps: usize,
+    taps: Taps,
     weights: Vec<i8>,
     bias: Vec<i32>,
     multipliers: Vec<i32>,
@@ -45,14 +45,15 @@ fn layer() -> impl Strategy<Value = Layer> {
             max: if clamp < 2 { 127 } else { a.max(b) },
         },
     );
-    (1usize..40, 1usize..10, output).prop_flat_map(|(taps, channels, output)| {
+    (1usize..4, 1usize..20, 1usize..10, output).prop_flat_map(|(rows, row, channels, output)| {
+        let taps = Taps { rows, row };
         let shifts = if output.rounding == Rounding::High32 {
             0i8..=7
         } else {
             -12i8..=2
         };
         (
-            prop::collection::vec(-127i8..=127, taps * channels),
+            prop::collection::vec(-127i8..=127, taps.count() * channels),
             prop::collection::vec(-100_000..100_000, channels),
             prop::collection::vec(1 << 30..=i32::MAX, channels),
             prop::collection::vec(shifts, channels),
@@ -77,10 +78,10 @@ proptest! {
         let rounding = layer.output.rounding;
         let blocks = Blocks::new(&bytes, width, layer.taps, channels, rounding).unwrap();
         for channel in 0..channels {
-            for tap in 0..layer.taps {
+            for tap in 0..layer.taps.count() {
                 prop_assert_eq!(
                     blocks.weight(channel, tap),
-                    layer.weights[channel * layer.taps + tap]
+                    layer.weights[channel * layer.taps.count() + tap]
                 );
             }
             prop_assert_eq!(blocks.bias(channel), layer.bias[channel]);
@@ -141,13 +142,15 @@ fn apply(acc: i32, constants: &Constants, output: &Output) -> i8 {
     let high = ((i64::from(scaled) * i64::from(constants.multiplier)) >> 32) as i32;
     let tie = if acc < 0 { constants.tie } else { 0 };
     let value = (high + constants.addend - tie) >> constants.shift;
-    value.clamp(-128, 127).clamp(output.min.into(), output.max.into()) as i8
+    value
+        .clamp(-128, 127)
+        .clamp(output.min.into(), output.max.into()) as i8
 }
 
 #[test]
 fn a_weight_that_no_half_word_holds_is_refused() {
     let layer = Layer {
-        taps: 1,
+        taps: Taps { rows: 1, row: 1 },
         weights: vec![-1, -128],
         bias: vec![0; 2],
         multipliers: vec![1 << 30; 2],
@@ -166,7 +169,7 @@ fn a_weight_that_no_half_word_holds_is_refused() {
 #[test]
 fn wide_accumulators_need_wide_weights() {
     let layer = Layer {
-        taps: 1000,
+        taps: Taps { rows: 1, row: 1000 },
         weights: vec![127; 1000],
         bias: vec![0],
         multipliers: vec![1 << 30],

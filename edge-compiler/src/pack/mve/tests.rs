@@ -2,6 +2,8 @@
 
 use super::*;
 use edge_runtime::kernels::packing::mve_dense::MveDense;
+use edge_runtime::kernels::packing::mve_depthwise::{self, MveDepthwise};
+use edge_runtime::kernels::packing::mve_direct::{self, MveDirect};
 use edge_runtime::kernels::packing::mve_panel::MvePanel;
 use proptest::prelude::*;
 
@@ -54,6 +56,60 @@ proptest! {
             prop_assert_eq!(dense.multiplier(channel), multipliers[channel]);
             prop_assert_eq!(dense.shift(channel), shifts[channel]);
         }
+    }
+}
+
+/// Distinct enough: neighbours differ whatever the layout.
+fn some_weights(count: usize) -> Vec<i8> {
+    (0..count).map(|i| (i * 31 + i / 7) as i8).collect()
+}
+
+#[test]
+fn depthwise_reads_back() {
+    let (bias, multipliers, shifts) = ([1, -2, 3], [4, 5, 6], [-7, -8, -9]);
+    let channels = Channels {
+        bias: &bias,
+        multipliers: &multipliers,
+        shifts: &shifts,
+    };
+    let weights = some_weights(27);
+    let packed = depthwise(&weights, &channels, Mode::Single);
+    assert_eq!(packed.len(), mve_depthwise::packed_len(3));
+    let read = MveDepthwise { packed: &packed };
+    for channel in 0..3 {
+        for tap in 0..9 {
+            let expected = i32::from(weights[tap * 3 + channel]);
+            assert_eq!(read.weight(channel, tap), expected);
+        }
+        assert_eq!(read.bias(channel), bias[channel]);
+        assert_eq!(read.multiplier(channel), multipliers[channel]);
+        assert_eq!(read.shift(channel), shifts[channel]);
+    }
+}
+
+#[test]
+fn direct_reads_back() {
+    let (bias, multipliers, shifts) = ([1, -2, 3, 4], [4, 5, 6, 7], [-7, -8, -9, -3]);
+    let channels = Channels {
+        bias: &bias,
+        multipliers: &multipliers,
+        shifts: &shifts,
+    };
+    let weights = some_weights(4 * 9 * 32);
+    let packed = direct(&weights, 32, &channels, Mode::Double);
+    assert_eq!(packed.len(), mve_direct::packed_len(32, 4));
+    let read = MveDirect {
+        packed: &packed,
+        inputs: 32,
+    };
+    for channel in 0..4 {
+        for tap in 0..9 * 32 {
+            let expected = i32::from(weights[channel * 9 * 32 + tap]);
+            assert_eq!(read.weight(channel, tap), expected);
+        }
+        assert_eq!(read.bias(channel), bias[channel]);
+        assert_eq!(read.multiplier(channel), multipliers[channel]);
+        assert_eq!(read.shift(channel), shifts[channel]);
     }
 }
 

@@ -51,7 +51,10 @@ fn what_was_packed_can_be_read_back() {
 fn without_a_limit_at_the_zero_point_ties_need_their_own_form() {
     let weights = weights();
     let mut layer = layer(&weights, Rounding::Double, &[-8; 8]);
-    assert_eq!(packing::Form::of(&pack(&layer).unwrap()), Some(Form::Merged));
+    assert_eq!(
+        packing::Form::of(&pack(&layer).unwrap()),
+        Some(Form::Merged)
+    );
     layer.zero_point = 3;
     assert_eq!(packing::Form::of(&pack(&layer).unwrap()), Some(Form::Ties));
     layer.shifts = &[-8, -8, -8, -8, -8, -8, -8, 0];

@@ -8,15 +8,16 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Pairs;
-use super::requantise::finish;
+use super::requantise::{finish, prepare};
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Lanes, Row};
+use crate::kernels::x86::{Constants, Lanes, Row};
 
 /// Pixels whose sums wait for their end: a multiple of every tile's width.
 const STRIP: usize = 24;
 
 impl Lanes for Pairs {
     const BYTES: usize = 2;
+    const BARE_PIXEL: bool = false;
 
     unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
         // SAFETY: passed on.
@@ -31,6 +32,11 @@ impl Lanes for Pairs {
         }
     }
 
+    unsafe fn prepare(constants: &Constants, to: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { prepare(constants, to) }
+    }
+
     unsafe fn row(row: &Row) {
         // SAFETY: passed on.
         unsafe { all_groups(row) }
@@ -39,7 +45,7 @@ impl Lanes for Pairs {
 
 /// # Safety
 /// As [`Lanes::widen`].
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
     let mut at = 0;
     while at + 16 <= count {
@@ -74,7 +80,7 @@ struct Part<'a> {
 
 /// # Safety
 /// As [`Lanes::row`].
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 unsafe fn all_groups(row: &Row) {
     let blocks = row.constants.channels.div_ceil(16);
     let steps = row.kernel_rows * row.segments * row.steps;
@@ -110,7 +116,7 @@ macro_rules! strips {
     ($name:ident, $halves:literal, $most:literal, [$($p:literal)*]) => {
         /// # Safety
         /// The channels of `part` are in the layer; else as [`Lanes::row`].
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,fma")]
         unsafe fn $name(part: &Part<'_>) {
             let row = part.row;
             // Through memory, on purpose: an array that loops index would live there all the time.
@@ -150,7 +156,7 @@ strips!(whole_block, 2, 3, [1 2 3]);
 /// Pixels `start..start + P` are in the row, each half has a channel, and `sums` is writable for
 /// `P * H`: `[pixel][half]`; else as [`Lanes::row`].
 #[inline(never)]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 unsafe fn tile<const P: usize, const H: usize>(part: &Part<'_>, start: usize, sums: *mut __m256i) {
     let row = part.row;
     let mut acc = [[[_mm256_setzero_si256(); 2]; H]; P];

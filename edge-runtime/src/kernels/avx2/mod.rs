@@ -7,9 +7,12 @@
 //! A function is safe: it does nothing on a machine without AVX2.
 #![allow(unsafe_code)] // intrinsics
 
+mod add;
 mod conv;
 mod depthwise;
 mod requantise;
+
+pub(crate) use add::add_fitted;
 
 use super::layer::Layer;
 use super::x86::detect::{Level, level};

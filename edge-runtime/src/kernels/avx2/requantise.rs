@@ -5,7 +5,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, Form};
+use crate::kernels::x86::{Constants, Form, PREPARED};
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]
@@ -16,9 +16,64 @@ struct Parameters {
     multiplier: [__m256i; 2],
     nudge: [__m256i; 2],
     shift: [__m256i; 2],
-    /// Whether these forms cover all channels.
-    vector: bool,
+    affine: Lines,
 }
+
+/// The affine forms of eight channels, see
+/// [`packing::affine`](crate::kernels::packing::affine).
+#[derive(Clone, Copy)]
+struct Lines {
+    scale: __m256,
+    add: __m256,
+}
+
+impl Lines {
+    /// # Safety
+    /// As [`Parameters::load`].
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn load(constants: &Constants, channel: usize) -> Self {
+        // SAFETY: they are there for all lanes of the block.
+        let [scale, add] = [constants.scales, constants.adds]
+            .map(|from| unsafe { _mm256_loadu_ps(from.add(channel)) });
+        Self { scale, add }
+    }
+
+    /// Whether all channels have one.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn exist(&self) -> bool {
+        _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.scale, self.add)) == 0
+    }
+
+    /// The outputs of accumulators, before the limits.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn outputs(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_cvtepi32_ps(acc);
+        _mm256_cvtps_epi32(_mm256_fmadd_ps(acc, self.scale, self.add))
+    }
+}
+
+/// Bytes of the constants of eight channels.
+const HALF: usize = PREPARED / 2;
+
+/// Computes the constants of all channels once for a layer.
+///
+/// # Safety
+/// `constants` hold what their fields say; `to` is writable for [`PREPARED`] bytes a block.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
+    for half in 0..constants.channels.div_ceil(8) {
+        // SAFETY: the half has a channel and its place in the table.
+        unsafe {
+            let to = to.add(half * HALF).cast::<Parameters>();
+            to.write_unaligned(Parameters::load(constants, half * 8));
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Parameters>() <= HALF);
 
 impl Parameters {
     /// Of the channels `channel..channel + 8`, as many of them as there are.
@@ -26,7 +81,7 @@ impl Parameters {
     /// # Safety
     /// `constants` hold what their fields say, `channel` is one.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     unsafe fn load(constants: &Constants, channel: usize) -> Self {
         let left = (constants.channels - channel).min(8);
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -58,7 +113,7 @@ impl Parameters {
         let doubled = _mm256_add_epi32(multiplier, multiplier);
         let (multiplier, left, down) = match constants.rounding {
             Rounding::Double => (doubled, _mm256_min_epi32(up, _mm256_set1_epi32(30)), down),
-            Rounding::Single => (doubled, zero, down),
+            Rounding::Single => (doubled, up, down),
             Rounding::High32 => (multiplier, _mm256_min_epi32(up, _mm256_set1_epi32(7)), zero),
         };
         let half = _mm256_set1_epi64x(1 << 31);
@@ -79,15 +134,22 @@ impl Parameters {
             multiplier: [multiplier, _mm256_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm256_add_epi64(even, _mm256_set1_epi64x(32)), odd],
-            // Only this saturates to 32 bits.
-            vector: constants.rounding != Rounding::Single || _mm256_testz_si256(up, up) == 1,
+            // SAFETY: passed on.
+            affine: unsafe { Lines::load(constants, channel) },
         }
+    }
+
+    /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    fn covers(&self, rounding: Rounding) -> bool {
+        rounding != Rounding::Single || _mm256_testz_si256(self.left, self.left) == 1
     }
 
     /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
     /// is 0. Results are below 2^31.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn relu(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
@@ -96,7 +158,7 @@ impl Parameters {
 
     /// Scales accumulators of any sign.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn signed(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
@@ -107,7 +169,7 @@ impl Parameters {
 
     /// `(acc * multiplier + nudge + sign) >> shift`.
     #[inline]
-    #[target_feature(enable = "avx2")]
+    #[target_feature(enable = "avx2,fma")]
     fn positive(&self, acc: __m256i, sign: Option<__m256i>) -> __m256i {
         let mut even = _mm256_mul_epu32(acc, self.multiplier[0]);
         let mut odd = _mm256_mul_epu32(_mm256_srli_epi64::<32>(acc), self.multiplier[1]);
@@ -126,7 +188,7 @@ impl Parameters {
 /// The last step of four vectors: zero point, limits, 8 bits. The eight bytes of each vector follow
 /// each other in the result, in order.
 #[derive(Clone, Copy)]
-struct Narrow {
+pub(super) struct Narrow {
     zero_point: __m256i,
     min: __m256i,
     max: __m256i,
@@ -134,19 +196,29 @@ struct Narrow {
 
 impl Narrow {
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn new(constants: &Constants) -> Self {
+    #[target_feature(enable = "avx2,fma")]
+    fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
-            zero_point: _mm256_set1_epi16(constants.zero_point as i16),
-            min: _mm256_set1_epi8(constants.min),
-            max: _mm256_set1_epi8(constants.max),
+            zero_point: _mm256_set1_epi16(zero_point as i16),
+            ..Self::limits(constants.min, constants.max)
+        }
+    }
+
+    /// Without a zero point.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn limits(min: i8, max: i8) -> Self {
+        Self {
+            zero_point: _mm256_setzero_si256(),
+            min: _mm256_set1_epi8(min),
+            max: _mm256_set1_epi8(max),
         }
     }
 
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
-    #[target_feature(enable = "avx2")]
-    fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn apply(&self, [a, b, c, d]: [__m256i; 4]) -> __m256i {
         let low = _mm256_adds_epi16(_mm256_packs_epi32(a, b), self.zero_point);
         let high = _mm256_adds_epi16(_mm256_packs_epi32(c, d), self.zero_point);
         let bytes = _mm256_packs_epi16(low, high);
@@ -156,99 +228,147 @@ impl Narrow {
     }
 }
 
-/// Writes the outputs of a tile: `pixels` pixels of `halves` times eight channels from `channel`.
+/// Writes the outputs of a strip: `pixels` pixels of `halves` times eight channels from `channel`.
 ///
 /// # Safety
-/// `constants` hold what their fields say and have a channel in each half; `sums` are `[pixel][half]`,
-/// without the bias; `output` is the first of as many pixels, all channels of which are writable.
+/// `constants` hold what their fields say and have a channel in each half; `sums` are
+/// `[pixel][half]`, without the bias, and are lost; `output` is the first of as many pixels, all
+/// channels of which are writable. The constants are prepared.
 #[inline(never)]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn finish(
     constants: &Constants,
     channel: usize,
     halves: usize,
-    sums: *const __m256i,
+    sums: *mut __m256i,
     output: *mut i8,
     pixels: usize,
 ) {
     for h in 0..halves {
         let channel = channel + h * 8;
-        let at = Half {
-            constants,
-            channel,
-            // SAFETY: the half has a channel.
-            output: unsafe { output.add(channel) },
-            pixels,
-        };
-        // SAFETY: there are as many sums; else passed on.
-        unsafe { at.finish(|pixel| *sums.add(pixel * halves + h)) }
+        // SAFETY: the half has a channel; else passed on.
+        unsafe {
+            let prepared = constants.prepared.add(channel / 8 * HALF);
+            let parameters = prepared.cast::<Parameters>().read_unaligned();
+            let strip = Strip {
+                constants,
+                channel,
+                sums: sums.add(h),
+                stride: halves,
+                output: output.add(channel),
+                pixels,
+            };
+            if parameters.affine.exist() {
+                strip.write::<AFFINE>(&parameters);
+            } else if !parameters.covers(constants.rounding) {
+                strip.one_by_one(&parameters);
+                strip.write::<DONE>(&parameters);
+            } else if constants.form == Form::Relu {
+                strip.write::<RELU>(&parameters);
+            } else {
+                strip.write::<SIGNED>(&parameters);
+            }
+        }
     }
 }
 
-/// Eight channels of a tile.
-pub(super) struct Half<'a> {
-    pub(super) constants: &'a Constants,
-    /// The first of the eight.
-    pub(super) channel: usize,
-    /// Of the first channel.
-    pub(super) output: *mut i8,
-    pub(super) pixels: usize,
+/// What [`Strip::write`] has to do to the sums: nothing,
+const DONE: u8 = 0;
+/// [`Parameters::relu`],
+const RELU: u8 = 1;
+/// [`Parameters::signed`],
+const SIGNED: u8 = 2;
+/// or [`Lines::outputs`].
+const AFFINE: u8 = 3;
+
+/// Eight channels of a strip.
+struct Strip<'a> {
+    constants: &'a Constants,
+    channel: usize,
+    sums: *mut __m256i,
+    stride: usize,
+    output: *mut i8,
+    pixels: usize,
 }
 
-impl Half<'_> {
-    /// Writes all pixels, each from its sums without bias.
-    ///
+impl Strip<'_> {
     /// # Safety
-    /// As [`finish`], for one half.
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m256i) {
-        let channel = self.channel;
-        // SAFETY: passed on.
-        unsafe {
-            let parameters = Parameters::load(self.constants, channel);
-            match self.constants.form {
-                _ if !parameters.vector => self.write(|pixel| {
-                    let acc = _mm256_add_epi32(sum(pixel), parameters.start);
-                    one_by_one(self.constants, channel, acc)
-                }),
-                Form::Relu => self.write(|pixel| parameters.relu(sum(pixel))),
-                Form::Signed => self.write(|pixel| parameters.signed(sum(pixel))),
+    /// As [`finish`].
+    #[cold]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn one_by_one(&self, parameters: &Parameters) {
+        for pixel in 0..self.pixels {
+            // SAFETY: the sum is there.
+            unsafe {
+                let sum = self.sums.add(pixel * self.stride);
+                let acc = _mm256_add_epi32(*sum, parameters.start);
+                *sum = one_by_one(self.constants, self.channel, acc);
             }
         }
     }
 
     /// # Safety
-    /// As [`finish`], for one half.
+    /// As [`finish`].
     #[inline]
-    #[target_feature(enable = "avx2")]
-    unsafe fn write(&self, scaled: impl Fn(usize) -> __m256i) {
-        let narrow = Narrow::new(self.constants);
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, pixel: usize) -> __m256i {
+        // SAFETY: the sum is there.
+        let sum = unsafe { *self.sums.add(pixel * self.stride) };
+        match HOW {
+            RELU => parameters.relu(sum),
+            SIGNED => parameters.signed(sum),
+            AFFINE => parameters
+                .affine
+                .outputs(_mm256_add_epi32(sum, parameters.start)),
+            _ => sum,
+        }
+    }
+
+    /// # Safety
+    /// As [`finish`].
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
+        // The affine form has it.
+        let zero_point = if HOW == AFFINE {
+            0
+        } else {
+            self.constants.zero_point
+        };
+        let narrow = Narrow::new(self.constants, zero_point);
         let channels = self.constants.channels;
         let mut pixel = 0;
-        while pixel < self.pixels {
-            let last = self.pixels - pixel - 1;
-            // SAFETY: no pixel beyond the last is read, and none is written.
+        while pixel + 4 <= self.pixels {
+            // SAFETY: four pixels are left.
             unsafe {
                 let bytes = narrow.apply([
-                    scaled(pixel),
-                    scaled(pixel + last.min(1)),
-                    scaled(pixel + last.min(2)),
-                    scaled(pixel + last.min(3)),
+                    self.scaled::<HOW>(parameters, pixel),
+                    self.scaled::<HOW>(parameters, pixel + 1),
+                    self.scaled::<HOW>(parameters, pixel + 2),
+                    self.scaled::<HOW>(parameters, pixel + 3),
                 ]);
                 let to = self.output.add(pixel * channels);
-                self.put(to, _mm256_extract_epi64::<0>(bytes));
-                if last >= 1 {
+                if channels == 8 {
+                    _mm256_storeu_si256(to.cast(), bytes);
+                } else {
+                    self.put(to, _mm256_extract_epi64::<0>(bytes));
                     self.put(to.add(channels), _mm256_extract_epi64::<1>(bytes));
-                }
-                if last >= 2 {
                     self.put(to.add(channels * 2), _mm256_extract_epi64::<2>(bytes));
-                }
-                if last >= 3 {
                     self.put(to.add(channels * 3), _mm256_extract_epi64::<3>(bytes));
                 }
             }
             pixel += 4;
+        }
+        while pixel < self.pixels {
+            let zero = _mm256_setzero_si256();
+            // SAFETY: the pixel is left.
+            unsafe {
+                let one = self.scaled::<HOW>(parameters, pixel);
+                let bytes = narrow.apply([one, zero, zero, zero]);
+                let to = self.output.add(pixel * channels);
+                self.put(to, _mm256_extract_epi64::<0>(bytes));
+            }
+            pixel += 1;
         }
     }
 
@@ -258,9 +378,9 @@ impl Half<'_> {
     /// `to` is writable for as many.
     #[inline]
     unsafe fn put(&self, to: *mut i8, bytes: i64) {
+        let left = self.constants.channels - self.channel;
         // SAFETY: eight bytes, or as many as are left.
         unsafe {
-            let left = self.constants.channels - self.channel;
             if left >= 8 {
                 to.cast::<i64>().write_unaligned(bytes);
             } else {
@@ -277,7 +397,7 @@ impl Half<'_> {
 /// `constants` hold what their fields say, `channel` is one.
 #[cold]
 #[inline(never)]
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,fma")]
 unsafe fn one_by_one(constants: &Constants, channel: usize, acc: __m256i) -> __m256i {
     let mut values = [0_i32; 8];
     // SAFETY: the array has 32 bytes.

@@ -7,9 +7,9 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::requantise::{finish, finish_pixel, starts};
+use super::requantise::{finish, finish_pixel, prepare, starts};
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Lanes, Row};
+use crate::kernels::x86::{Constants, Lanes, Row};
 
 /// Pixels whose sums wait for their end: a multiple of every tile's width.
 const STRIP: usize = 24;
@@ -19,6 +19,7 @@ const AHEAD: usize = 2048;
 
 impl Lanes for Vnni {
     const BYTES: usize = 1;
+    const BARE_PIXEL: bool = true;
 
     unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
         // SAFETY: passed on.
@@ -28,6 +29,11 @@ impl Lanes for Vnni {
     unsafe fn fill(value: i8, to: *mut u8, count: usize) {
         // SAFETY: `to` is writable for `count` bytes.
         unsafe { to.write_bytes(value.cast_unsigned() ^ 0x80, count) }
+    }
+
+    unsafe fn prepare(constants: &Constants, to: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { prepare(constants, to) }
     }
 
     unsafe fn row(row: &Row) {

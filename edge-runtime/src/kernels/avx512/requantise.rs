@@ -24,7 +24,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, Form};
+use crate::kernels::x86::{Constants, Form, PREPARED};
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
@@ -33,9 +33,62 @@ struct Parameters {
     multiplier: [__m512i; 2],
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
-    /// Whether these forms cover all channels.
-    vector: bool,
+    affine: Lines,
 }
+
+/// The affine forms of sixteen channels, see
+/// [`packing::affine`](crate::kernels::packing::affine).
+#[derive(Clone, Copy)]
+struct Lines {
+    scale: __m512,
+    add: __m512,
+}
+
+impl Lines {
+    /// # Safety
+    /// As [`Parameters::load`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn load(constants: &Constants, block: usize) -> Self {
+        // SAFETY: they are there for all lanes of the block.
+        let [scale, add] = [constants.scales, constants.adds]
+            .map(|from| unsafe { _mm512_loadu_si512(from.add(block * 16).cast()) })
+            .map(|values| _mm512_castsi512_ps(twice(constants, values)));
+        Self { scale, add }
+    }
+
+    /// Whether all channels have one.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn exist(&self) -> bool {
+        _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.scale, self.add) == 0
+    }
+
+    /// The outputs of accumulators, before the limits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn outputs(&self, acc: __m512i) -> __m512i {
+        let acc = _mm512_cvtepi32_ps(acc);
+        _mm512_cvtps_epi32(_mm512_fmadd_ps(acc, self.scale, self.add))
+    }
+}
+
+/// Computes the constants of all blocks once for a layer.
+///
+/// # Safety
+/// `constants` hold what their fields say; `to` is writable for [`PREPARED`] bytes a block.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
+    for block in 0..constants.channels.div_ceil(16) {
+        // SAFETY: the block has a channel and its place in the table.
+        unsafe {
+            let to = to.add(block * PREPARED).cast::<Parameters>();
+            to.write_unaligned(Parameters::load(constants, block));
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Parameters>() <= PREPARED);
 
 /// The lanes of a block that are channels.
 fn lanes(constants: &Constants, block: usize) -> __mmask16 {
@@ -54,10 +107,19 @@ pub(super) unsafe fn starts(constants: &Constants, block: usize) -> __m512i {
     unsafe {
         let bias =
             _mm512_maskz_loadu_epi32(lanes(constants, block), constants.bias.add(block * 16));
-        _mm512_add_epi32(
-            bias,
-            _mm512_loadu_si512(constants.offsets.add(block * 16).cast()),
-        )
+        let offset = _mm512_loadu_si512(constants.offsets.add(block * 16).cast());
+        _mm512_add_epi32(bias, offset)
+    }
+}
+
+/// Constants of a block for a vector of outputs: of eight channels a vector holds two pixels.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) fn twice(constants: &Constants, values: __m512i) -> __m512i {
+    if constants.channels == 8 {
+        _mm512_shuffle_i64x2::<0b0100_0100>(values, values)
+    } else {
+        values
     }
 }
 
@@ -76,7 +138,8 @@ impl Parameters {
                 _mm_maskz_loadu_epi8(lanes, constants.shifts.add(at)),
             )
         };
-        let shift = _mm512_cvtepi8_epi32(shift);
+        let (multiplier, shift) = (twice(constants, multiplier), _mm512_cvtepi8_epi32(shift));
+        let shift = twice(constants, shift);
         let zero = _mm512_setzero_si512();
         let up = _mm512_max_epi32(shift, zero);
         let down = _mm512_min_epi32(
@@ -86,7 +149,7 @@ impl Parameters {
         let doubled = _mm512_add_epi32(multiplier, multiplier);
         let (multiplier, left, down) = match constants.rounding {
             Rounding::Double => (doubled, _mm512_min_epi32(up, _mm512_set1_epi32(30)), down),
-            Rounding::Single => (doubled, zero, down),
+            Rounding::Single => (doubled, up, down),
             Rounding::High32 => (multiplier, _mm512_min_epi32(up, _mm512_set1_epi32(7)), zero),
         };
         let half = _mm512_set1_epi64(1 << 31);
@@ -106,9 +169,16 @@ impl Parameters {
             multiplier: [multiplier, _mm512_srli_epi64::<32>(multiplier)],
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
-            // Only this saturates to 32 bits.
-            vector: constants.rounding != Rounding::Single || _mm512_test_epi32_mask(up, up) == 0,
+            // SAFETY: passed on.
+            affine: unsafe { Lines::load(constants, block) },
         }
+    }
+
+    /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn covers(&self, rounding: Rounding) -> bool {
+        rounding != Rounding::Single || _mm512_test_epi32_mask(self.left, self.left) == 0
     }
 
     /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
@@ -151,7 +221,7 @@ impl Parameters {
 /// The last step of four vectors: zero point, limits, 8 bits. Each 128-bit lane of the result holds
 /// one of the vectors, in order.
 #[derive(Clone, Copy)]
-struct Narrow {
+pub(super) struct Narrow {
     zero_point: __m512i,
     min: __m512i,
     max: __m512i,
@@ -161,11 +231,21 @@ struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn new(constants: &Constants) -> Self {
+    fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
-            zero_point: _mm512_set1_epi16(constants.zero_point as i16),
-            min: _mm512_set1_epi8(constants.min),
-            max: _mm512_set1_epi8(constants.max),
+            zero_point: _mm512_set1_epi16(zero_point as i16),
+            ..Self::limits(constants.min, constants.max)
+        }
+    }
+
+    /// Without a zero point.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn limits(min: i8, max: i8) -> Self {
+        Self {
+            zero_point: _mm512_setzero_si512(),
+            min: _mm512_set1_epi8(min),
+            max: _mm512_set1_epi8(max),
             order: _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
         }
     }
@@ -173,7 +253,7 @@ impl Narrow {
     /// Saturation to 16 bits changes no output: the zero point has 8.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn apply(&self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
+    pub(super) fn apply(&self, [a, b, c, d]: [__m512i; 4]) -> __m512i {
         let low = _mm512_adds_epi16(_mm512_packs_epi32(a, b), self.zero_point);
         let high = _mm512_adds_epi16(_mm512_packs_epi32(c, d), self.zero_point);
         let bytes = _mm512_packs_epi16(low, high);
@@ -182,31 +262,222 @@ impl Narrow {
     }
 }
 
-/// Writes the outputs of a tile: `pixels` pixels of `blocks` blocks, the first of them `block`.
+/// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
 ///
 /// # Safety
-/// `constants` hold what their fields say and have these blocks; `sums` are `[pixel][block]`, `output` is
-/// the first of as many pixels, all channels of which are writable.
+/// `constants` hold what their fields say and have these blocks; `sums` are `[pixel][block]` and
+/// are lost; `output` is the first of as many pixels, all channels of which are writable.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn finish(
     constants: &Constants,
     block: usize,
     blocks: usize,
-    sums: *const __m512i,
+    sums: *mut __m512i,
     output: *mut i8,
     pixels: usize,
 ) {
+    if constants.channels == 8 {
+        for pair in 0..pixels.div_ceil(2) {
+            // SAFETY: there are as many sums, and those of a pair are read before its place.
+            unsafe {
+                let first = *sums.add(pair * 2);
+                let second = *sums.add((pair * 2 + 1).min(pixels - 1));
+                let second = _mm512_castsi512_si256(second);
+                *sums.add(pair) = _mm512_inserti64x4::<1>(first, second);
+            }
+        }
+    }
     for b in 0..blocks {
-        let at = Block {
+        // SAFETY: the block has a channel; else passed on.
+        unsafe {
+            let output = output.add((block + b) * 16);
+            finish_block(constants, block + b, sums.add(b), blocks, output, pixels);
+        }
+    }
+}
+
+/// Writes the outputs of one block. Of eight channels a vector has two pixels.
+///
+/// # Safety
+/// As [`finish`], with `stride` vectors from one of the sums to the next; `output` is the first
+/// channel of the block. The constants are prepared.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn finish_block(
+    constants: &Constants,
+    block: usize,
+    sums: *mut __m512i,
+    stride: usize,
+    output: *mut i8,
+    pixels: usize,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        let prepared = constants.prepared.add(block * PREPARED);
+        let parameters = prepared.cast::<Parameters>().read_unaligned();
+        let strip = Strip {
             constants,
-            block: block + b,
-            // SAFETY: the block has a channel.
-            output: unsafe { output.add((block + b) * 16) },
+            block,
+            sums,
+            stride,
+            output,
             pixels,
         };
-        // SAFETY: there are as many sums; else passed on.
-        unsafe { at.finish(|pixel| *sums.add(pixel * blocks + b)) }
+        if parameters.affine.exist() {
+            strip.write::<AFFINE>(&parameters);
+        } else if !parameters.covers(constants.rounding) {
+            strip.one_by_one();
+            strip.write::<DONE>(&parameters);
+        } else if constants.form == Form::Relu {
+            strip.write::<RELU>(&parameters);
+        } else {
+            strip.write::<SIGNED>(&parameters);
+        }
+    }
+}
+
+/// Scales one vector without prepared constants.
+///
+/// # Safety
+/// As [`finish_pixel`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn scale(constants: &Constants, block: usize, sum: __m512i) -> __m512i {
+    // SAFETY: passed on.
+    unsafe {
+        let parameters = Parameters::load(constants, block);
+        match constants.form {
+            _ if !parameters.covers(constants.rounding) => one_by_one(constants, block, sum),
+            Form::Relu => parameters.relu(sum),
+            Form::Signed => parameters.signed(sum),
+        }
+    }
+}
+
+/// What [`Strip::write`] has to do to the sums: nothing,
+const DONE: u8 = 0;
+/// [`Parameters::relu`],
+const RELU: u8 = 1;
+/// [`Parameters::signed`],
+const SIGNED: u8 = 2;
+/// or [`Lines::outputs`].
+const AFFINE: u8 = 3;
+
+/// One block of a strip.
+struct Strip<'a> {
+    constants: &'a Constants,
+    block: usize,
+    sums: *mut __m512i,
+    stride: usize,
+    output: *mut i8,
+    pixels: usize,
+}
+
+impl Strip<'_> {
+    /// Vectors of sums.
+    fn vectors(&self) -> usize {
+        if self.constants.channels == 8 {
+            self.pixels.div_ceil(2)
+        } else {
+            self.pixels
+        }
+    }
+
+    /// # Safety
+    /// As [`finish_block`].
+    #[cold]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn one_by_one(&self) {
+        for at in 0..self.vectors() {
+            // SAFETY: the sum is there.
+            unsafe {
+                let sum = self.sums.add(at * self.stride);
+                *sum = one_by_one(self.constants, self.block, *sum);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`finish_block`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, at: usize) -> __m512i {
+        // SAFETY: the sum is there.
+        let sum = unsafe { *self.sums.add(at * self.stride) };
+        match HOW {
+            RELU => parameters.relu(sum),
+            SIGNED => parameters.signed(sum),
+            AFFINE => parameters.affine.outputs(sum),
+            _ => sum,
+        }
+    }
+
+    /// # Safety
+    /// As [`finish_block`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
+        // The affine form has it.
+        let zero_point = if HOW == AFFINE {
+            0
+        } else {
+            self.constants.zero_point
+        };
+        let narrow = Narrow::new(self.constants, zero_point);
+        let channels = self.constants.channels;
+        let contiguous = channels == 16 || channels == 8;
+        // Bytes of a vector of outputs, and bytes from its first to that of the next vector.
+        let (bytes, stride) = if channels == 8 {
+            (16, 16)
+        } else {
+            ((channels - self.block * 16).min(16), channels)
+        };
+        let lanes: __mmask16 = if bytes == 16 { !0 } else { (1 << bytes) - 1 };
+        let vectors = self.vectors();
+        let mut at = 0;
+        while at + 4 <= vectors {
+            // SAFETY: four sums are left; masked lanes are no channels of the pixels.
+            unsafe {
+                let quad = narrow.apply([
+                    self.scaled::<HOW>(parameters, at),
+                    self.scaled::<HOW>(parameters, at + 1),
+                    self.scaled::<HOW>(parameters, at + 2),
+                    self.scaled::<HOW>(parameters, at + 3),
+                ]);
+                let to = self.output.add(at * stride);
+                if contiguous {
+                    let left = self.pixels * channels - at * stride;
+                    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
+                    _mm512_mask_storeu_epi8(to, lanes, quad);
+                } else if bytes == 16 {
+                    let put = |to: *mut i8, x| _mm_storeu_si128(to.cast(), x);
+                    put(to, _mm512_castsi512_si128(quad));
+                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
+                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
+                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
+                } else {
+                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
+                    put(to, _mm512_castsi512_si128(quad));
+                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
+                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
+                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
+                }
+            }
+            at += 4;
+        }
+        while at < vectors {
+            let zero = _mm512_setzero_si512();
+            // SAFETY: a vector is left, of which the mask takes what are channels.
+            unsafe {
+                let one = self.scaled::<HOW>(parameters, at);
+                let one = _mm512_castsi512_si128(narrow.apply([one, zero, zero, zero]));
+                let left = (self.pixels * channels - at * stride).min(bytes);
+                let lanes = ((1_u32 << left) - 1) as u16;
+                _mm_mask_storeu_epi8(self.output.add(at * stride), lanes, one);
+            }
+            at += 1;
+        }
     }
 }
 
@@ -222,96 +493,25 @@ pub(super) unsafe fn finish_pixel(
     sums: &[__m512i],
     output: *mut i8,
 ) {
+    let zero_point = _mm512_set1_epi32(constants.zero_point);
     let mut scaled = [_mm512_setzero_si512(); 4];
     for (b, (scaled, sum)) in scaled.iter_mut().zip(sums).enumerate() {
         // SAFETY: passed on.
         unsafe {
-            let parameters = Parameters::load(constants, block + b);
-            *scaled = match constants.form {
-                _ if !parameters.vector => one_by_one(constants, block + b, *sum),
-                Form::Relu => parameters.relu(*sum),
-                Form::Signed => parameters.signed(*sum),
+            let affine = Lines::load(constants, block + b);
+            *scaled = if affine.exist() {
+                // The zero point comes again.
+                _mm512_sub_epi32(affine.outputs(*sum), zero_point)
+            } else {
+                scale(constants, block + b, *sum)
             };
         }
     }
-    let bytes = Narrow::new(constants).apply(scaled);
+    let bytes = Narrow::new(constants, constants.zero_point).apply(scaled);
     let left = (constants.channels - block * 16).min(sums.len() * 16);
     let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
     // SAFETY: the other lanes are no channels of these blocks.
     unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }
-}
-
-/// One block of a tile.
-pub(super) struct Block<'a> {
-    pub(super) constants: &'a Constants,
-    pub(super) block: usize,
-    /// Of the first channel of the block.
-    pub(super) output: *mut i8,
-    pub(super) pixels: usize,
-}
-
-impl Block<'_> {
-    /// Writes all pixels, each from its sums with bias and offset.
-    ///
-    /// # Safety
-    /// As [`finish`], for one block.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) unsafe fn finish(&self, sum: impl Fn(usize) -> __m512i) {
-        let block = self.block;
-        // SAFETY: passed on.
-        unsafe {
-            let parameters = Parameters::load(self.constants, block);
-            match self.constants.form {
-                _ if !parameters.vector => {
-                    self.write(|pixel| one_by_one(self.constants, block, sum(pixel)))
-                }
-                Form::Relu => self.write(|pixel| parameters.relu(sum(pixel))),
-                Form::Signed => self.write(|pixel| parameters.signed(sum(pixel))),
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`finish`], for one block.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn write(&self, scaled: impl Fn(usize) -> __m512i) {
-        let narrow = Narrow::new(self.constants);
-        let channels = self.constants.channels;
-        let lanes = lanes(self.constants, self.block);
-        let mut pixel = 0;
-        while pixel < self.pixels {
-            let last = self.pixels - pixel - 1;
-            // SAFETY: no pixel beyond the last is read, and none is written; masked lanes are no
-            // channels.
-            unsafe {
-                let bytes = narrow.apply([
-                    scaled(pixel),
-                    scaled(pixel + last.min(1)),
-                    scaled(pixel + last.min(2)),
-                    scaled(pixel + last.min(3)),
-                ]);
-                let to = self.output.add(pixel * channels);
-                if channels == 16 && last >= 3 {
-                    _mm512_storeu_si512(to.cast(), bytes);
-                } else {
-                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
-                    put(to, _mm512_castsi512_si128(bytes));
-                    if last >= 1 {
-                        put(to.add(channels), _mm512_extracti32x4_epi32::<1>(bytes));
-                    }
-                    if last >= 2 {
-                        put(to.add(channels * 2), _mm512_extracti32x4_epi32::<2>(bytes));
-                    }
-                    if last >= 3 {
-                        put(to.add(channels * 3), _mm512_extracti32x4_epi32::<3>(bytes));
-                    }
-                }
-            }
-            pixel += 4;
-        }
-    }
 }
 
 /// Scales accumulators as the reference does, for what the vector forms do not cover.
@@ -326,7 +526,12 @@ unsafe fn one_by_one(constants: &Constants, block: usize, acc: __m512i) -> __m51
     // SAFETY: the array has 64 bytes.
     unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), acc) };
     for (lane, value) in values.iter_mut().enumerate() {
-        let channel = block * 16 + lane;
+        let channel = block * 16
+            + if constants.channels == 8 {
+                lane % 8
+            } else {
+                lane
+            };
         if channel < constants.channels {
             // SAFETY: it is a channel.
             let (multiplier, shift) = unsafe {

@@ -67,11 +67,9 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
         let upper = padding_row.add(width * channels / 4);
         let lower = upper.add(row_words);
         let input: *const i8 = layer.input.as_ptr().cast();
-        let row = |y: usize| {
-            match y.checked_sub(padding_y).filter(|y| *y < height) {
-                Some(y) => input.add(y * width * channels),
-                None => padding_row.cast_const().cast(),
-            }
+        let row = |y: usize| match y.checked_sub(padding_y).filter(|y| *y < height) {
+            Some(y) => input.add(y * width * channels),
+            None => padding_row.cast_const().cast(),
         };
         let first = stage.add(padding_x.min(all_columns) * COLUMN);
         let mut y = 0;
@@ -83,7 +81,12 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
                 step: 2 * channels,
                 pairs_end: stage.add(out_width / 2 * 2 * stride * COLUMN),
                 // The lowest row counts only for a pair.
-                rows: [row(top), row(top + 1), row(top + 2), row(top + 2 + usize::from(pair))],
+                rows: [
+                    row(top),
+                    row(top + 1),
+                    row(top + 2),
+                    row(top + 2 + usize::from(pair)),
+                ],
                 channels,
                 interior: [first, first.add(interior * COLUMN)],
                 columns: stage,

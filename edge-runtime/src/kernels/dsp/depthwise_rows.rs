@@ -126,7 +126,13 @@ macro_rules! leave {
 /// Reads column `$column` of channel `$channel`: rows 0 and 1 to r12, 2 and 3 to lr.
 macro_rules! column {
     ($channel:literal, $column:literal) => {
-        concat!("ldrd r12, lr, [r0, #(32 * ", $column, " + 8 * ", $channel, ")]\n")
+        concat!(
+            "ldrd r12, lr, [r0, #(32 * ",
+            $column,
+            " + 8 * ",
+            $channel,
+            ")]\n"
+        )
     };
 }
 
@@ -135,8 +141,8 @@ macro_rules! column {
 macro_rules! upper {
     ($to:literal, $from:literal, $w01:literal, $w12:literal) => {
         concat!(
-            "smlad ", $to, ", r12, ", $w01, ", ", $from, "\n",
-            "smlabt ", $to, ", lr, ", $w12, ", ", $to, "\n",
+            "smlad ", $to, ", r12, ", $w01, ", ", $from, "\n", "smlabt ", $to, ", lr, ", $w12,
+            ", ", $to, "\n",
         )
     };
 }
@@ -145,8 +151,8 @@ macro_rules! upper {
 macro_rules! lower {
     ($to:literal, $from:literal, $w01:literal, $w12:literal) => {
         concat!(
-            "smlatb ", $to, ", r12, ", $w01, ", ", $from, "\n",
-            "smlad ", $to, ", lr, ", $w12, ", ", $to, "\n",
+            "smlatb ", $to, ", r12, ", $w01, ", ", $from, "\n", "smlad ", $to, ", lr, ", $w12,
+            ", ", $to, "\n",
         )
     };
 }
@@ -288,7 +294,9 @@ macro_rules! channel_1x1 {
             upper!("r8", "r8", "r6", "r7"),
             finish!($form, "r8"),
             "ldr r4, [sp]\n",
-            "strb r8, [r4, #", $channel, "]\n",
+            "strb r8, [r4, #",
+            $channel,
+            "]\n",
         )
     };
 }
@@ -302,7 +310,9 @@ macro_rules! advance {
             "add r6, r6, r12\n",
             "add r7, r7, r12\n",
             "stm sp, {{r4-r7}}\n",
-            "adds r0, #(32 * ", $columns, ")\n",
+            "adds r0, #(32 * ",
+            $columns,
+            ")\n",
             "subs r1, #160\n",
             "cmp r0, lr\n",
             "bne 3b\n",

@@ -47,6 +47,9 @@ const PAIR_UNROLL: usize = 16;
 /// Activation words in a pass through the unrolled loop of a kernel for single pixels.
 const SINGLE_UNROLL: usize = 8;
 
+/// Groups of four taps in a pass through the unrolled loop of a kernel that widens as it goes.
+const DIRECT_UNROLL: usize = 8;
+
 /// [`Job::entry`] of a kernel for pairs, whose loop holds `instructions` for a word.
 const fn pair_entry(words: usize, instructions: usize) -> usize {
     match words % PAIR_UNROLL {
@@ -78,6 +81,25 @@ pub(super) const fn entry_i16_1x4(words: usize) -> usize {
 /// [`Job::entry`] of [`single_i8_1x4`].
 pub(super) const fn entry_i8_1x4(words: usize) -> usize {
     single_entry(words, 8)
+}
+
+/// [`Job::entry`] of [`direct_i16_1x4`]; words come in pairs.
+pub(super) const fn entry_direct_i16_1x4(words: usize) -> usize {
+    direct_entry(words, 13)
+}
+
+/// [`Job::entry`] of [`direct_i8_1x4`]; words come in pairs.
+pub(super) const fn entry_direct_i8_1x4(words: usize) -> usize {
+    direct_entry(words, 16)
+}
+
+/// [`Job::entry`] of a kernel that widens as it goes, whose loop holds `instructions` for each of
+/// [`DIRECT_UNROLL`] groups of four taps.
+const fn direct_entry(words: usize, instructions: usize) -> usize {
+    match words / 2 % DIRECT_UNROLL {
+        0 => 0,
+        rest => (DIRECT_UNROLL - rest) * instructions * 4,
+    }
 }
 
 /// Frame: the job at `sp`, its entry (offset 20) and form (24) turned into addresses.
@@ -131,7 +153,7 @@ macro_rules! start_1 {
 }
 
 /// Back to `3:` until the activations end, then the epilogue.
-macro_rules! next_2 {
+macro_rules! next {
     () => {
         "ldr.w r2, [sp, #16]
          cmp r0, r2
@@ -270,6 +292,7 @@ macro_rules! separate_raw {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_2!(),
         "3: .rept 16
@@ -285,7 +308,7 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
          smlad r7, lr, r2, r7
          smlad r11, lr, r3, r11
          .endr",
-        next_2!(),
+        next!(),
         epilogue_table!(),
         "20:",
         fixed_2!(),
@@ -313,6 +336,7 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_2!(),
         "3: .rept 16
@@ -329,7 +353,7 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
          smlad r6, lr, r2, r6
          smlad r10, lr, r3, r10
          .endr",
-        next_2!(),
+        next!(),
         epilogue_table!(),
         "20: // No stream with 8-bit weights has the form.
          21:",
@@ -357,6 +381,7 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn single_i16_1x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_1!(),
         "3: .rept 7
@@ -420,6 +445,7 @@ pub(super) unsafe extern "C" fn single_i16_1x4(job: *const Job) {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn single_i8_1x4(job: *const Job) {
     naked_asm!(
+        dsp_cpu!(),
         prologue!(),
         start_1!(),
         "3: .rept 7
@@ -466,6 +492,99 @@ pub(super) unsafe extern "C" fn single_i8_1x4(job: *const Job) {
          cmp r0, r2
          bne.w 4b
          ldr.w pc, [sp, #24]",
+        epilogue_table!(),
+        "20: // No stream with 8-bit weights has the form.
+         21:",
+        separate!("r4" "r5", "r6" "r7"),
+        plain_1!(),
+        store_1!(),
+        "22:",
+        separate!("r4" "r5", "r6" "r7"),
+        general_1!(),
+        store_1!(),
+        "23:",
+        separate_raw!("r4" "r5", "r6" "r7"),
+        "ldr.w r0, [sp, #4]
+         stmia.w r0, {{r4-r7}}
+         b.w 8b",
+    )
+}
+
+/// One pixel, 16-bit weights, activations widened on the way: `job.panel` is bytes, a multiple of
+/// four, on any boundary. For one block: each widens all of them again.
+///
+/// # Safety
+///
+/// As [`pair_i16_2x4`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn direct_i16_1x4(job: *const Job) {
+    naked_asm!(
+        dsp_cpu!(),
+        prologue!(),
+        start_1!(),
+        "3: .rept 8
+         ldr r9, [r0], #4
+         ldmia.w r1!, {{r2, r3, r12, lr}}
+         sxtb16 r8, r9
+         smlad r4, r2, r8, r4
+         smlad r5, r3, r8, r5
+         smlad r6, r12, r8, r6
+         smlad r7, lr, r8, r7
+         ldmia.w r1!, {{r2, r3, r12, lr}}
+         sxtb16 r8, r9, ror #8
+         smlad r4, r2, r8, r4
+         smlad r5, r3, r8, r5
+         smlad r6, r12, r8, r6
+         smlad r7, lr, r8, r7
+         .endr",
+        next!(),
+        epilogue_table!(),
+        "20:",
+        fixed_1!(),
+        pack!("r4", "r5", "r6", "r7"),
+        store_1!(),
+        "21:",
+        plain_1!(),
+        store_1!(),
+        "22:",
+        general_1!(),
+        store_1!(),
+        "23: ldr.w r0, [sp, #4]
+         stmia.w r0, {{r4-r7}}
+         b.w 8b",
+    )
+}
+
+/// One pixel, 8-bit weights, else as [`direct_i16_1x4`].
+///
+/// # Safety
+///
+/// As [`pair_i16_2x4`].
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn direct_i8_1x4(job: *const Job) {
+    naked_asm!(
+        dsp_cpu!(),
+        prologue!(),
+        start_1!(),
+        "3: .rept 8
+         ldr r9, [r0], #4
+         ldmia.w r1!, {{r2, r3, r12, lr}}
+         sxtb16 r8, r9
+         sxtb16 r9, r9, ror #8
+         smlad r5, r2, r8, r5
+         smlad r7, r3, r8, r7
+         smlad r5, r12, r9, r5
+         smlad r7, lr, r9, r7
+         sxtb16 r2, r2
+         sxtb16 r3, r3
+         sxtb16 r12, r12
+         sxtb16 lr, lr
+         smlad r4, r2, r8, r4
+         smlad r6, r3, r8, r6
+         smlad r4, r12, r9, r4
+         smlad r6, lr, r9, r6
+         .endr",
+        next!(),
         epilogue_table!(),
         "20: // No stream with 8-bit weights has the form.
          21:",

@@ -76,9 +76,23 @@ macro_rules! general {
 macro_rules! pack {
     ($a:literal, $b:literal, $c:literal, $d:literal) => {
         concat!(
-            "bfi ", $a, ", ", $b, ", #8, #8\n",
-            "bfi ", $c, ", ", $d, ", #8, #8\n",
-            "pkhbt ", $a, ", ", $a, ", ", $c, ", lsl #16\n",
+            "bfi ",
+            $a,
+            ", ",
+            $b,
+            ", #8, #8\n",
+            "bfi ",
+            $c,
+            ", ",
+            $d,
+            ", #8, #8\n",
+            "pkhbt ",
+            $a,
+            ", ",
+            $a,
+            ", ",
+            $c,
+            ", lsl #16\n",
         )
     };
 }
@@ -87,10 +101,22 @@ macro_rules! pack {
 macro_rules! clamp {
     ($a:literal) => {
         concat!(
-            "ssub8 r12, ", $a, ", r2\n",
-            "sel ", $a, ", ", $a, ", r2\n",
-            "ssub8 r12, r3, ", $a, "\n",
-            "sel ", $a, ", ", $a, ", r3\n",
+            "ssub8 r12, ",
+            $a,
+            ", r2\n",
+            "sel ",
+            $a,
+            ", ",
+            $a,
+            ", r2\n",
+            "ssub8 r12, r3, ",
+            $a,
+            "\n",
+            "sel ",
+            $a,
+            ", ",
+            $a,
+            ", r3\n",
         )
     };
 }

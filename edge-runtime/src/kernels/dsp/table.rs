@@ -2,13 +2,14 @@
 
 use crate::format::{opcode, packing};
 use crate::kernels::{Kernel, joined, reference};
-use crate::operator::layers;
-use crate::operator::packed;
+use crate::kernels::reference::broadcast::Operand;
+use crate::operator::{elementwise, layers, packed};
 use crate::operator::{Call, Cost, Fault};
-use super::conv_2d::{
-    conv_2d_i8_2x4, conv_2d_i16_2x4, fully_connected_i8_1x4, fully_connected_i16_1x4,
-};
+use super::add::add_fitted_i8_4;
+use super::conv_2d::{conv_2d_i8_2x4, conv_2d_i16_2x4};
 use super::depthwise::depthwise_i16_2x2;
+use super::depthwise_general::depthwise_i8_1x4;
+use super::fully_connected::{fully_connected_i8_1x4, fully_connected_i16_1x4};
 use super::winograd::winograd_f2_i16_2x4;
 
 const fn kernel(
@@ -76,6 +77,32 @@ pub const DEPTHWISE_CONV_2D: Kernel = kernel(
     |call| layers::check_depthwise(call, &packed::DSP_DEPTHWISE),
     |call| depthwise_i16_2x2(&layers::layer(call)),
 );
+/// DEPTHWISE_CONV_2D of any window.
+pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
+    opcode::DEPTHWISE_CONV_2D,
+    packing::CANONICAL,
+    "DEPTHWISE_CONV_2D",
+    |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
+    |call| depthwise_i8_1x4(&layers::layer(call)),
+);
+/// ADD and SUB in one linear form.
+pub const ADD_FITTED: Kernel = kernel(
+    opcode::ADD,
+    packing::FITTED,
+    "ADD",
+    elementwise::check_add_fitted,
+    |call| {
+        let ([first, second], y) = (elementwise::operands(call), call.cells(&call.y()));
+        match (first, second) {
+            (Operand::Activation(a), Operand::Activation(b))
+                if a.len() == y.len() && b.len() == y.len() =>
+            {
+                add_fitted_i8_4(&elementwise::add_fitted(call), [a, b], y);
+            }
+            _ => (reference::table::ADD_FITTED.run)(call),
+        }
+    },
+);
 
 /// Every kernel of this instruction set.
 pub const OWN: &[Kernel] = &[
@@ -85,6 +112,8 @@ pub const OWN: &[Kernel] = &[
     FULLY_CONNECTED_I16,
     FULLY_CONNECTED_I8,
     DEPTHWISE_CONV_2D,
+    DEPTHWISE_CONV_2D_ANY,
+    ADD_FITTED,
 ];
 
 /// These, then the reference kernels.

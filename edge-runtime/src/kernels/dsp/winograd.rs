@@ -85,7 +85,12 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
                     (patch.cast_const().cast(), 6 * channels)
                 };
                 tiles::transform(&Patch {
-                    rows: [first, first.add(row), first.add(2 * row), first.add(3 * row)],
+                    rows: [
+                        first,
+                        first.add(row),
+                        first.add(2 * row),
+                        first.add(3 * row),
+                    ],
                     to: inputs,
                     channels,
                 });
@@ -125,7 +130,9 @@ unsafe fn gather(layer: &Layer<'_>, [y, x]: [usize; 2], to: *mut u32, pad: u32) 
     for row in y..y + 4 {
         let row = row.checked_sub(padding_y).filter(|row| *row < height);
         for column in x..x + 6 {
-            let column = column.checked_sub(padding_x).filter(|column| *column < width);
+            let column = column
+                .checked_sub(padding_x)
+                .filter(|column| *column < width);
             // SAFETY: row and column lie on the input, whose length was checked; 24 pixels are
             // written to `to`.
             unsafe {

@@ -25,15 +25,35 @@ pub(super) struct Patch {
 macro_rules! column {
     ($op:literal, $even:literal, $odd:literal) => {
         concat!(
-            "ldr ", $odd, ", [r0, r4]\n",
+            "ldr ",
+            $odd,
+            ", [r0, r4]\n",
             "ldr lr, [r1, r4]\n",
             "add r4, r4, r3\n",
-            "sxtb16 ", $even, ", ", $odd, "\n",
+            "sxtb16 ",
+            $even,
+            ", ",
+            $odd,
+            "\n",
             "sxtb16 r12, lr\n",
-            "sxtb16 ", $odd, ", ", $odd, ", ror #8\n",
+            "sxtb16 ",
+            $odd,
+            ", ",
+            $odd,
+            ", ror #8\n",
             "sxtb16 lr, lr, ror #8\n",
-            $op, " ", $even, ", ", $even, ", r12\n",
-            $op, " ", $odd, ", ", $odd, ", lr\n",
+            $op,
+            " ",
+            $even,
+            ", ",
+            $even,
+            ", r12\n",
+            $op,
+            " ",
+            $odd,
+            ", ",
+            $odd,
+            ", lr\n",
         )
     };
 }
@@ -43,12 +63,40 @@ macro_rules! column {
 macro_rules! three {
     ($row:literal, $at:literal, $zero:literal, $one:literal, $two:literal) => {
         concat!(
-            "ssub16 ", $zero, ", ", $zero, ", ", $two, "\n",
-            "sadd16 r11, ", $one, ", ", $two, "\n",
-            "ssub16 r12, ", $two, ", ", $one, "\n",
-            "str ", $zero, ", [r2, #(16 * (0 + ", $row, ") + ", $at, ")]\n",
-            "str r11, [r2, #(16 * (4 + ", $row, ") + ", $at, ")]\n",
-            "str r12, [r2, #(16 * (8 + ", $row, ") + ", $at, ")]\n",
+            "ssub16 ",
+            $zero,
+            ", ",
+            $zero,
+            ", ",
+            $two,
+            "\n",
+            "sadd16 r11, ",
+            $one,
+            ", ",
+            $two,
+            "\n",
+            "ssub16 r12, ",
+            $two,
+            ", ",
+            $one,
+            "\n",
+            "str ",
+            $zero,
+            ", [r2, #(16 * (0 + ",
+            $row,
+            ") + ",
+            $at,
+            ")]\n",
+            "str r11, [r2, #(16 * (4 + ",
+            $row,
+            ") + ",
+            $at,
+            ")]\n",
+            "str r12, [r2, #(16 * (8 + ",
+            $row,
+            ") + ",
+            $at,
+            ")]\n",
         )
     };
 }
@@ -57,8 +105,20 @@ macro_rules! three {
 macro_rules! fourth {
     ($row:literal, $at:literal, $one:literal, $three:literal) => {
         concat!(
-            "ssub16 ", $one, ", ", $one, ", ", $three, "\n",
-            "str ", $one, ", [r2, #(16 * (12 + ", $row, ") + ", $at, ")]\n",
+            "ssub16 ",
+            $one,
+            ", ",
+            $one,
+            ", ",
+            $three,
+            "\n",
+            "str ",
+            $one,
+            ", [r2, #(16 * (12 + ",
+            $row,
+            ") + ",
+            $at,
+            ")]\n",
         )
     };
 }
@@ -67,8 +127,12 @@ macro_rules! fourth {
 macro_rules! row {
     ($row:literal, $op:literal, $a:literal, $b:literal) => {
         concat!(
-            "ldr r0, [sp, #(4 * ", $a, ")]\n",
-            "ldr r1, [sp, #(4 * ", $b, ")]\n",
+            "ldr r0, [sp, #(4 * ",
+            $a,
+            ")]\n",
+            "ldr r1, [sp, #(4 * ",
+            $b,
+            ")]\n",
             "movs r4, #0\n",
             column!($op, "r5", "r6"),
             column!($op, "r7", "r8"),
@@ -157,7 +221,9 @@ pub(super) struct Tiles {
 macro_rules! step {
     ($mul:ident, $at:expr) => {
         concat!(
-            "ldrd r2, r3, [r0, #(", $at, ")]\n",
+            "ldrd r2, r3, [r0, #(",
+            $at,
+            ")]\n",
             "ldm r1!, {{r4, r5}}\n",
             product!($mul, "r6", "r2", "r4"),
             product!($mul, "r7", "r3", "r4"),
@@ -238,12 +304,40 @@ macro_rules! position_16 {
 macro_rules! sums {
     ($at:literal, $column:literal, $upper:literal, $lower:literal) => {
         concat!(
-            "ldr r2, [r0, #(128 * ", $column, " + 4 * ", $at, ")]\n",
-            "ldr ", $lower, ", [r0, #(128 * ", $column, " + 32 + 4 * ", $at, ")]\n",
-            "ldr ", $upper, ", [r0, #(128 * ", $column, " + 64 + 4 * ", $at, ")]\n",
-            "ldr r3, [r0, #(128 * ", $column, " + 96 + 4 * ", $at, ")]\n",
-            "rsb ", $lower, ", r2, ", $lower, ", lsl #1\n",
-            "sub ", $lower, ", ", $lower, ", r3\n",
+            "ldr r2, [r0, #(128 * ",
+            $column,
+            " + 4 * ",
+            $at,
+            ")]\n",
+            "ldr ",
+            $lower,
+            ", [r0, #(128 * ",
+            $column,
+            " + 32 + 4 * ",
+            $at,
+            ")]\n",
+            "ldr ",
+            $upper,
+            ", [r0, #(128 * ",
+            $column,
+            " + 64 + 4 * ",
+            $at,
+            ")]\n",
+            "ldr r3, [r0, #(128 * ",
+            $column,
+            " + 96 + 4 * ",
+            $at,
+            ")]\n",
+            "rsb ",
+            $lower,
+            ", r2, ",
+            $lower,
+            ", lsl #1\n",
+            "sub ",
+            $lower,
+            ", ",
+            $lower,
+            ", r3\n",
         )
     };
 }
@@ -363,15 +457,37 @@ macro_rules! two_tiles {
 }
 
 // The first row of a column starts its sums; with sixteen channels no loop is needed.
-two_tiles!(two_tiles_merged, Merged, position!("2", first), position!("2",), position!("2",), position!("2",),);
-two_tiles!(two_tiles_ties, Ties, position!("2", first), position!("2",), position!("2",), position!("2",),);
 two_tiles!(
-    two_tiles_16_merged, Merged,
-    position_16!(first, "0"), position_16!(next, "1"), position_16!(next, "2"), position_16!(next, "3"),
+    two_tiles_merged,
+    Merged,
+    position!("2", first),
+    position!("2",),
+    position!("2",),
+    position!("2",),
+);
+two_tiles!(
+    two_tiles_ties,
+    Ties,
+    position!("2", first),
+    position!("2",),
+    position!("2",),
+    position!("2",),
+);
+two_tiles!(
+    two_tiles_16_merged,
+    Merged,
+    position_16!(first, "0"),
+    position_16!(next, "1"),
+    position_16!(next, "2"),
+    position_16!(next, "3"),
     "adds r0, #64\n",
 );
 two_tiles!(
-    two_tiles_16_ties, Ties,
-    position_16!(first, "0"), position_16!(next, "1"), position_16!(next, "2"), position_16!(next, "3"),
+    two_tiles_16_ties,
+    Ties,
+    position_16!(first, "0"),
+    position_16!(next, "1"),
+    position_16!(next, "2"),
+    position_16!(next, "3"),
     "adds r0, #64\n",
 );

@@ -7,7 +7,7 @@
 
 use core::cell::Cell;
 
-use super::copy::copy_pieces;
+use super::copy::{PIECES, Pieces, copy_pieces, fill, gather_columns};
 use super::panel::{Panel, UNROLLED, conv_i8_4x2};
 use super::{Mode, mode, splat, start, word_aligned};
 pub use crate::kernels::footprint::mve::scratch_len;
@@ -22,7 +22,7 @@ use crate::kernels::packing::mve_panel::packed_len;
 /// rounded once).
 pub fn conv_2d_i8_4x2(layer: &Layer<'_>) {
     let window = &layer.window;
-    let [height, width, channels] = window.input;
+    let channels = window.input[2];
     let [out_height, out_width, out_channels] = window.output;
     let taps = taps(window);
     let fits = |len: usize, [a, b, c]: [usize; 3]| {
@@ -40,101 +40,147 @@ pub fn conv_2d_i8_4x2(layer: &Layer<'_>) {
         return;
     }
     let Some(mode) = mode(layer) else { return };
-    let tiles = Tiles {
-        layer,
-        mode,
-        chunks: taps.div_ceil(16),
-        channels: out_channels,
-    };
+    let mut tiles = Tiles::new(layer, mode, taps.div_ceil(16), out_channels);
     if is_pointwise(window) {
-        pointwise(&tiles, channels, out_height * out_width);
+        pointwise(&mut tiles, channels, out_height * out_width);
     } else {
-        windowed(&tiles, [height, width, channels], [out_height, out_width]);
+        windowed(&mut tiles);
     }
 }
 
-/// What all tiles of a layer share.
-pub(super) struct Tiles<'a> {
-    pub(super) layer: &'a Layer<'a>,
-    pub(super) mode: Mode,
+/// A layer's tiles: the arguments that stay the same, and what it takes to place a tile.
+struct Tiles<'a> {
+    layer: &'a Layer<'a>,
     /// Of 16 taps, for each pixel.
-    pub(super) chunks: usize,
+    chunks: usize,
     /// Of the output.
-    pub(super) channels: usize,
+    channels: usize,
+    arguments: Panel,
+    /// Pixels of a tile that `arguments` are for.
+    valid: usize,
 }
 
-impl Tiles<'_> {
-    /// Computes `count` tiles of four pixels, the last of which may have less.
-    ///
-    /// # Safety
-    ///
-    /// For each tile `16 * chunks` bytes can be read at each of `columns` (multiples of 4), which
-    /// move by `step` from tile to tile; and `pixel + pixels` pixels are in the output. `pixels` is
-    /// at least 1, and a multiple of 4 unless it is below 4. No column may lie where the tiles
-    /// before it, or its own, write.
-    unsafe fn run(&self, columns: [*const i8; 4], step: usize, pixel: usize, pixels: usize) {
-        let channels = self.channels;
-        let extra = self.chunks.saturating_sub(1);
+/// Where the eight outputs of a tile go: a pixel that is not there is the last one again.
+fn offsets(valid: usize, channels: usize) -> [u16; 8] {
+    [0, 1, 2, 3, 4, 5, 6, 7]
+        .map(|lane: usize| ((lane / 2).min(valid.saturating_sub(1)) * channels + lane % 2) as u16)
+}
+
+impl<'a> Tiles<'a> {
+    fn new(layer: &'a Layer<'a>, mode: Mode, chunks: usize, channels: usize) -> Self {
+        let extra = chunks.saturating_sub(1);
         let passes = if extra <= UNROLLED {
             0
         } else {
             extra / UNROLLED
         };
         let pairs = channels / 2;
-        let pair_len = self.chunks * 32 + 24;
-        let weights = self.layer.weights.as_ptr().wrapping_add(16);
-        let mut offsets = [0_u16; 8];
-        let valid = pixels.min(4);
-        for (lane, offset) in offsets.iter_mut().enumerate() {
-            // A pixel that is not there is the last one again.
-            *offset = ((lane / 2).min(valid - 1) * channels + lane % 2) as u16;
+        let weights = layer.weights.as_ptr().wrapping_add(16);
+        Self {
+            layer,
+            chunks,
+            channels,
+            arguments: Panel {
+                pixels: [start(layer.scratch).cast_const(); 4],
+                weights,
+                weights_end: weights.wrapping_add(pairs * (chunks * 32 + 24)),
+                output: start(layer.output),
+                tiles: 0,
+                input_step: 0,
+                output_step: (4 * channels).wrapping_sub(2 * pairs),
+                zero_point: layer.zero_point,
+                min: splat(layer.min),
+                max: splat(layer.max),
+                passes: passes as u32,
+                rest: (extra - passes * UNROLLED) as u32,
+                mode: mode as u32,
+                offsets: offsets(4, channels),
+            },
+            valid: 4,
         }
-        let output = start(self.layer.output);
-        let mut arguments = Panel {
-            pixels: columns.map(|column| column.wrapping_add(extra * 16)),
-            weights,
-            weights_end: weights.wrapping_add(pairs * pair_len),
-            output: output.wrapping_add(pixel * channels),
-            tiles: pixels.div_ceil(4) as u32,
-            input_step: step,
-            output_step: (4 * channels).wrapping_sub(2 * pairs),
-            zero_point: self.layer.zero_point,
-            min: splat(self.layer.min),
-            max: splat(self.layer.max),
-            passes: passes as u32,
-            rest: (extra - passes * UNROLLED) as u32,
-            mode: self.mode as u32,
-            offsets,
-        };
-        if pairs > 0 {
+    }
+
+    /// Computes `pixels` pixels from `pixel` on, whose columns are `apart` bytes from each other.
+    ///
+    /// # Safety
+    ///
+    /// `16 * chunks` bytes can be read at each column; `columns` and `apart` are multiples of 4;
+    /// `pixel + pixels` pixels are in the output. No column may lie where the tiles
+    /// before it, or its own, write; with an odd number of channels none may lie where any writes.
+    unsafe fn run(&mut self, columns: *const i8, apart: usize, pixel: usize, pixels: usize) {
+        let whole = pixels / 4 * 4;
+        if whole != 0 {
+            // SAFETY: as promised.
+            unsafe { self.run_tiles(columns, apart, pixel, whole) };
+        }
+        if whole != pixels {
+            let columns = columns.wrapping_add(whole * apart);
+            // SAFETY: as promised.
+            unsafe { self.run_tiles(columns, apart, pixel + whole, pixels - whole) };
+        }
+    }
+
+    /// As `run`, for a multiple of four pixels, or for one to three.
+    ///
+    /// # Safety
+    ///
+    /// As for `run`.
+    unsafe fn run_tiles(&mut self, columns: *const i8, apart: usize, pixel: usize, pixels: usize) {
+        let channels = self.channels;
+        let last = self.chunks.saturating_sub(1) * 16;
+        let valid = pixels.min(4);
+        if valid != self.valid {
+            self.arguments.offsets = offsets(valid, channels);
+            self.valid = valid;
+        }
+        self.arguments.pixels = [0, 1, 2, 3]
+            .map(|i: usize| columns.wrapping_add(i.min(valid.saturating_sub(1)) * apart + last));
+        self.arguments.input_step = 4 * apart;
+        self.arguments.output = start(self.layer.output).wrapping_add(pixel * channels);
+        self.arguments.tiles = pixels.div_ceil(4) as u32;
+        if channels >= 2 {
             // SAFETY: the caller's promise for columns and outputs; `packed_len` was checked.
-            unsafe { conv_i8_4x2(&raw const arguments) };
+            unsafe { conv_i8_4x2(&raw const self.arguments) };
         }
         if channels % 2 == 1 {
-            // The last channel has no partner: its tiles go through eight bytes of their own.
-            arguments.weights = arguments.weights_end;
-            arguments.weights_end = arguments.weights.wrapping_add(pair_len);
-            arguments.offsets = [0, 1, 2, 3, 4, 5, 6, 7];
-            arguments.tiles = 1;
-            let values = [const { Cell::new(0_i8) }; 8];
-            arguments.output = start(&values);
-            for tile in 0..pixels.div_ceil(4) {
-                let first = pixel + tile * 4;
-                // SAFETY: as above, with an output of eight bytes.
-                unsafe { conv_i8_4x2(&raw const arguments) };
-                for (i, value) in values.iter().step_by(2).take(valid).enumerate() {
-                    if let Some(y) = self.layer.output.get((first + i) * channels + pairs * 2) {
-                        y.set(value.get());
-                    }
+            // SAFETY: as promised.
+            unsafe { self.run_odd(pixel, pixels) };
+        }
+    }
+
+    /// The last channel where it has no partner: its tiles go through eight bytes of their own.
+    ///
+    /// # Safety
+    ///
+    /// As for `run`, which has set the arguments.
+    unsafe fn run_odd(&mut self, pixel: usize, pixels: usize) {
+        let values = [const { Cell::new(0_i8) }; 8];
+        let mut arguments = Panel {
+            weights: self.arguments.weights_end,
+            weights_end: self.layer.weights.as_ptr_range().end,
+            output: start(&values),
+            tiles: 1,
+            offsets: [0, 1, 2, 3, 4, 5, 6, 7],
+            ..self.arguments
+        };
+        for first in (pixel..pixel + pixels).step_by(4) {
+            // SAFETY: as in `run`, with the last pair and an output of eight bytes.
+            unsafe { conv_i8_4x2(&raw const arguments) };
+            for (i, value) in values.iter().step_by(2).take(pixels.min(4)).enumerate() {
+                let at = (first + i + 1) * self.channels - 1;
+                if let Some(y) = self.layer.output.get(at) {
+                    y.set(value.get());
                 }
-                arguments.pixels = arguments.pixels.map(|column| column.wrapping_add(step));
             }
+            let step = arguments.input_step;
+            arguments.pixels = arguments.pixels.map(|column| column.wrapping_add(step));
         }
     }
 }
 
-fn pointwise(tiles: &Tiles<'_>, channels: usize, pixels: usize) {
+fn pointwise(tiles: &mut Tiles<'_>, channels: usize, pixels: usize) {
     let layer = tiles.layer;
+    let out_channels = tiles.channels;
     let input = start(layer.input).cast_const();
     let scratch = start(layer.scratch);
     let columns_len = tiles.chunks * 16;
@@ -145,9 +191,9 @@ fn pointwise(tiles: &Tiles<'_>, channels: usize, pixels: usize) {
     // hold in between, as both places move at constant speed.
     let in_place = |pixel: usize, count: usize| {
         let read = input.addr() + pixel * channels;
-        let write = start(layer.output).addr() + pixel * tiles.channels;
+        let write = start(layer.output).addr() + pixel * out_channels;
         let read_end = input.addr() + (pixel + count) * channels + over;
-        let write_end = write + count * tiles.channels;
+        let write_end = write + count * out_channels;
         let inside = (pixel + count) * channels + over <= layer.input.len();
         aligned && inside && (write_end <= read || write >= read_end)
     };
@@ -161,30 +207,33 @@ fn pointwise(tiles: &Tiles<'_>, channels: usize, pixels: usize) {
         }
         if run >= 4 && in_place(pixel, 4) {
             // With an odd number of channels a second sweep reads what the first has written to.
-            let apart = |count: usize| tiles.channels % 2 == 0 || in_place(pixel, count);
+            let apart = |count: usize| out_channels.is_multiple_of(2) || in_place(pixel, count);
             if !(in_place(pixel + run - 4, 4) && apart(run)) {
                 run = 4;
             }
-            let base = input.wrapping_add(pixel * channels);
-            let columns = [0, 1, 2, 3].map(|i| base.wrapping_add(i * channels));
+            let columns = input.wrapping_add(pixel * channels);
             // SAFETY: `in_place` says that the columns are in the input, aligned, and apart from
             // what the tile writes; the outputs are `run` of the pixels that are left.
-            unsafe { tiles.run(columns, 4 * channels, pixel, run) };
+            unsafe { tiles.run(columns, channels, pixel, run) };
             pixel += run;
         } else {
-            let count = left.min(4);
-            let mut columns = [scratch.cast_const(); 4];
-            for (i, column) in columns.iter_mut().enumerate() {
-                let to = scratch.wrapping_add(i.min(count - 1) * columns_len);
-                *column = to;
-                if i < count {
-                    let from = input.wrapping_add((pixel + i) * channels);
-                    // SAFETY: a pixel of the input; the scratch has room for four columns.
-                    unsafe { copy_pieces(to, from, channels, 1, 0) };
+            let count = left.min(batch(tiles.chunks));
+            let from = input.wrapping_add(pixel * channels);
+            // Neighbours in one copy, where that leaves them aligned.
+            let apart = if channels.is_multiple_of(4) {
+                // SAFETY: pixels of the input; the scratch has room for so many columns.
+                unsafe { copy_pieces(scratch, from, count * channels, 1, 0) };
+                channels
+            } else {
+                for i in 0..count {
+                    let to = scratch.wrapping_add(i * columns_len);
+                    // SAFETY: as above.
+                    unsafe { copy_pieces(to, from.wrapping_add(i * channels), channels, 1, 0) };
                 }
-            }
+                columns_len
+            };
             // SAFETY: the columns are in the scratch, which overlaps nothing.
-            unsafe { tiles.run(columns, 0, pixel, count) };
+            unsafe { tiles.run(scratch, apart, pixel, count) };
             pixel += count;
         }
     }
@@ -236,8 +285,9 @@ impl<'a> Ring<'a> {
             let copied = source.len().min(row.len() - left_len);
             let (before, rest) = row.split_at_checked(left_len).unwrap_or_default();
             let (middle, after) = rest.split_at_checked(copied).unwrap_or_default();
-            for x in before.iter().chain(after) {
-                x.set(self.layer.pad);
+            for part in [before, after] {
+                // SAFETY: a part of the scratch, which may be empty.
+                unsafe { fill(start(part), splat(self.layer.pad), part.len()) };
             }
             if !middle.is_empty() {
                 // SAFETY: `middle` and `source` are at least `copied` bytes, and the scratch
@@ -249,9 +299,11 @@ impl<'a> Ring<'a> {
     }
 }
 
-fn windowed(tiles: &Tiles<'_>, [_, _, channels]: [usize; 3], [height, width]: [usize; 2]) {
+fn windowed(tiles: &mut Tiles<'_>) {
     let layer = tiles.layer;
     let window = &layer.window;
+    let channels = window.input[2];
+    let [height, width, _] = window.output;
     let [kernel_height, kernel_width] = window.kernel;
     let [stride_y, stride_x] = window.stride;
     let [dilation_y, dilation_x] = window.dilation;
@@ -259,61 +311,66 @@ fn windowed(tiles: &Tiles<'_>, [_, _, channels]: [usize; 3], [height, width]: [u
     let scratch = start(layer.scratch);
     let columns_start = scratch.wrapping_add(ring_len(window));
     let column_len = tiles.chunks * 16;
-    let columns = [0, 1, 2, 3].map(|i| columns_start.wrapping_add(i * column_len).cast_const());
     // Neighbouring taps of a row are one piece where the window has no gaps.
-    let (piece, pieces) = match dilation_x {
+    let (len, across) = match dilation_x {
         1 => (kernel_width * channels, 1),
         _ => (channels, kernel_width),
     };
+    let count = kernel_height * across;
+    let mut pieces = Pieces {
+        count: count.min(PIECES),
+        len,
+        step: stride_x * channels,
+        column_len,
+        starts: [scratch.cast_const(); PIECES],
+    };
+    let columns_at = |filled: usize| columns_start.wrapping_add(filled * column_len);
+    let batch = batch(tiles.chunks);
     let mut filled = 0;
     let mut pixel = 0;
     for y in 0..height {
         ring.fill((y * stride_y).saturating_add(ring.rows));
-        for x in 0..width {
-            let mut to = columns_start.wrapping_add(filled * column_len);
-            let at = x * stride_x * channels;
-            if pieces == 1 && dilation_y == 1 {
-                // The slots from the row's first to the end of the ring, then those before it.
-                let first = y * stride_y % ring.rows;
-                let high = kernel_height - first;
-                let from = scratch.wrapping_add(first * ring.row_len + at);
-                // SAFETY: the ring has `kernel_height` rows of `row_len` bytes, and the window of
-                // column `x` ends within a row; the column has room for all taps.
-                unsafe { copy_pieces(to, from, piece, high, ring.row_len) };
-                if first > 0 {
-                    to = to.wrapping_add(high * piece);
-                    // SAFETY: as above.
-                    unsafe {
-                        copy_pieces(to, scratch.wrapping_add(at), piece, first, ring.row_len);
-                    }
-                }
-            } else {
-                for ky in 0..kernel_height {
-                    let from = ring.offset(y * stride_y + ky * dilation_y) + at;
-                    let from = scratch.wrapping_add(from);
-                    // SAFETY: as above, with gaps between the taps of a row.
-                    unsafe { copy_pieces(to, from, piece, pieces, dilation_x * channels) };
-                    to = to.wrapping_add(piece * pieces);
-                }
+        let start_of = |piece: usize| {
+            let row = ring.offset(y * stride_y + piece / across * dilation_y);
+            scratch
+                .wrapping_add(row + piece % across * dilation_x * channels)
+                .cast_const()
+        };
+        if count <= PIECES {
+            for (piece, start) in pieces.starts.iter_mut().enumerate().take(count) {
+                *start = start_of(piece);
             }
-            filled += 1;
-            if filled == 4 {
-                // SAFETY: the columns are in the scratch; these are four pixels of the output.
-                unsafe { tiles.run(columns, 0, pixel, 4) };
-                pixel += 4;
+        }
+        let mut x = 0;
+        while x < width {
+            let offset = x * stride_x * channels;
+            let taken = if count <= PIECES {
+                let taken = (batch - filled).min(width - x);
+                // SAFETY: the ring has the rows and columns of all windows of this row of outputs,
+                // and what lies behind it, room for the columns and 16 bytes more, is as long as
+                // the vectors that overshoot.
+                unsafe { gather_columns(&raw const pieces, columns_at(filled), taken, offset) };
+                taken
+            } else {
+                for first in (0..count).step_by(PIECES) {
+                    pieces.count = (count - first).min(PIECES);
+                    for (i, start) in pieces.starts.iter_mut().enumerate().take(pieces.count) {
+                        *start = start_of(first + i);
+                    }
+                    let target = columns_at(filled).wrapping_add(first * len);
+                    // SAFETY: as above, a part of one column.
+                    unsafe { gather_columns(&raw const pieces, target, 1, offset) };
+                }
+                1
+            };
+            x += taken;
+            filled += taken;
+            if filled == batch || (x == width && y + 1 == height) {
+                // SAFETY: the columns are in the scratch; these are the next pixels of the output.
+                unsafe { tiles.run(columns_start, column_len, pixel, filled) };
+                pixel += filled;
                 filled = 0;
             }
         }
-    }
-    if filled > 0 {
-        // What the columns beyond hold is not looked at: they are the last one again.
-        let last = filled - 1;
-        let columns = [0, 1, 2, 3_usize].map(|i| {
-            columns_start
-                .wrapping_add(i.min(last) * column_len)
-                .cast_const()
-        });
-        // SAFETY: as above, with the last `filled` pixels of the output.
-        unsafe { tiles.run(columns, 0, pixel, filled) };
     }
 }

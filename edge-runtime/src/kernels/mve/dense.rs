@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Every weight is loaded once, so a chunk costs at least nine loads for eight multiplications.
-//! Requantisation as in `panel`, with vectors of multipliers and shifts.
+//! Requantisation as in `epilogue`, with vectors of multipliers and shifts.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;

@@ -13,11 +13,18 @@
 //! come out, not whether an access is in bounds.
 #![allow(unsafe_code)] // Helium is reached by assembly alone: there are no stable intrinsics.
 
+pub mod add;
 pub mod conv_2d;
+pub mod conv_3x3;
 mod copy;
 mod dense;
+pub mod depthwise_conv_2d;
+mod direct;
+mod epilogue;
 pub mod fully_connected;
 mod panel;
+pub mod pool;
+mod strip;
 mod table;
 
 pub use table::*;

@@ -13,15 +13,11 @@
 //! unrolled; a tile jumps to as many of them as it needs, so there is no loop counter, for which no
 //! register is left. The chunk that comes first in the stream is the last of the pixel, because its
 //! code is at a fixed distance and can start the sums without clearing them.
-//!
-//! Requantisation per vector: VQRDMULH is the saturating rounding doubling high multiply. VRSHL
-//! rounds halves upwards, TFLite away from zero; they differ in negative halves alone, so one less
-//! before the shift repairs it, and where the output is clamped at its zero point from below
-//! nothing needs repair. One rounding of the 64-bit product by `31 - s` bits, `s <= -2`, is VMULH
-//! and VRSHL by `-1 - s`: the rounding bit lies in the high word, and two floors are one.
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
+
+use super::epilogue::{epilogue, prologue};
 
 /// Chunks of 16 that are unrolled.
 pub(super) const UNROLLED: usize = 17;
@@ -78,32 +74,11 @@ const _: () = {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn conv_i8_4x2(arguments: *const Panel) {
     // r1, r3, r5, r7: pixels; r9: weights; r11: output; even registers: accumulators.
-    // Frame: 0 zero point, 4 end of weights, 8 entry, 12 epilogue, 16 weights, 20 tiles,
-    // 24 input step, 28 output step, 32 min, 36 max, 40 passes left, 44 spilled r11, 48 passes,
-    // 52 entry of the rest, 56 what all passes subtract from the pixels, 60 epilogue after passes.
+    // Frame: as `epilogue`, 8 entry, 12 epilogue, 40 passes left, 44 spilled r11, 48 passes, 52 entry
+    // of the rest, 56 what all passes subtract from the pixels, 60 epilogue after passes.
     naked_asm!(
+        prologue!(),
         r"
-        .cpu cortex-m55
-        push {{r4-r11, lr}}
-        vpush {{d8-d15}}
-        sub sp, sp, #68
-        ldrd r2, r3, [r0, #40]
-        ldr r4, [r0, #20]
-        strd r2, r4, [sp]
-        str r3, [sp, #32]
-        ldr r2, [r0, #48]
-        str r2, [sp, #36]
-        ldr r2, [r0, #16]
-        ldr r3, [r0, #28]
-        strd r2, r3, [sp, #16]
-        ldrd r2, r3, [r0, #32]
-        strd r2, r3, [sp, #24]
-        // Code addresses: the epilogue, and the chunk to start with.
-        adr.w r2, 40f
-        ldr r3, [r0, #60]
-        ldr r3, [r2, r3, lsl #2]
-        add r2, r2, r3
-        orr r2, r2, #1
         adr.w r3, 13f
         orr r3, r3, #1
         ldrd r4, r5, [r0, #52]
@@ -122,9 +97,6 @@ pub(super) unsafe extern "C" fn conv_i8_4x2(arguments: *const Panel) {
         orr r2, r2, #1
     1:
         strd r5, r2, [sp, #8]
-        ldr r11, [r0, #24]
-        add r2, r0, #64
-        vldrh.u16 q7, [r2]
         ldr r7, [r0, #12]
         ldr r5, [r0, #8]
         ldr r3, [r0, #4]
@@ -190,113 +162,9 @@ pub(super) unsafe extern "C" fn conv_i8_4x2(arguments: *const Panel) {
         ldr r11, [sp, #44]
         ldr pc, [sp, #60]
 
-        .macro dunlin_mve_gather
-        vmov q4[2], q4[0], r0, r4
-        vmov q4[3], q4[1], r2, r6
-        vmov q5[2], q5[0], r8, r12
-        vmov q5[3], q5[1], r10, lr
-        ldm r9!, {{r0, r2, r4, r6, r8, r10}}
-        vadd.i32 q4, q4, r0
-        vadd.i32 q5, q5, r6
-        .endm
-        .macro dunlin_mve_narrow
-        vqmovnb.s32 q4, q4
-        vqmovnt.s32 q4, q5
-        ldrd r0, r2, [sp]
-        vqadd.s16 q4, q4, r0
-        vqmovnb.s16 q4, q4
-        .endm
-        .macro dunlin_mve_store
-        vstrb.16 q4, [r11, q7]
-        add r11, r11, #2
-        cmp r9, r2
-        bne.w 11b
-        .endm
-
-    20: // two roundings, clamped at the zero point from below
-        dunlin_mve_gather
-        vqrdmulh.s32 q4, q4, r2
-        vqrdmulh.s32 q5, q5, r8
-        vrshl.s32 q4, r4
-        vrshl.s32 q5, r10
-        dunlin_mve_narrow
-        dunlin_mve_store
-        b 30f
-    21: // two roundings, all shifts to the right
-        dunlin_mve_gather
-        vqrdmulh.s32 q4, q4, r2
-        vqrdmulh.s32 q5, q5, r8
-        vshr.s32 q6, q4, #31
-        vadd.i32 q4, q4, q6
-        vshr.s32 q6, q5, #31
-        vadd.i32 q5, q5, q6
-        vrshl.s32 q4, r4
-        vrshl.s32 q5, r10
-        dunlin_mve_narrow
-        dunlin_mve_store
-        b 30f
-    22: // two roundings, any shift
-        dunlin_mve_gather
-        bic r0, r4, r4, asr #31
-        vshl.s32 q4, r0
-        bic r0, r10, r10, asr #31
-        vshl.s32 q5, r0
-        vqrdmulh.s32 q4, q4, r2
-        vqrdmulh.s32 q5, q5, r8
-        and r4, r4, r4, asr #31
-        and r10, r10, r10, asr #31
-        vdup.32 q6, r4
-        vand q6, q6, q4
-        vshr.s32 q6, q6, #31
-        vqadd.s32 q4, q4, q6
-        vdup.32 q6, r10
-        vand q6, q6, q5
-        vshr.s32 q6, q6, #31
-        vqadd.s32 q5, q5, q6
-        b 26f
-    24: // one rounding, any shift
-        dunlin_mve_gather
-        add r0, r4, #2
-        bic r0, r0, r0, asr #31
-        vshl.s32 q4, r0
-        add r0, r10, #2
-        bic r0, r0, r0, asr #31
-        vshl.s32 q5, r0
-        adds r4, r4, #1
-        it pl
-        movpl r4, #-1
-        adds r10, r10, #1
-        it pl
-        movpl r10, #-1
-        b 27f
-    23: // one rounding, shifts of at least 2 to the right, stored one less
-        dunlin_mve_gather
-    27:
-        vdup.32 q6, r2
-        vmulh.s32 q4, q4, q6
-        vdup.32 q6, r8
-        vmulh.s32 q5, q5, q6
-    26:
-        vrshl.s32 q4, r4
-        vrshl.s32 q5, r10
-        b 28f
-    25: // the high word, rounded
-        dunlin_mve_gather
-        vshl.s32 q4, r4
-        vshl.s32 q5, r10
-        vdup.32 q6, r2
-        vrmulh.s32 q4, q4, q6
-        vdup.32 q6, r8
-        vrmulh.s32 q5, q5, q6
-    28:
-        dunlin_mve_narrow
-        ldr r4, [sp, #32]
-        vdup.8 q6, r4
-        vmax.s8 q4, q4, q6
-        ldr r4, [sp, #36]
-        vdup.8 q6, r4
-        vmin.s8 q4, q4, q6
-        dunlin_mve_store
+        ",
+        epilogue!(),
+        r"
     30: // the tile is done
         ldrd r0, r2, [sp, #20]
         subs r0, r0, #1
@@ -311,17 +179,6 @@ pub(super) unsafe extern "C" fn conv_i8_4x2(arguments: *const Panel) {
         add sp, sp, #68
         vpop {{d8-d15}}
         pop {{r4-r11, pc}}
-        .purgem dunlin_mve_gather
-        .purgem dunlin_mve_narrow
-        .purgem dunlin_mve_store
-        .p2align 2
-    40:
-        .word 20b - 40b
-        .word 21b - 40b
-        .word 22b - 40b
-        .word 23b - 40b
-        .word 24b - 40b
-        .word 25b - 40b
         "
     )
 }

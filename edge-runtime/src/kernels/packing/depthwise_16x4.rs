@@ -5,10 +5,12 @@
 //!
 //! ```text
 //! offsets  i32 [block][16]                                -128 * sum(weights of the channel)
+//! scales   f32 [block][16]
+//! adds     f32 [block][16]
 //! weights  i8  [block][band][kernel column][16][4 rows]
 //! ```
 //!
-//! For the offsets see [`dot_16x4`](super::dot_16x4).
+//! For offsets, scales and adds see [`dot_16x4`](super::dot_16x4).
 
 use crate::kernels::reference::Window;
 
@@ -48,9 +50,9 @@ impl Shape {
         self.kernel[0].div_ceil(BAND)
     }
 
-    /// Bytes before the weights.
-    pub const fn offsets_len(&self) -> usize {
-        self.blocks().saturating_mul(BLOCK * 4)
+    /// Bytes before the weights: offsets, scales and adds.
+    pub const fn constants_len(&self) -> usize {
+        self.blocks().saturating_mul(BLOCK * 12)
     }
 
     /// Bytes of the weights of one block.
@@ -64,7 +66,7 @@ impl Shape {
     pub const fn len(&self) -> usize {
         self.blocks()
             .saturating_mul(self.block_len())
-            .saturating_add(self.offsets_len())
+            .saturating_add(self.constants_len())
     }
 
     /// Whether there is nothing.
@@ -82,7 +84,7 @@ impl Shape {
             return None;
         }
         let columns = (row / BAND).checked_mul(width)?.checked_add(column)?;
-        self.offsets_len()
+        self.constants_len()
             .checked_add((channel / BLOCK).checked_mul(self.block_len())?)?
             .checked_add(columns.checked_mul(BLOCK * BAND)?)?
             .checked_add((channel % BLOCK) * BAND + row % BAND)

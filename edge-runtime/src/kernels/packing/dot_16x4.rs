@@ -9,11 +9,14 @@
 //!
 //! ```text
 //! offsets  i32 [block][16]                               -128 * sum(weights of the channel)
+//! scales   f32 [block][16]
+//! adds     f32 [block][16]
 //! weights  i8  [group][segment][step][block of group][16][4]
 //! ```
 //!
 //! The offsets turn sums over `x + 128` (unsigned activations, which the dot-product instructions
-//! of x86-64 want) back into sums over `x`: both kinds of kernels run the same image.
+//! of x86-64 want) back into sums over `x`: both kinds of kernels run the same image. Scales and
+//! adds are the channel's [`Affine`](super::affine::Affine), or not a number where it has none.
 
 use crate::kernels::reference::Window;
 
@@ -68,9 +71,9 @@ impl Shape {
         self.channels.div_ceil(BLOCK)
     }
 
-    /// Bytes before the weights.
-    pub const fn offsets_len(&self) -> usize {
-        self.blocks().saturating_mul(BLOCK * 4)
+    /// Bytes before the weights: offsets, scales and adds.
+    pub const fn constants_len(&self) -> usize {
+        self.blocks().saturating_mul(BLOCK * 12)
     }
 
     /// Bytes of the weights of one block.
@@ -84,7 +87,7 @@ impl Shape {
     pub const fn len(&self) -> usize {
         self.blocks()
             .saturating_mul(self.block_len())
-            .saturating_add(self.offsets_len())
+            .saturating_add(self.constants_len())
     }
 
     /// Whether there is nothing.
@@ -106,7 +109,7 @@ impl Shape {
         let group = block / GROUP;
         let in_group = (self.blocks() - group * GROUP).min(GROUP);
         let step = segment.checked_mul(self.steps())?.checked_add(at / STEP)?;
-        self.offsets_len()
+        self.constants_len()
             .checked_add((group * GROUP).checked_mul(self.block_len())?)?
             .checked_add(step.checked_mul(in_group * BLOCK * STEP)?)?
             .checked_add((block % GROUP) * BLOCK * STEP + (channel % BLOCK) * STEP + at % STEP)

@@ -6,9 +6,9 @@
 //! little-endian; a block is:
 //!
 //! 1. four words of bias;
-//! 2. for each of the [`words`] words of activations, the weights that meet it. An activation word
-//!    holds two taps as `i16` lanes, in the order in which SXTB16 leaves them: taps 0 and 2 of each
-//!    four, then taps 1 and 3 (see [`lane`]). 16 bits: four words, one a channel. 8 bits: two words,
+//! 2. for each of the [`Taps::words`] words of activations, the weights that meet it. An activation
+//!    word holds two taps as `i16` lanes, in the order in which SXTB16 leaves them: taps 0 and 2 of
+//!    each four of a kernel row, then taps 1 and 3 (see [`Taps::lane`]). 16 bits: four words, one a channel. 8 bits: two words,
 //!    one for a pair of channels `(e, o)`; each half-word is `256 * o + e`, so SMLAD on the
 //!    raw word sums `256 * O + E`, SMLAD on its SXTB16 sums `E`, and their difference is `256 * O`;
 //! 3. the constants of requantisation, channel after channel, as the [`Form`] says.
@@ -26,6 +26,7 @@
 //! (`tie`). Where the activation clamps at the zero point or above, negative values never show, and
 //! neither does the tie.
 
+use crate::kernels::reference::Window;
 use crate::kernels::reference::requantise::Rounding;
 
 /// Bytes before the first block.
@@ -96,28 +97,66 @@ impl Form {
     }
 }
 
-/// Activation words of `taps` taps. A last group of one tap fills one word, of two or three taps
-/// two words; the lanes left over meet weights of zero.
-pub const fn words(taps: usize) -> usize {
-    let rest = taps % 4;
-    2 * (taps / 4) + if rest > 2 { 2 } else { rest }
+/// The taps of an output channel: rows of the kernel, each of kernel width times input channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taps {
+    /// Kernel rows.
+    pub rows: usize,
+    /// Taps of a row.
+    pub row: usize,
 }
 
-/// The activation word and the lane (0: low, 1: high) of a tap.
-pub const fn lane(tap: usize) -> (usize, usize) {
-    (2 * (tap / 4) + tap % 2, tap % 4 / 2)
+impl Taps {
+    /// Those of a window.
+    pub const fn of(window: &Window) -> Self {
+        let [rows, columns] = window.kernel;
+        let [_, _, channels] = window.input;
+        Self {
+            rows,
+            row: columns.wrapping_mul(channels),
+        }
+    }
+
+    /// All of them; wraps.
+    pub const fn count(self) -> usize {
+        self.rows.wrapping_mul(self.row)
+    }
+
+    /// Activation words of a row. A last group of one tap fills one word, of two or three taps
+    /// two words; the lanes left over meet weights of zero.
+    pub const fn row_words(self) -> usize {
+        let rest = self.row % 4;
+        2 * (self.row / 4) + if rest > 2 { 2 } else { rest }
+    }
+
+    /// Activation words of all rows; wraps.
+    pub const fn words(self) -> usize {
+        self.row_words().wrapping_mul(self.rows)
+    }
+
+    /// The activation word and the lane (0: low, 1: high) of a tap; `None` without taps.
+    pub const fn lane(self, tap: usize) -> Option<(usize, usize)> {
+        let (Some(row), Some(at)) = (tap.checked_div(self.row), tap.checked_rem(self.row)) else {
+            return None;
+        };
+        let word = row.wrapping_mul(self.row_words());
+        Some((word.wrapping_add(2 * (at / 4) + at % 2), at % 4 / 2))
+    }
 }
 
 /// Bytes of weights of a block; `None` beyond the address space.
-pub const fn weights_len(width: Width, taps: usize) -> Option<usize> {
-    words(taps).checked_mul(match width {
+pub const fn weights_len(width: Width, taps: Taps) -> Option<usize> {
+    let Some(words) = taps.row_words().checked_mul(taps.rows) else {
+        return None;
+    };
+    words.checked_mul(match width {
         Width::I16 => 16,
         Width::I8 => 8,
     })
 }
 
 /// Bytes of a block; `None` beyond the address space.
-pub const fn block_len(width: Width, form: Form, taps: usize) -> Option<usize> {
+pub const fn block_len(width: Width, form: Form, taps: Taps) -> Option<usize> {
     match weights_len(width, taps) {
         Some(weights) => weights.checked_add(16 + form.constants_len()),
         None => None,
@@ -293,7 +332,7 @@ pub struct Blocks<'a> {
     bytes: &'a [u8],
     width: Width,
     form: Form,
-    taps: usize,
+    taps: Taps,
     rounding: Rounding,
 }
 
@@ -302,7 +341,7 @@ impl<'a> Blocks<'a> {
     pub fn new(
         bytes: &'a [u8],
         width: Width,
-        taps: usize,
+        taps: Taps,
         channels: usize,
         rounding: Rounding,
     ) -> Option<Self> {
@@ -328,10 +367,12 @@ impl<'a> Blocks<'a> {
 
     /// The weight of a tap, counted `[kernel row][kernel column][input channel]`; 0 outside.
     pub fn weight(&self, channel: usize, tap: usize) -> i8 {
-        if tap >= self.taps {
+        if tap >= self.taps.count() {
             return 0;
         }
-        let (word, lane) = lane(tap);
+        let Some((word, lane)) = self.taps.lane(tap) else {
+            return 0;
+        };
         let within = channel % CHANNELS;
         match self.width {
             Width::I16 => {
@@ -343,7 +384,7 @@ impl<'a> Blocks<'a> {
                 let at = 16 + 8 * word + 4 * (within / 2) + 2 * lane;
                 let stored = i16::from_le_bytes(self.read(channel, at));
                 let even = stored as i8;
-                if within % 2 == 0 {
+                if within.is_multiple_of(2) {
                     even
                 } else {
                     (stored.wrapping_sub(even.into()) >> 8) as i8
@@ -358,7 +399,7 @@ impl<'a> Blocks<'a> {
         let stored = self.word(channel, 4 * within);
         match self.width {
             Width::I16 => stored >> self.left(channel),
-            Width::I8 if within % 2 == 0 => stored,
+            Width::I8 if within.is_multiple_of(2) => stored,
             Width::I8 => stored.wrapping_sub(self.word(channel, 4 * within - 4)) >> 8,
         }
     }

@@ -4,11 +4,14 @@
 //! The compiler writes them, the fast kernels read them in order, and the decoders here let the
 //! reference kernels execute the same image anywhere.
 
+pub mod affine;
 pub mod depthwise_16x4;
 pub mod depthwise_dsp;
 pub mod dot_16x4;
 pub mod dsp_blocks;
 pub mod mve;
 pub mod mve_dense;
+pub mod mve_depthwise;
+pub mod mve_direct;
 pub mod mve_panel;
 pub mod winograd_dsp;

@@ -53,7 +53,9 @@ pub fn transformed(
     input: usize,
     [row, column]: [usize; 2],
 ) -> Option<i16> {
-    let block = block_len(in_channels).checked_mul(output / 4)?.checked_add(HEADER)?;
+    let block = block_len(in_channels)
+        .checked_mul(output / 4)?
+        .checked_add(HEADER)?;
     let position = column.checked_mul(4)?.checked_add(row)?;
     let start = position
         .checked_mul(in_channels.checked_mul(8)?)?
@@ -65,14 +67,29 @@ pub fn transformed(
 
 /// The 3x3 weights of an output and an input channel, `[row][column]`: the inverse of the
 /// transformation.
-pub fn weights(packed: &[u8], in_channels: usize, output: usize, input: usize) -> Option<[[i8; 3]; 3]> {
-    let u = |row, column| transformed(packed, in_channels, output, input, [row, column]).map(i32::from);
+pub fn weights(
+    packed: &[u8],
+    in_channels: usize,
+    output: usize,
+    input: usize,
+) -> Option<[[i8; 3]; 3]> {
+    let u =
+        |row, column| transformed(packed, in_channels, output, input, [row, column]).map(i32::from);
     // From a column of `G g` to the column of `g`: its first and last rows are doubled, the second
     // less the third is twice the middle row.
-    let rows = |column| Some([u(0, column)? / 2, (u(1, column)? - u(2, column)?) / 2, u(3, column)? / 2]);
+    let rows = |column| {
+        Some([
+            u(0, column)? / 2,
+            (u(1, column)? - u(2, column)?) / 2,
+            u(3, column)? / 2,
+        ])
+    };
     let [first, second, third, fourth] = [rows(0)?, rows(1)?, rows(2)?, rows(3)?];
     let mut result = [[0; 3]; 3];
-    for (row, (((a, b), c), d)) in result.iter_mut().zip(first.into_iter().zip(second).zip(third).zip(fourth)) {
+    for (row, (((a, b), c), d)) in result
+        .iter_mut()
+        .zip(first.into_iter().zip(second).zip(third).zip(fourth))
+    {
         *row = [(a / 2) as i8, ((b - c) / 2) as i8, (d / 2) as i8];
     }
     Some(result)
@@ -80,10 +97,17 @@ pub fn weights(packed: &[u8], in_channels: usize, output: usize, input: usize) -
 
 /// Four times the bias, and the rest of an output channel's words, as they are packed.
 pub fn parameters(packed: &[u8], in_channels: usize, output: usize) -> Option<[u32; 4]> {
-    let block = block_len(in_channels).checked_mul(output / 4)?.checked_add(HEADER)?;
+    let block = block_len(in_channels)
+        .checked_mul(output / 4)?
+        .checked_add(HEADER)?;
     let start = in_channels.checked_mul(128)?.checked_add(output % 4 * 16)?;
     let bytes = packed.get(block..)?.get(start..)?.get(..16)?;
-    Some([word(bytes, 0)?, word(bytes, 4)?, word(bytes, 8)?, word(bytes, 12)?])
+    Some([
+        word(bytes, 0)?,
+        word(bytes, 4)?,
+        word(bytes, 8)?,
+        word(bytes, 12)?,
+    ])
 }
 
 /// The bias (the input's zero point folded in), multiplier and shift of an output channel.

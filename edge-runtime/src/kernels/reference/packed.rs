@@ -6,8 +6,10 @@ use super::weights::Weights;
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::dsp_blocks::{Blocks, Width};
+use crate::kernels::packing::dsp_blocks::{Blocks, Taps, Width};
 use crate::kernels::packing::mve_dense::MveDense;
+use crate::kernels::packing::mve_depthwise::MveDepthwise;
+use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
 use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_dsp};
 use crate::operator::layers::{self, Packed};
@@ -67,6 +69,8 @@ pub const KERNELS: &[Kernel] = entries![
     (DEPTHWISE_CONV_2D, DSP_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise),
     (CONV_2D, MVE_PANEL, check_conv, layer, run_conv, mve_panel),
     (FULLY_CONNECTED, MVE_DENSE, check_fully_connected, flat_layer, run_fully_connected, mve_dense),
+    (CONV_2D, MVE_DIRECT, check_conv, layer, run_conv, mve_direct),
+    (DEPTHWISE_CONV_2D, MVE_DEPTHWISE, check_depthwise, layer, run_depthwise, mve_depthwise),
     (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
     (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
     (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
@@ -86,7 +90,7 @@ fn dsp<'a>(layer: &Layer<'a>, width: Width) -> Option<Blocks<'a>> {
     Blocks::new(
         layer.weights,
         width,
-        taps(layer),
+        Taps::of(&layer.window),
         channels(layer),
         layer.rounding,
     )
@@ -186,6 +190,20 @@ fn mve_dense<'a>(layer: &Layer<'a>) -> MveDense<'a> {
     }
 }
 
+fn mve_direct<'a>(layer: &Layer<'a>) -> MveDirect<'a> {
+    let [_, _, inputs] = layer.window.input;
+    MveDirect {
+        packed: layer.weights,
+        inputs,
+    }
+}
+
+fn mve_depthwise<'a>(layer: &Layer<'a>) -> MveDepthwise<'a> {
+    MveDepthwise {
+        packed: layer.weights,
+    }
+}
+
 /// Hands each value on to the decoder's own function of the same name.
 macro_rules! forward {
     ($($decoder:ty),*) => {
@@ -206,7 +224,7 @@ macro_rules! forward {
     };
 }
 
-forward!(MvePanel<'_>, MveDense<'_>);
+forward!(MvePanel<'_>, MveDense<'_>, MveDirect<'_>, MveDepthwise<'_>);
 
 /// A packing that holds the weights only.
 struct Apart<'a, F> {

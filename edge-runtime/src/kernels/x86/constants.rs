@@ -11,6 +11,9 @@ pub(crate) struct Constants {
     pub channels: usize,
     /// One for each channel of each block of sixteen.
     pub offsets: *const i32,
+    /// Likewise, not a number where a channel has no exact affine form.
+    pub scales: *const f32,
+    pub adds: *const f32,
     /// One for each channel.
     pub bias: *const i32,
     pub multipliers: *const i32,
@@ -21,6 +24,17 @@ pub(crate) struct Constants {
     pub max: i8,
     /// How outputs are scaled.
     pub form: Form,
+    /// What an instruction set computes from all this once for a layer: [`PREPARED`] bytes for
+    /// each block of sixteen channels.
+    pub prepared: *const u8,
+}
+
+/// Bytes of prepared constants for sixteen channels.
+pub(crate) const PREPARED: usize = 640;
+
+/// Bytes of prepared constants of a layer. Saturates.
+pub(crate) const fn prepared_len(channels: usize) -> usize {
+    channels.div_ceil(BLOCK).saturating_mul(PREPARED)
 }
 
 /// Forms of requantisation, see `requantise.rs` of the instruction sets. (Channels that neither
@@ -34,17 +48,23 @@ pub(crate) enum Form {
 }
 
 impl Constants {
-    /// Of a layer whose packed weights begin with the offsets; `None` where a slice is too short.
+    /// Of a layer whose packed weights begin with the offsets, and whose scratch with the prepared
+    /// constants; `None` where a slice is too short.
     pub(crate) fn new(layer: &Layer<'_>, channels: usize) -> Option<Self> {
-        let offsets = layer.weights.as_ptr();
+        let block_lanes = channels.div_ceil(BLOCK).checked_mul(BLOCK)?;
+        let offsets = layer.weights.as_ptr().cast::<i32>();
+        let scales = offsets.wrapping_add(block_lanes).cast::<f32>();
         let fits = channels > 0
-            && layer.weights.len() >= channels.div_ceil(BLOCK).checked_mul(BLOCK * 4)?
+            && layer.weights.len() >= block_lanes.checked_mul(12)?
             && layer.bias.len() >= channels
             && layer.multipliers.len() >= channels
-            && layer.shifts.len() >= channels;
+            && layer.shifts.len() >= channels
+            && layer.scratch.len() >= prepared_len(channels);
         fits.then_some(Self {
             channels,
-            offsets: offsets.cast(),
+            offsets,
+            scales,
+            adds: scales.wrapping_add(block_lanes),
             bias: layer.bias.as_ptr(),
             multipliers: layer.multipliers.as_ptr(),
             shifts: layer.shifts.as_ptr(),
@@ -57,6 +77,7 @@ impl Constants {
             } else {
                 Form::Signed
             },
+            prepared: layer.scratch.as_ptr().cast(),
         })
     }
 }

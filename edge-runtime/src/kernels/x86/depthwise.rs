@@ -8,8 +8,8 @@
 //! All that an output row needs is in scratch before its first byte is written, which is more than
 //! the raster rule of [`Layer`] asks for; each row interleaves its input anew.
 
-use super::constants::Constants;
-use super::rows::volume;
+use super::constants::{Constants, prepared_len};
+use super::rows::{Lanes, volume};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_16x4::{BAND, BLOCK, Shape};
 use crate::kernels::reference::Window;
@@ -18,10 +18,7 @@ use crate::kernels::reference::Window;
 const SLACK: usize = BLOCK * BAND;
 
 /// What an instruction set does to a row.
-pub(crate) trait Columns {
-    /// Bytes of an activation in scratch.
-    const BYTES: usize;
-
+pub(crate) trait Columns: Lanes {
     /// Writes `count` times four activations to `to`: element `i` of all sources, widened, then
     /// element `i + 1`.
     ///
@@ -34,14 +31,14 @@ pub(crate) trait Columns {
     ///
     /// # Safety
     /// As [`interleave`](Self::interleave).
-    unsafe fn fill(value: i8, to: *mut u8, count: usize);
+    unsafe fn fill_columns(value: i8, to: *mut u8, count: usize);
 
     /// Computes one output row.
     ///
     /// # Safety
     /// All pointers and lengths of `row` are what its fields say; the machine has the instruction
     /// set.
-    unsafe fn row(row: &DepthwiseRow);
+    unsafe fn depthwise_row(row: &DepthwiseRow);
 }
 
 /// Where a row of activations lies.
@@ -60,11 +57,14 @@ impl Source {
     }
 }
 
-/// One output row, all its input in scratch.
+/// One output row, or several, all their input in scratch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DepthwiseRow {
-    /// `[band][column][channel][4]`, readable for `SLACK` activations more.
+    /// `[row][band][column][channel][4]`, readable for `SLACK` activations more.
     pub columns: *const u8,
+    /// Pixels of an output row, and bytes from the columns of one to those of the next.
+    pub width: usize,
+    pub row_bytes: usize,
     pub bands: usize,
     pub band_bytes: usize,
     pub kernel_columns: usize,
@@ -77,7 +77,22 @@ pub(crate) struct DepthwiseRow {
     pub constants: Constants,
     /// `pixels * channels` bytes, writable.
     pub output: *mut i8,
+    /// Of all rows together; more than one row has at most [`TOGETHER`].
     pub pixels: usize,
+}
+
+/// Pixels of narrow rows that a kernel gets at once.
+pub(crate) const TOGETHER: usize = 24;
+
+/// Output rows that a kernel gets at once.
+const fn rows_together(window: &Window) -> usize {
+    let [_, width, channels] = window.output;
+    // Eight channels come as pairs of pixels, which must not cross rows.
+    if channels == 8 || width == 0 || width > TOGETHER {
+        1
+    } else {
+        TOGETHER / width
+    }
 }
 
 /// Columns of a row in scratch; `None` where a size is 0 or leaves the address space.
@@ -114,7 +129,9 @@ pub(crate) const fn scratch_len(window: &Window, bytes: usize) -> usize {
     match band_bytes(window, bytes) {
         Some(band) => band
             .saturating_mul(window.kernel[0].div_ceil(BAND))
-            .saturating_add(SLACK * bytes),
+            .saturating_mul(rows_together(window))
+            .saturating_add(SLACK * bytes)
+            .saturating_add(prepared_len(window.output[2])),
         None => SLACK * bytes,
     }
 }
@@ -155,21 +172,27 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
     let input = layer.input.as_ptr().cast::<i8>();
     // `Cell::as_ptr` of the first one would only be good for that one; this is good for all.
     let output = layer.output.as_ptr().cast::<i8>().cast_mut();
-    let scratch = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    let prepared = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    // SAFETY: the prepared constants are the first part of the scratch.
+    let scratch = unsafe { prepared.add(prepared_len(channels)) };
     let column_bytes = channels * BAND * C::BYTES; // band_bytes is not less
     let mut row = DepthwiseRow {
         columns: scratch,
+        width: out_width,
+        row_bytes: shape.bands().checked_mul(band_bytes)?,
         bands: shape.bands(),
         band_bytes,
         kernel_columns,
         tap_bytes: dilation_x.saturating_mul(column_bytes),
         pixel_bytes: stride_x.saturating_mul(column_bytes),
         // SAFETY: `weights` is as long as `shape` says.
-        weights: unsafe { layer.weights.as_ptr().add(shape.offsets_len()).cast() },
+        weights: unsafe { layer.weights.as_ptr().add(shape.constants_len()).cast() },
         constants: Constants::new(layer, channels)?,
         output,
         pixels: out_width,
     };
+    // SAFETY: the first part of the scratch is as long.
+    unsafe { C::prepare(&row.constants, prepared) };
     let padding = [layer.pad; 16];
     let outside = Source {
         start: padding.as_ptr(),
@@ -179,17 +202,20 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
     let left = padding_x.min(columns);
     let inside = width.min(columns - left);
     let right = columns - left - inside;
-    for band in 0..row.bands {
+    let together = rows_together(window);
+    for band in 0..row.bands * together {
         // SAFETY: a band has `columns = left + inside + right` columns.
         unsafe {
             let to = scratch.add(band * band_bytes);
-            C::fill(layer.pad, to, left * channels);
+            C::fill_columns(layer.pad, to, left * channels);
             let to = to.add((left + inside) * column_bytes);
-            C::fill(layer.pad, to, right * channels);
+            C::fill_columns(layer.pad, to, right * channels);
         }
     }
-    for y in 0..out_height {
-        for band in 0..row.bands {
+    for top in (0..out_height).step_by(together) {
+        let rows = together.min(out_height - top);
+        for index in 0..rows * row.bands {
+            let (y, band) = (top + index / row.bands, index % row.bands);
             let mut sources = [outside; BAND];
             for (in_band, source) in sources.iter_mut().enumerate() {
                 let tap = band * BAND + in_band;
@@ -207,14 +233,15 @@ unsafe fn try_run<C: Columns>(layer: &Layer<'_>) -> Option<()> {
             }
             // SAFETY: rows have `inside` pixels and more, and so has the band behind `left`.
             unsafe {
-                let to = scratch.add(band * band_bytes + left * column_bytes);
+                let to = scratch.add(index * band_bytes + left * column_bytes);
                 C::interleave(&sources, to, inside * channels);
             }
         }
-        // SAFETY: output row `y` lies in the output. All the fields hold what they say.
+        row.pixels = rows * out_width;
+        // SAFETY: these rows lie in the output. All the fields hold what they say.
         unsafe {
-            row.output = output.add(y * out_width * channels);
-            C::row(&row);
+            row.output = output.add(top * out_width * channels);
+            C::depthwise_row(&row);
         }
     }
     Some(())

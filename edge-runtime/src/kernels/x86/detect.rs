@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 pub enum Level {
     /// Nothing beyond the baseline of x86-64.
     None,
-    /// AVX2.
+    /// AVX2 and FMA.
     Avx2,
     /// AVX-512 F, BW, VL, VBMI and VNNI.
     Avx512Vnni,
@@ -33,7 +33,8 @@ pub fn level() -> Level {
 
 /// Bits of CPUID and XCR0 as in Intel's manual, volume 1, chapters 13 and 14.
 fn detect() -> Level {
-    const OSXSAVE_AVX: u32 = 1 << 27 | 1 << 28;
+    // Of leaf 1: ECX FMA, OSXSAVE, AVX.
+    const LEAF_1: u32 = 1 << 12 | 1 << 27 | 1 << 28;
     const AVX2: u32 = 1 << 5;
     // Of leaf 7: EBX F, BW, VL and ECX VBMI, VNNI.
     const AVX512_EBX: u32 = 1 << 16 | 1 << 30 | 1 << 31;
@@ -44,7 +45,7 @@ fn detect() -> Level {
     if cfg!(miri) {
         return Level::None; // it interprets neither CPUID nor XGETBV
     }
-    if __cpuid(0).eax < 7 || __cpuid(1).ecx & OSXSAVE_AVX != OSXSAVE_AVX {
+    if __cpuid(0).eax < 7 || __cpuid(1).ecx & LEAF_1 != LEAF_1 {
         return Level::None;
     }
     // SAFETY: OSXSAVE says that XGETBV exists.

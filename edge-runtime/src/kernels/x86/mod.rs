@@ -9,17 +9,23 @@
 //! `unsafe` is here for CPUID and for pointers into checked slices.
 #![allow(unsafe_code)] // vector loads and stores, CPUID
 
+mod add;
 mod constants;
 mod depthwise;
 pub mod detect;
+mod pool;
 mod portable;
 mod rows;
 mod table;
 
 pub use table::*;
 
-pub(crate) use constants::{Constants, Form};
-pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
+pub use add::{AddFitted, add_fitted};
+pub use pool::{average_pool_2d, max_pool_2d};
+
+pub(crate) use add::elements as add_elements;
+pub(crate) use constants::{Constants, Form, PREPARED};
+pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
 pub(crate) use rows::{Lanes, Row, run};
 
 use super::layer::Layer;

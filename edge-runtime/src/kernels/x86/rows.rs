@@ -8,7 +8,7 @@
 //! All that an output row (or panel) needs is in scratch before its first byte is written, which
 //! is more than the raster rule of [`Layer`] asks for.
 
-use super::constants::Constants;
+use super::constants::{Constants, prepared_len};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::dot_16x4::Shape;
 use crate::kernels::reference::Window;
@@ -22,6 +22,8 @@ const SLACK: usize = 64;
 pub(crate) trait Lanes {
     /// Bytes of an activation in scratch.
     const BYTES: usize;
+    /// Whether the only pixel of a layer does without prepared constants.
+    const BARE_PIXEL: bool;
 
     /// Writes `count` widened activations to `to`.
     ///
@@ -35,6 +37,13 @@ pub(crate) trait Lanes {
     /// # Safety
     /// As [`widen`](Self::widen).
     unsafe fn fill(value: i8, to: *mut u8, count: usize);
+
+    /// Computes what outputs need from the constants of the layer.
+    ///
+    /// # Safety
+    /// `constants` hold what their fields say; `to` is writable for `PREPARED` bytes for each
+    /// block; the machine has the instruction set.
+    unsafe fn prepare(constants: &Constants, to: *mut u8);
 
     /// Computes one output row.
     ///
@@ -160,7 +169,7 @@ impl Geometry {
 pub(crate) const fn scratch_len(window: &Window, bytes: usize) -> usize {
     match Geometry::new(window) {
         Some(geometry) => match geometry.scratch_len(bytes) {
-            Some(len) => len,
+            Some(len) => len.saturating_add(prepared_len(window.output[2])),
             None => usize::MAX,
         },
         None => SLACK,
@@ -192,7 +201,7 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
     let [ring_rows, columns, in_channels] = geometry.ring;
     let row_bytes = geometry.row_bytes(L::BYTES)?;
     let fits = layer.weights.len() >= shape.len()
-        && layer.scratch.len() >= geometry.scratch_len(L::BYTES)?
+        && layer.scratch.len() >= scratch_len(window, L::BYTES)
         && layer.scratch.as_ptr().cast::<i16>().is_aligned()
         && layer.input.len() >= volume(window.input)?
         && layer.output.len() >= volume(window.output)?;
@@ -207,7 +216,9 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
     let input = layer.input.as_ptr().cast::<i8>();
     // `Cell::as_ptr` of the first one would only be good for that one; this is good for all.
     let output = layer.output.as_ptr().cast::<i8>().cast_mut();
-    let ring = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    let scratch = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    // SAFETY: the prepared constants are the first part of the scratch.
+    let ring = unsafe { scratch.add(prepared_len(channels)) };
     let pixel_bytes = in_channels * L::BYTES; // row_bytes is not less
     let mut row = Row {
         ring,
@@ -221,11 +232,15 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
         steps: shape.steps(),
         pixel_bytes: stride_x.saturating_mul(pixel_bytes),
         // SAFETY: `weights` is as long as `shape` says.
-        weights: unsafe { layer.weights.as_ptr().add(shape.offsets_len()).cast() },
+        weights: unsafe { layer.weights.as_ptr().add(shape.constants_len()).cast() },
         constants: Constants::new(layer, channels)?,
         output,
         pixels: geometry.width,
     };
+    if !L::BARE_PIXEL || geometry.rows > 1 || geometry.width > 1 {
+        // SAFETY: the first part of the scratch is as long.
+        unsafe { L::prepare(&row.constants, scratch) };
+    }
     if geometry.panels {
         let all = height * width; // `input` has more
         for panel in 0..geometry.rows {

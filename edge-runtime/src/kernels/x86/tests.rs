@@ -8,8 +8,12 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::detect::{Level, level};
-use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
+use super::{
+    AddFitted, add_fitted, average_pool_2d, conv_2d_scratch_len, depthwise_conv_2d_scratch_len,
+    max_pool_2d,
+};
 use crate::kernels::layer::Layer;
+use crate::kernels::packing::affine::{Affine, End};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
@@ -80,6 +84,17 @@ impl Case {
         }
     }
 
+    fn affine(&self, channel: usize) -> Option<Affine> {
+        Affine::find(&End {
+            rounding: self.rounding,
+            multiplier: self.multipliers[channel],
+            shift: self.shifts[channel],
+            zero_point: self.zero_point,
+            min: self.min,
+            max: self.max,
+        })
+    }
+
     /// Packs with the places that the decoder knows.
     fn pack(&self, len: usize, place: impl Fn(usize, usize) -> (usize, usize)) -> Vec<Line> {
         let mut packed = vec![0; len];
@@ -91,6 +106,21 @@ impl Case {
                 sum += i32::from(self.weights[index]);
             }
             packed[channel * 4..channel * 4 + 4].copy_from_slice(&(sum * -128).to_le_bytes());
+        }
+        let lanes = self.bias.len().next_multiple_of(16);
+        for channel in 0..lanes {
+            let affine = if channel < self.bias.len() {
+                self.affine(channel)
+            } else {
+                Some(Affine {
+                    scale: 0.5,
+                    add: 0.0,
+                })
+            };
+            let [scale, add] = affine.map_or([f32::NAN; 2], |affine| [affine.scale, affine.add]);
+            let at = (lanes + channel) * 4;
+            packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+            packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
         }
         aligned(&packed)
     }
@@ -370,7 +400,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(if cfg!(miri) { 2 } else { 400 }))]
+    #![proptest_config(config(if cfg!(miri) { 2 } else { 200 }))]
 
     #[test]
     fn convolutions_are_exact(
@@ -422,5 +452,72 @@ proptest! {
             .prop_flat_map(|window| case(window, window.kernel[0] * window.kernel[1]))
     ) {
         check_depthwise(&case)?;
+    }
+
+    #[test]
+    fn fitted_sums_are_exact(
+        a in prop::collection::vec(any::<i8>(), 1..300),
+        seed in any::<u64>(),
+        factors in any::<[i32; 2]>(),
+        offset in any::<i32>(),
+        shift in 0_u32..32,
+        limits in any::<(i8, i8)>(),
+        in_place in any::<bool>(),
+    ) {
+        let b: Vec<i8> = (0..a.len() as u64).map(|i| (seed.wrapping_mul(i + 1) >> 56) as i8).collect();
+        let settings = AddFitted {
+            factors, offset, shift, min: limits.0.min(limits.1), max: limits.0.max(limits.1),
+        };
+        let expected: Vec<i8> = a.iter().zip(&b).map(|(a, b)| {
+            let sum = i64::from(*a) * i64::from(factors[0]) + i64::from(*b) * i64::from(factors[1]);
+            let sum = ((sum + i64::from(offset)) as i32) >> shift;
+            sum.clamp(settings.min.into(), settings.max.into()) as i8
+        }).collect();
+        let cells = |values: &[i8]| -> Vec<Cell<i8>> { values.iter().copied().map(Cell::new).collect() };
+        let (a, b, output) = (cells(&a), cells(&b), cells(&a));
+        let output = if in_place { &a } else { &output };
+        add_fitted(&settings, &a, &b, output);
+        let actual: Vec<i8> = output.iter().map(Cell::get).collect();
+        prop_assert_eq!(actual, expected);
+    }
+
+    #[test]
+    fn pools_are_exact(
+        (window, input, limits) in (1_usize..70).prop_flat_map(|channels| window(channels, channels)).prop_flat_map(|mut window| {
+            window.dilation = [1, 1];
+            let input = prop::collection::vec(any::<i8>(), len(window.input));
+            (Just(window), input, any::<(i8, i8)>())
+        })
+    ) {
+        let limits = [limits.0.min(limits.1), limits.0.max(limits.1)];
+        let cells: Vec<Cell<i8>> = input.iter().copied().map(Cell::new).collect();
+        let [height, width, channels] = window.input;
+        let [rows, columns, _] = window.output;
+        for average in [false, true] {
+            let output = vec![Cell::new(0); len(window.output)];
+            let kernel = if average { average_pool_2d } else { max_pool_2d };
+            kernel(&window, limits, &cells, &output);
+            for (index, actual) in output.iter().enumerate() {
+                let (pixel, channel) = (index / channels, index % channels);
+                let mut values = Vec::new();
+                for ky in 0..window.kernel[0] {
+                    for kx in 0..window.kernel[1] {
+                        let y = (pixel / columns * window.stride[0] + ky).wrapping_sub(window.padding[0]);
+                        let x = (pixel % columns * window.stride[1] + kx).wrapping_sub(window.padding[1]);
+                        if y < height && x < width {
+                            values.push(i32::from(input[(y * width + x) * channels + channel]));
+                        }
+                    }
+                }
+                let (sum, count) = (values.iter().sum::<i32>(), values.len() as i32);
+                let value = match (average, values.iter().max()) {
+                    (true, Some(_)) => (sum + sum.signum() * (count / 2)) / count,
+                    (true, None) => 0,
+                    (false, greatest) => greatest.copied().unwrap_or(-128),
+                };
+                let value = value.clamp(limits[0].into(), limits[1].into());
+                prop_assert_eq!(i32::from(actual.get()), value, "output {} of {}", index, rows * columns * channels);
+            }
+        }
     }
 }

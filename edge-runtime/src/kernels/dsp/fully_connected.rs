@@ -1,0 +1,99 @@
+//! FULLY_CONNECTED over streams of [`crate::kernels::packing::dsp_blocks`].
+
+pub use super::super::footprint::dsp_blocks::fully_connected_scratch_len as scratch_len;
+use super::super::footprint::dsp_blocks::is_direct;
+use super::super::layer::Layer;
+use super::super::packing::dsp_blocks::Width;
+use super::matmul;
+use super::stream::{Driven, Stream};
+use super::widen::{Rows, widen_1};
+
+/// The kernels for a width of weights.
+struct Kernels {
+    width: Width,
+    widened: Driven,
+    direct: Driven,
+}
+
+/// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
+/// not fit together, alignment is missing or the window is not 1x1 on one pixel.
+pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
+    let kernels = Kernels {
+        width: Width::I16,
+        widened: Driven {
+            kernel: matmul::single_i16_1x4,
+            entry: matmul::entry_i16_1x4,
+            pixels: 1,
+            word: 4,
+        },
+        direct: Driven {
+            kernel: matmul::direct_i16_1x4,
+            entry: matmul::entry_direct_i16_1x4,
+            pixels: 1,
+            word: 2,
+        },
+    };
+    fully_connected(layer, &kernels);
+}
+
+/// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
+pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
+    let kernels = Kernels {
+        width: Width::I8,
+        widened: Driven {
+            kernel: matmul::single_i8_1x4,
+            entry: matmul::entry_i8_1x4,
+            pixels: 1,
+            word: 4,
+        },
+        direct: Driven {
+            kernel: matmul::direct_i8_1x4,
+            entry: matmul::entry_direct_i8_1x4,
+            pixels: 1,
+            word: 2,
+        },
+    };
+    fully_connected(layer, &kernels);
+}
+
+fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
+    let window = &layer.window;
+    let ([1, 1, inputs], [1, 1, outputs], [1, 1]) = (window.input, window.output, window.kernel)
+    else {
+        return;
+    };
+    let scratch = layer.scratch.as_ptr().cast::<u32>().cast_mut();
+    // The product with 8 in `scratch_len` must not wrap.
+    if inputs == 0
+        || inputs >= 1 << 24
+        || layer.input.len() < inputs
+        || layer.output.len() < outputs
+        || layer.scratch.len() < scratch_len(window)
+        || !scratch.is_aligned()
+    {
+        return;
+    }
+    let input = layer.input.as_ptr();
+    if is_direct(window) {
+        if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.direct, input.cast()) {
+            // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
+            // before the only block is written.
+            unsafe { stream.run(1) };
+        }
+        return;
+    }
+    let rows = Rows {
+        rows: 1,
+        skip: 0,
+        groups: inputs / 4,
+        rest: inputs % 4,
+    };
+    if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.widened, scratch) {
+        // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
+        // or part of it. Scratch overlaps nothing, and the cells are of this thread.
+        unsafe {
+            widen_1(input.cast(), scratch, &raw const rows);
+            stream.run(1);
+        }
+    }
+}
