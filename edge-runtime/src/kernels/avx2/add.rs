@@ -3,7 +3,8 @@
 use core::arch::x86_64::*;
 
 use super::requantise::Narrow;
-use crate::kernels::x86::{AddFitted, add_elements};
+use crate::kernels::reference::add::AddFitted;
+use crate::kernels::x86::add_elements;
 
 /// # Safety
 /// `a` and `b` are readable and `output` is writable for `len` elements; the machine has the
@@ -16,8 +17,8 @@ pub(crate) unsafe fn add_fitted(
     output: *mut i8,
     len: usize,
 ) {
-    let [first, second] = settings.factors.map(|factor| _mm256_set1_epi32(factor));
-    let offset = _mm256_set1_epi32(settings.offset);
+    let [first, second] = [settings.a, settings.b].map(|factor| _mm256_set1_epi32(factor));
+    let offset = _mm256_set1_epi32(settings.c);
     let shift = _mm_cvtsi32_si128((settings.shift % 32).cast_signed());
     let narrow = Narrow::limits(settings.min, settings.max);
     let mut at = 0;

@@ -2,24 +2,11 @@
 
 use core::cell::Cell;
 
+use crate::kernels::reference::add::AddFitted;
+
 use super::detect::{Level, level};
 
-/// Settings of [`add_fitted`].
-#[derive(Clone, Copy, Debug)]
-pub struct AddFitted {
-    /// Factors of the two inputs.
-    pub factors: [i32; 2],
-    /// Added to the products.
-    pub offset: i32,
-    /// To the right, 0..=31.
-    pub shift: u32,
-    /// Lowest output after the fused activation.
-    pub min: i8,
-    /// Highest output after the fused activation.
-    pub max: i8,
-}
-
-/// `output[i] = clamp((a[i] * factors[0] + b[i] * factors[1] + offset) >> shift, min, max)`, in an
+/// `output[i] = clamp((x1[i] · a + x2[i] · b + c) >> shift, min, max)`, in an
 /// `i32` that wraps; the shift is arithmetic, and taken modulo 32.
 ///
 /// The output may be the same bytes as an input, or lie below: no element is written before those
@@ -50,14 +37,14 @@ pub(crate) unsafe fn elements(
     output: *mut i8,
     range: core::ops::Range<usize>,
 ) {
-    let [first, second] = settings.factors;
+    let [first, second] = [settings.a, settings.b];
     for at in range {
         // SAFETY: the element is in all three.
         unsafe {
             let sum = i32::from(*a.add(at))
                 .wrapping_mul(first)
                 .wrapping_add(i32::from(*b.add(at)).wrapping_mul(second))
-                .wrapping_add(settings.offset)
+                .wrapping_add(settings.c)
                 .wrapping_shr(settings.shift);
             let value = sum.max(settings.min.into()).min(settings.max.into());
             output.add(at).write(value as i8);

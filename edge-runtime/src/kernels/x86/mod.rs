@@ -20,7 +20,7 @@ mod table;
 
 pub use table::*;
 
-pub use add::{AddFitted, add_fitted};
+pub use add::add_fitted;
 pub use pool::{average_pool_2d, max_pool_2d};
 
 pub(crate) use add::elements as add_elements;

@@ -2,6 +2,7 @@
 //! limits, odd sizes, unaligned tensors, and input and output that overlap as the plan may let
 //! them.
 
+use crate::kernels::reference::add::AddFitted;
 use std::vec;
 use std::vec::Vec;
 
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 
 use super::detect::{Level, level};
 use super::{
-    AddFitted, add_fitted, average_pool_2d, conv_2d_scratch_len, depthwise_conv_2d_scratch_len,
+    add_fitted, average_pool_2d, conv_2d_scratch_len, depthwise_conv_2d_scratch_len,
     max_pool_2d,
 };
 use crate::kernels::layer::Layer;
@@ -466,7 +467,7 @@ proptest! {
     ) {
         let b: Vec<i8> = (0..a.len() as u64).map(|i| (seed.wrapping_mul(i + 1) >> 56) as i8).collect();
         let settings = AddFitted {
-            factors, offset, shift, min: limits.0.min(limits.1), max: limits.0.max(limits.1),
+            a: factors[0], b: factors[1], c: offset, shift, min: limits.0.min(limits.1), max: limits.0.max(limits.1),
         };
         let expected: Vec<i8> = a.iter().zip(&b).map(|(a, b)| {
             let sum = i64::from(*a) * i64::from(factors[0]) + i64::from(*b) * i64::from(factors[1]);
