@@ -64,9 +64,10 @@ pub(crate) fn is_whole(copy: &StridedCopy, len: usize) -> bool {
 
 /// Elements from one index to the next along each dimension of a row-major tensor.
 pub(crate) fn strides(shape: &[usize]) -> Vec<isize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1_isize; shape.len()];
     for place in (1..shape.len()).rev() {
-        strides[place - 1] = strides[place] * shape[place] as isize;
+        // Wraps only for shapes beyond memory, which no tensor of a graph has.
+        strides[place - 1] = strides[place].wrapping_mul(shape[place] as isize);
     }
     strides
 }
@@ -86,9 +87,14 @@ pub(crate) fn place(from: &[usize], into: &[usize], at: &[usize]) -> Option<Stri
             output: output[i],
         })
         .collect();
-    let start = at.iter().zip(&output).map(|(&at, &step)| at * step as usize);
+    let start = at
+        .iter()
+        .zip(&output)
+        .try_fold(0_usize, |start, (&at, &step)| {
+            start.checked_add(at.checked_mul(step.unsigned_abs())?)
+        })?;
     if fits {
-        copy(&dimensions, 0, start.sum())
+        copy(&dimensions, 0, start)
     } else {
         None
     }

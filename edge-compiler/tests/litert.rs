@@ -2,69 +2,12 @@
 //! they come from. Every model of the archive is imported, compiled and run on every row; all
 //! outputs are compared byte for byte.
 
-use std::io::Read;
+mod goldens;
 
 use edge_compiler::import::lower::{ImportOptions, ReferenceRounding, import};
 use edge_compiler::{AlignedBytes, Compiled, Package, Target, compile};
 use edge_runtime::{Model, Session};
-
-const ARCHIVE: &[u8] = include_bytes!("../../tests/goldens/litert.bin.gz");
-
-/// One model and what LiteRT made of it.
-struct Golden {
-    name: String,
-    /// The rows are one sequence: states are kept from row to row.
-    keeps_state: bool,
-    model: Vec<u8>,
-    inputs: Vec<Vec<i8>>,
-    outputs: Vec<Vec<i8>>,
-}
-
-/// Reads the archive; `generate.py` beside it describes the layout.
-struct Archive<R>(R);
-
-impl<R: Read> Archive<R> {
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        self.0.read_exact(&mut bytes).unwrap();
-        bytes
-    }
-
-    fn u32(&mut self) -> usize {
-        u32::from_le_bytes(self.bytes(4).try_into().unwrap()) as usize
-    }
-
-    fn text(&mut self) -> String {
-        let len = u16::from_le_bytes(self.bytes(2).try_into().unwrap());
-        String::from_utf8(self.bytes(len.into())).unwrap()
-    }
-
-    fn golden(&mut self) -> Golden {
-        let (name, rounding, note) = (self.text(), self.text(), self.text());
-        assert_eq!(rounding, "litert");
-        let len = self.u32();
-        let model = self.bytes(len);
-        let (rows, input, output) = (self.u32(), self.u32(), self.u32());
-        let mut tensors = |len: usize| -> Vec<Vec<i8>> {
-            let signed = |bytes: Vec<u8>| bytes.into_iter().map(u8::cast_signed).collect();
-            (0..rows).map(|_| signed(self.bytes(len))).collect()
-        };
-        Golden {
-            name,
-            keeps_state: note.split(' ').any(|word| word == "keep_state"),
-            model,
-            inputs: tensors(input),
-            outputs: tensors(output),
-        }
-    }
-}
-
-fn goldens() -> Vec<Golden> {
-    let mut archive = Archive(flate2::read::GzDecoder::new(ARCHIVE));
-    assert_eq!(archive.bytes(8), b"DUNGOLD1");
-    let count = archive.u32();
-    (0..count).map(|_| archive.golden()).collect()
-}
+use goldens::{Golden, goldens};
 
 /// What is wrong with this compiler's answers to a model, if anything is.
 fn judge(golden: &Golden) -> Result<(), String> {
@@ -81,7 +24,11 @@ fn judge(golden: &Golden) -> Result<(), String> {
     let found = run(golden, &compiled);
     for (row, (found, expected)) in found.iter().zip(&golden.outputs).enumerate() {
         if found.len() != expected.len() {
-            return Err(format!("{} outputs instead of {}", found.len(), expected.len()));
+            return Err(format!(
+                "{} outputs instead of {}",
+                found.len(),
+                expected.len()
+            ));
         }
         let mut pairs = found.iter().zip(expected);
         let differing = pairs.clone().filter(|(a, b)| a != b).count();
@@ -135,18 +82,30 @@ fn random_models_answer_as_litert() {
     }
     assert!(run > 0);
     println!("{run} models");
-    assert!(wrong.is_empty(), "{} of {run} models:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {run} models:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 /// PAD before a convolution costs nothing.
 #[test]
 fn convolutions_pad_by_themselves() {
-    let padded = goldens().into_iter().filter(|g| g.name.starts_with("graph_padded"));
+    let padded = goldens()
+        .into_iter()
+        .filter(|g| g.name.starts_with("graph_padded"));
     let mut seen = 0;
     for golden in padded {
         let imported = import(&golden.model, &ImportOptions::default()).unwrap();
         let compiled = compile(&Package::bare(imported.graph), &Target::host()).unwrap();
-        let kinds: Vec<&str> = compiled.graph.operators.iter().map(|o| o.kind.name()).collect();
+        let kinds: Vec<&str> = compiled
+            .graph
+            .operators
+            .iter()
+            .map(|o| o.kind.name())
+            .collect();
         assert!(!kinds.contains(&"PAD"), "{}: {kinds:?}", golden.name);
         seen += 1;
     }

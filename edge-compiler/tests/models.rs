@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use edge_compiler::import::lower::{Imported, ImportOptions, ReferenceRounding, import};
+use edge_compiler::import::lower::{ImportOptions, Imported, ReferenceRounding, import};
 use edge_compiler::{AlignedBytes, Compiled, Package, Target, compile};
 use edge_runtime::{Model, Session};
 
@@ -21,7 +21,10 @@ fn folder() -> PathBuf {
 /// Names of the models there.
 fn models() -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder()) else {
-        println!("skipped: no models in {}; set DUNLIN_MODELS", folder().display());
+        println!(
+            "skipped: no models in {}; set DUNLIN_MODELS",
+            folder().display()
+        );
         return Vec::new();
     };
     let mut names: Vec<String> = entries
@@ -47,13 +50,16 @@ fn bytes(path: &Path) -> Option<Vec<i8>> {
     Some(bytes.into_iter().map(u8::cast_signed).collect())
 }
 
-/// Runs all rows, each in a new session.
-fn outputs(compiled: &Compiled, inputs: &[i8]) -> Vec<i8> {
+/// Runs all rows, each with fresh states or all as one sequence.
+fn outputs(compiled: &Compiled, inputs: &[i8], keep_state: bool) -> Vec<i8> {
     let model = Model::load(&compiled.image).unwrap();
     let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+    let mut session = Session::new(&model, arena.as_i8_mut()).unwrap();
     let mut outputs = Vec::new();
     for row in inputs.chunks(model.input().len) {
-        let mut session = Session::new(&model, arena.as_i8_mut()).unwrap();
+        if !keep_state {
+            session.reset_state();
+        }
         session.input_mut().copy_from_slice(row);
         session.run();
         outputs.extend_from_slice(session.output());
@@ -86,7 +92,7 @@ fn compare(rounding: ReferenceRounding, suffix: &str) {
             }
         };
         let inputs = bytes(&file("input.i8")).unwrap();
-        let found = outputs(&compiled, &inputs);
+        let found = outputs(&compiled, &inputs, suffix == SEQUENCE);
         let differing = differences(&found, &expected);
         println!("{name}: {differing} of {} outputs differ", found.len());
         if differing > 0 {
@@ -96,9 +102,17 @@ fn compare(rounding: ReferenceRounding, suffix: &str) {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Outputs of all rows as one sequence.
+const SEQUENCE: &str = "output_seq.i8";
+
 #[test]
 fn models_answer_as_litert() {
     compare(ReferenceRounding::Litert, "output.i8");
+}
+
+#[test]
+fn models_remember_as_in_litert() {
+    compare(ReferenceRounding::Litert, SEQUENCE);
 }
 
 #[test]
@@ -138,7 +152,9 @@ fn every_layer_of_the_models_is_that_of_litert() {
             };
             let differing = differences(found, &expected);
             if differing > 0 {
-                wrong.push(format!("{name}, operator {index} ({operator}): {differing} elements"));
+                wrong.push(format!(
+                    "{name}, operator {index} ({operator}): {differing} elements"
+                ));
             }
         }
     }

@@ -15,7 +15,8 @@ pub fn fold_padding(mut graph: Graph) -> Graph {
         let operator = &mut graph.operators[index];
         operator.inputs = vec![unpadded];
         match &mut operator.kind {
-            OperatorKind::Conv2d { padding, .. } | OperatorKind::DepthwiseConv2d { padding, .. } => {
+            OperatorKind::Conv2d { padding, .. }
+            | OperatorKind::DepthwiseConv2d { padding, .. } => {
                 *padding = folded;
             }
             _ => {}
@@ -45,7 +46,11 @@ fn foldable(graph: &Graph, index: usize) -> Option<(TensorId, Padding)> {
     {
         return None;
     }
-    let writers: Vec<&Operator> = graph.operators.iter().filter(|o| o.output == padded).collect();
+    let writers: Vec<&Operator> = graph
+        .operators
+        .iter()
+        .filter(|o| o.output == padded)
+        .collect();
     let [
         Operator {
             kind: OperatorKind::Fill { value },

@@ -75,7 +75,11 @@ mod tests {
         for sum in sums[0]..=sums[1] {
             let expected = ((sum as f64 * real).round() as i64).clamp(steps[0], steps[1]);
             let found = Rounding::Single.scale(sum as i32, m.value, m.shift);
-            assert_eq!(i64::from(found).clamp(steps[0], steps[1]), expected, "{real} {sum}");
+            assert_eq!(
+                i64::from(found).clamp(steps[0], steps[1]),
+                expected,
+                "{real} {sum}"
+            );
         }
     }
 

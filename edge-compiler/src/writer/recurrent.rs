@@ -41,8 +41,7 @@ pub(super) fn lstm(
         }
         let from_input =
             lstm::folded_bias(&gate.input_weights, columns, &gate.bias, input.zero_point);
-        let from_hidden =
-            lstm::folded_bias(&gate.recurrent_weights, cells, &[], hidden.zero_point);
+        let from_hidden = lstm::folded_bias(&gate.recurrent_weights, cells, &[], hidden.zero_point);
         biases.extend([from_input, from_hidden].concat());
         weights.extend_from_slice(&gate.input_weights);
         weights.extend_from_slice(&gate.recurrent_weights);

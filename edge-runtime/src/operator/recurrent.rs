@@ -21,9 +21,7 @@ struct Constants<'a>(Option<&'a [u8]>);
 
 impl<'a> Constants<'a> {
     fn bytes(&mut self, len: Option<usize>) -> &'a [u8] {
-        let parts = self
-            .0
-            .and_then(|bytes| bytes.split_at_checked(len?));
+        let parts = self.0.and_then(|bytes| bytes.split_at_checked(len?));
         self.0 = parts.map(|(_, rest)| rest);
         parts.map(|(taken, _)| taken).unwrap_or_default()
     }
@@ -118,8 +116,13 @@ pub(crate) fn lstm<'a>(call: &Call<'a>) -> Lstm<'a> {
 
 /// The settings, and whether the constants are as long as they must be.
 fn parse_lstm<'a>(call: &Call<'a>) -> (Lstm<'a>, bool) {
-    let [cell_power, cell_clip, hidden_multiplier, hidden_shift, hidden_zero_point] =
-        call.record.parameters;
+    let [
+        cell_power,
+        cell_clip,
+        hidden_multiplier,
+        hidden_shift,
+        hidden_zero_point,
+    ] = call.record.parameters;
     let ([_, _, inputs], [_, _, cells]) = (call.x().hwc(), call.y().hwc());
     let mut constants = Constants(Some(call.weights()));
     let mut scales = constants.i32s(Some(GATES * GATE_WORDS)).iter().copied();
@@ -193,8 +196,13 @@ pub(crate) fn svdf<'a>(call: &Call<'a>) -> Svdf<'a> {
 
 /// As [`parse_lstm`].
 fn parse_svdf<'a>(call: &Call<'a>) -> (Svdf<'a>, bool) {
-    let [rank, state_multiplier, state_shift, output_multiplier, output_shift] =
-        call.record.parameters;
+    let [
+        rank,
+        state_multiplier,
+        state_shift,
+        output_multiplier,
+        output_shift,
+    ] = call.record.parameters;
     let [_, filters, memory] = call.second().hwc();
     let (inputs, units) = (call.x().len, call.y().len);
     let mut constants = Constants(Some(call.weights()));

@@ -18,9 +18,19 @@ pub(super) fn check_lstm(
     let cells = lstm.cells();
     for gate in lstm.gates() {
         let weights = cells.saturating_mul(input.shape[3]);
-        count(place, "weights of the input", weights, gate.input_weights.len())?;
+        count(
+            place,
+            "weights of the input",
+            weights,
+            gate.input_weights.len(),
+        )?;
         let recurrent = cells.saturating_mul(cells);
-        count(place, "recurrent weights", recurrent, gate.recurrent_weights.len())?;
+        count(
+            place,
+            "recurrent weights",
+            recurrent,
+            gate.recurrent_weights.len(),
+        )?;
         count(place, "biases", cells, gate.bias.len())?;
         scale(place, gate.input_scale)?;
         scale(place, gate.recurrent_scale)?;
@@ -49,9 +59,19 @@ pub(super) fn check_svdf(
     };
     let (filters, [_, _, _, memory]) = (svdf.filters(), past.shape);
     let weights = filters.saturating_mul(input.len());
-    count(place, "weights of the features", weights, svdf.feature_weights.len())?;
+    count(
+        place,
+        "weights of the features",
+        weights,
+        svdf.feature_weights.len(),
+    )?;
     let times = filters.saturating_mul(memory);
-    count(place, "weights of the times", times, svdf.time_weights.len())?;
+    count(
+        place,
+        "weights of the times",
+        times,
+        svdf.time_weights.len(),
+    )?;
     scale(place, svdf.feature_scale)?;
     scale(place, svdf.time_scale)?;
     if past.shape != [1, 1, filters, memory] {
@@ -93,7 +113,11 @@ fn scale(place: Place<'_>, scale: f32) -> Result<(), GraphError> {
 }
 
 fn state(place: Place<'_>, state: &Tensor, wide: bool, len: usize) -> Result<(), GraphError> {
-    let what = if wide { "16-bit states" } else { "8-bit states" };
+    let what = if wide {
+        "16-bit states"
+    } else {
+        "8-bit states"
+    };
     let found = if state.role == (Role::State { wide }) {
         state.len()
     } else {

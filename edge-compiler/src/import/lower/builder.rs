@@ -14,6 +14,8 @@ use crate::strided::{self, Dimension};
 pub(super) type Lowered<T = ()> = Result<T, String>;
 
 const MOST_DIMENSION: usize = u16::MAX as usize;
+/// Images, rows or sequences that are lowered one by one, each with its own operators and constants.
+const MOST_IN_BATCH: usize = 64;
 
 /// Takes a model apart, operator by operator.
 pub(super) struct Lowering<'m, 'f> {
@@ -90,12 +92,18 @@ impl<'m, 'f> Lowering<'m, 'f> {
     pub fn result(&self, operator: &tflite::Operator) -> Lowered<usize> {
         match operator.outputs[..] {
             [output] => Ok(output),
-            _ => Err(format!("it has {} outputs instead of 1", operator.outputs.len())),
+            _ => Err(format!(
+                "it has {} outputs instead of 1",
+                operator.outputs.len()
+            )),
         }
     }
 
     /// The operators that read a tensor.
-    pub fn readers(&self, tensor: usize) -> impl Iterator<Item = &'m tflite::Operator> + use<'m, 'f> {
+    pub fn readers(
+        &self,
+        tensor: usize,
+    ) -> impl Iterator<Item = &'m tflite::Operator> + use<'m, 'f> {
         let operators = self.model.operators.iter();
         operators.filter(move |operator| operator.inputs.contains(&Some(tensor)))
     }
@@ -114,7 +122,9 @@ impl<'m, 'f> Lowering<'m, 'f> {
         }
         let ([scale], [zero_point]) = (&source.scales[..], &source.zero_points[..]) else {
             let scales = source.scales.len();
-            return Err(format!("{name} has {scales} scales: activations need exactly one"));
+            return Err(format!(
+                "{name} has {scales} scales: activations need exactly one"
+            ));
         };
         if !scale.is_normal() || *scale < 0.0 || !(-128..=127).contains(zero_point) {
             return Err(format!(
@@ -154,7 +164,9 @@ impl<'m, 'f> Lowering<'m, 'f> {
                 let words = data.as_chunks().0.iter();
                 Ok(words.map(|&word| i64::from_le_bytes(word)).collect())
             }
-            other => Err(format!("{name} has elements of type {other:?}, not integers")),
+            other => Err(format!(
+                "{name} has elements of type {other:?}, not integers"
+            )),
         }
     }
 
@@ -181,7 +193,10 @@ impl<'m, 'f> Lowering<'m, 'f> {
         }
         let Quantisation { scale, zero_point } = self.quantisation(tensor)?;
         if self.source(tensor).data.is_none() {
-            return Err(format!("{} is read before anything writes it", self.name(tensor)));
+            return Err(format!(
+                "{} is read before anything writes it",
+                self.name(tensor)
+            ));
         }
         let constant = Tensor {
             role: Role::Constant(self.bytes(tensor)?),
@@ -199,7 +214,10 @@ impl<'m, 'f> Lowering<'m, 'f> {
     pub fn activation(&mut self, tensor: usize) -> Lowered<TensorId> {
         let value = self.value(tensor)?;
         if !self.tensors[value].role.is_activation() {
-            return Err(format!("{} is constant: fold it away before converting", self.name(tensor)));
+            return Err(format!(
+                "{} is constant: fold it away before converting",
+                self.name(tensor)
+            ));
         }
         Ok(value)
     }
@@ -222,7 +240,10 @@ impl<'m, 'f> Lowering<'m, 'f> {
         check_dimensions(&from.name, shape)?;
         if from.len() != count(shape)? {
             let name = &from.name;
-            return Err(format!("`{name}` has {} elements, {shape:?} is needed", from.len()));
+            return Err(format!(
+                "`{name}` has {} elements, {shape:?} is needed",
+                from.len()
+            ));
         }
         let to = Tensor {
             shape,
@@ -257,7 +278,9 @@ impl<'m, 'f> Lowering<'m, 'f> {
         }
         if elements != count(shape)? {
             let declared = self.shape(tensor);
-            return Err(format!("{name} has shape {declared:?}, but {shape:?} follows from its inputs"));
+            return Err(format!(
+                "{name} has shape {declared:?}, but {shape:?} follows from its inputs"
+            ));
         }
         check_dimensions(&name, shape)?;
         let output = self.temporary(&self.source(tensor).name, shape, quantisation);
@@ -333,7 +356,8 @@ impl<'m, 'f> Lowering<'m, 'f> {
         input: TensorId,
         output: TensorId,
     ) -> Lowered {
-        let copy = copy.ok_or("it moves values along more than 6 dimensions, or beyond its tensors")?;
+        let copy =
+            copy.ok_or("it moves values along more than 6 dimensions, or beyond its tensors")?;
         let input = self.relabelled(input, self.quantisation_of(output));
         let (from, to) = (&self.tensors[input], &self.tensors[output]);
         let whole = from.len() == to.len() && strided::is_whole(&copy, to.len());
@@ -367,6 +391,7 @@ impl<'m, 'f> Lowering<'m, 'f> {
             let y = self.output_as(output, to)?;
             return lower(self, x, y);
         }
+        check_batch(images)?;
         let whole_input = self.activation(input)?;
         let whole_output = self.output(output)?;
         let name = self.source(output).name.clone();
@@ -410,14 +435,20 @@ impl<'m, 'f> Lowering<'m, 'f> {
         let scales = source.scales.clone();
         if scales.len() != 1 && scales.len() != channels {
             let found = scales.len();
-            return Err(format!("{name} has {found} scales for {channels} output channels"));
+            return Err(format!(
+                "{name} has {found} scales for {channels} output channels"
+            ));
         }
         if scales.len() > 1 && usize::try_from(source.quantized_dimension) != Ok(dimension) {
             let found = source.quantized_dimension;
-            return Err(format!("{name} has scales along dimension {found}, not {dimension}"));
+            return Err(format!(
+                "{name} has scales along dimension {found}, not {dimension}"
+            ));
         }
         if let Some(scale) = scales.iter().find(|s| !s.is_normal() || **s < 0.0) {
-            return Err(format!("{name} has scale {scale:e}: a normal number above zero is needed"));
+            return Err(format!(
+                "{name} has scale {scale:e}: a normal number above zero is needed"
+            ));
         }
         let bias = match bias {
             None => vec![0; channels],
@@ -427,11 +458,16 @@ impl<'m, 'f> Lowering<'m, 'f> {
             }
             Some(tensor) => {
                 let (name, element) = (self.name(tensor), self.source(tensor).element);
-                return Err(format!("{name} has elements of type {element:?}, not Int32"));
+                return Err(format!(
+                    "{name} has elements of type {element:?}, not Int32"
+                ));
             }
         };
         if bias.len() != channels {
-            return Err(format!("it has {} biases for {channels} output channels", bias.len()));
+            return Err(format!(
+                "it has {} biases for {channels} output channels",
+                bias.len()
+            ));
         }
         Ok(Weights {
             values,
@@ -467,6 +503,16 @@ pub(super) fn axis(axis: i64, rank: usize) -> Lowered<usize> {
 pub(super) fn count(shape: [usize; 4]) -> Lowered<usize> {
     let product = shape.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
     product.ok_or_else(|| format!("{shape:?} is too large"))
+}
+
+/// Whether a batch may be lowered one by one.
+pub(super) fn check_batch(batch: usize) -> Lowered {
+    if batch > MOST_IN_BATCH {
+        return Err(format!(
+            "a batch of {batch}: at most {MOST_IN_BATCH} are possible"
+        ));
+    }
+    Ok(())
 }
 
 fn check_dimensions(name: &str, shape: [usize; 4]) -> Lowered {

@@ -42,13 +42,26 @@ impl<'m> Lowering<'m, '_> {
         }
         let axis = |input: usize, output: usize, kernel: usize, block: i64, before: i64| {
             let reach = (kernel as i64 - 1).checked_mul(block)?;
-            let after = (output as i64 + reach).checked_sub(before)? - input as i64;
+            let reached = (output as i64).checked_add(reach)?.checked_sub(before)?;
+            let after = reached.checked_sub(input as i64)?;
             let size = |n: i64| usize::try_from(n).ok();
             Some((size(before)?, size(after)?, size(block)?))
         };
         let [kernel_height, kernel_width] = inner.kernel;
-        let vertical = axis(height, rows, kernel_height, vertical, top - cut_top);
-        let horizontal = axis(width, columns, kernel_width, horizontal, left - cut_left);
+        let vertical = axis(
+            height,
+            rows,
+            kernel_height,
+            vertical,
+            top.saturating_sub(cut_top),
+        );
+        let horizontal = axis(
+            width,
+            columns,
+            kernel_width,
+            horizontal,
+            left.saturating_sub(cut_left),
+        );
         let (Some(vertical), Some(horizontal)) = (vertical, horizontal) else {
             return Err("more is cut off than was padded".into());
         };
@@ -148,7 +161,9 @@ impl<'m> Lowering<'m, '_> {
             self.weights(weights, bias, inner, 3, values)?
         } else {
             if inner != depth {
-                return Err(format!("it is grouped: {depth} input channels under {inner}"));
+                return Err(format!(
+                    "it is grouped: {depth} input channels under {inner}"
+                ));
             }
             self.weights(weights, bias, outer, 0, values)?
         };

@@ -14,10 +14,13 @@ impl Lowering<'_, '_> {
         subtract: bool,
     ) -> Lowered {
         let activation = fused(activation)?;
-        self.binary(operator, OperatorKind::Add {
-            subtract,
-            activation,
-        })
+        self.binary(
+            operator,
+            OperatorKind::Add {
+                subtract,
+                activation,
+            },
+        )
     }
 
     pub fn mul(&mut self, operator: &Operator, activation: FusedActivation) -> Lowered {
@@ -38,7 +41,11 @@ impl Lowering<'_, '_> {
         }
         let (a, b, shape) = if self.shape(first) == self.shape(second) {
             // Any shape will do, and one that is there already takes no RESHAPE.
-            let like = if self.tensors[a].role.is_activation() { a } else { b };
+            let like = if self.tensors[a].role.is_activation() {
+                a
+            } else {
+                b
+            };
             let shape = self.tensors[like].shape;
             (self.view(a, shape)?, self.view(b, shape)?, shape)
         } else {
@@ -108,7 +115,8 @@ fn broadcast(shapes: [&[usize]; 3]) -> Option<[[usize; 4]; 3]> {
         [&vec![1; missing][..], shape].concat()
     });
     let [a, b, y] = &padded;
-    let agrees = (0..rank).all(|i| y[i] == a[i].max(b[i]) && [a[i], b[i]].iter().all(|&x| x == 1 || x == y[i]));
+    let agrees = (0..rank)
+        .all(|i| y[i] == a[i].max(b[i]) && [a[i], b[i]].iter().all(|&x| x == 1 || x == y[i]));
     if !agrees {
         return None;
     }

@@ -33,7 +33,9 @@ impl Lowering<'_, '_> {
         if element == ElementType::Int8 {
             return self.output(input).map(|_| ());
         }
-        let refused = || format!("it has elements of type {element:?}, and not only a QUANTIZE to int8 reads it");
+        let refused = || {
+            format!("it has elements of type {element:?}, and not only a QUANTIZE to int8 reads it")
+        };
         let mut within = None;
         for reader in self.readers(input) {
             if reader.options != Options::Quantize || self.is_model_output(input) {
@@ -54,7 +56,9 @@ impl Lowering<'_, '_> {
         let shape = self.canonical(inner)?;
         let value = self.temporary(&self.source(input).name, shape, quantisation);
         self.values[input] = Some(value);
-        let outputs = self.readers(input).flat_map(|reader| reader.outputs.clone());
+        let outputs = self
+            .readers(input)
+            .flat_map(|reader| reader.outputs.clone());
         for output in outputs.collect::<Vec<_>>() {
             self.values[output] = Some(value);
         }
@@ -88,7 +92,10 @@ impl Lowering<'_, '_> {
                     // Once is enough where the operator that should write it is unsupported itself.
                     let blamed = unsupported.iter().filter_map(|one| one.operator);
                     let writers = blamed.filter_map(|index| self.model.operators.get(index));
-                    if !writers.into_iter().any(|writer| writer.outputs.contains(&output)) {
+                    if !writers
+                        .into_iter()
+                        .any(|writer| writer.outputs.contains(&output))
+                    {
                         unsupported.push(self.end("output", output, reason));
                     }
                 }
@@ -99,7 +106,11 @@ impl Lowering<'_, '_> {
 
     /// A tensor that an operator writes: what leads straight from an input to an output is a copy.
     fn written(&mut self, value: TensorId) -> TensorId {
-        if self.operators.iter().any(|operator| operator.output == value) {
+        if self
+            .operators
+            .iter()
+            .any(|operator| operator.output == value)
+        {
             return value;
         }
         let tensor = self.tensors[value].clone();
@@ -113,7 +124,9 @@ impl Lowering<'_, '_> {
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
         if self.source(output).element == ElementType::UInt8 {
             if !self.is_last(output) || !self.is_shifted_by_128(output, input) {
-                return Err("uint8 is only possible at the model's ends, with the same scale".into());
+                return Err(
+                    "uint8 is only possible at the model's ends, with the same scale".into(),
+                );
             }
             let value = self.activation(input)?;
             self.values[output] = Some(value);

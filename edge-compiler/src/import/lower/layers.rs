@@ -1,7 +1,7 @@
 //! Layers with weights.
 
 use super::ReferenceRounding;
-use super::builder::{Lowered, Lowering, count, fused};
+use super::builder::{Lowered, Lowering, check_batch, fused};
 use crate::graph::{OperatorKind, Padding, RoundingMode};
 use crate::import::tflite::{Conv2d, DepthwiseConv2d, FullyConnected, Operator, TransposeConv};
 
@@ -13,7 +13,9 @@ impl Lowering<'_, '_> {
         let [channels, height, width, depth] = self.images(weights)?;
         let [_, _, _, input_depth] = self.images(input)?;
         if depth != input_depth {
-            return Err(format!("it is grouped: {input_depth} input channels under {depth} in the weights"));
+            return Err(format!(
+                "it is grouped: {input_depth} input channels under {depth} in the weights"
+            ));
         }
         let activation = fused(options.activation)?;
         let weights = self.weights(weights, bias, channels, 0, self.bytes(weights)?)?;
@@ -40,7 +42,9 @@ impl Lowering<'_, '_> {
         let [_, _, _, depth] = self.images(input)?;
         if one != 1 || depth == 0 || !channels.is_multiple_of(depth) {
             let shape = self.shape(weights);
-            return Err(format!("weights of shape {shape:?} on {depth} input channels"));
+            return Err(format!(
+                "weights of shape {shape:?} on {depth} input channels"
+            ));
         }
         let activation = fused(options.activation)?;
         let values = channels_first(&self.bytes(weights)?, channels);
@@ -69,7 +73,9 @@ impl Lowering<'_, '_> {
         let ([_, _, _, input_depth], [_, rows, columns, _]) =
             (self.images(input)?, self.images(output)?);
         if depth != input_depth {
-            return Err(format!("weights for {depth} input channels on {input_depth}"));
+            return Err(format!(
+                "weights for {depth} input channels on {input_depth}"
+            ));
         }
         let activation = fused(options.activation)?;
         let weights = self.weights(weights, bias, channels, 0, self.bytes(weights)?)?;
@@ -103,7 +109,10 @@ impl Lowering<'_, '_> {
         let weights = self.argument(operator, 1)?;
         let bias = self.optional(operator, 2);
         let &[channels, depth] = self.shape(weights) else {
-            return Err(format!("weights of shape {:?}: two dimensions are needed", self.shape(weights)));
+            return Err(format!(
+                "weights of shape {:?}: two dimensions are needed",
+                self.shape(weights)
+            ));
         };
         if options.shuffled_weights {
             return Err("shuffled weights".into());
@@ -133,6 +142,7 @@ impl Lowering<'_, '_> {
         if rounding == RoundingMode::Double && weights.scales.len() == 1 {
             // TensorFlow Lite Micro then multiplies the scales in f32, in no other layer: the rows
             // cannot be one convolution.
+            check_batch(rows)?;
             let one = [1, 1, 1, depth];
             let whole = self.output_as(output, [1, 1, rows, channels])?;
             let name = self.source(output).name.clone();
@@ -152,7 +162,6 @@ impl Lowering<'_, '_> {
         }
         let x = self.view(value, [1, 1, rows, depth])?;
         let y = self.output_as(output, [1, 1, rows, channels])?;
-        debug_assert_eq!(count([1, 1, rows, depth]), Ok(elements));
         let kind = OperatorKind::Conv2d {
             weights,
             kernel: [1, 1],

@@ -32,6 +32,7 @@ impl Lowering<'_, '_> {
     pub fn transpose(&mut self, operator: &Operator) -> Lowered {
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
         let order = self.integers(self.argument(operator, 1)?)?;
+        let x = self.value(input)?;
         let (from, to) = (self.shape(input), self.shape(output));
         let order: Vec<usize> = order
             .into_iter()
@@ -54,7 +55,6 @@ impl Lowering<'_, '_> {
                 output,
             })
             .collect();
-        let x = self.value(input)?;
         let y = self.output(output)?;
         self.copy("TRANSPOSE", strided::copy(&dimensions, 0, 0), x, y)
     }
@@ -77,14 +77,19 @@ impl Lowering<'_, '_> {
             let input = self.argument(operator, index)?;
             if self.quantisation(input)? != self.quantisation(output)? {
                 let name = self.name(input);
-                return Err(format!("{name} has another scale or zero point than the output"));
+                return Err(format!(
+                    "{name} has another scale or zero point than the output"
+                ));
             }
             let part = self.shape(input);
             parts.push((self.value(input)?, part.to_vec(), at.clone()));
             at[along] += part.get(along).copied().unwrap_or(0);
         }
         if at[along] != whole[along] {
-            return Err(format!("its inputs have {} elements along it, its output {}", at[along], whole[along]));
+            return Err(format!(
+                "its inputs have {} elements along it, its output {}",
+                at[along], whole[along]
+            ));
         }
         self.join("CONCATENATION", output, parts)
     }
@@ -150,7 +155,10 @@ impl Lowering<'_, '_> {
                 _ => Err("an odd number of widths".into()),
             })
             .collect::<Lowered<_>>()?;
-        let padded = from.iter().zip(&widths).map(|(&n, &(b, a))| n.saturating_add(b).saturating_add(a));
+        let padded = from
+            .iter()
+            .zip(&widths)
+            .map(|(&n, &(b, a))| n.saturating_add(b).saturating_add(a));
         if widths.len() != from.len() || !padded.eq(to.iter().copied()) {
             return Err(format!("it pads {from:?} by {widths:?} to {to:?}"));
         }

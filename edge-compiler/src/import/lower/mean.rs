@@ -24,13 +24,20 @@ impl Lowering<'_, '_> {
             .map(|i| (i, axes.contains(&i)))
             .collect();
         let product = |part: &[(usize, bool)]| part.iter().map(|&(i, _)| shape[i]).product();
-        let start = reduced.iter().position(|(_, r)| *r).unwrap_or(reduced.len());
+        let start = reduced
+            .iter()
+            .position(|(_, r)| *r)
+            .unwrap_or(reduced.len());
         let behind = &reduced[start..];
         let run = behind.iter().position(|(_, r)| !r).unwrap_or(behind.len());
         let rest = &behind[run..];
         let (x, [outer, reduce, inner]) = if rest.iter().any(|(_, r)| *r) {
             let (last, first): (Vec<_>, Vec<_>) = reduced.iter().partition(|(_, r)| *r);
-            let order: Vec<usize> = [&first[..], &last].concat().iter().map(|(i, _)| *i).collect();
+            let order: Vec<usize> = [&first[..], &last]
+                .concat()
+                .iter()
+                .map(|(i, _)| *i)
+                .collect();
             let moved: Vec<usize> = order.iter().map(|&i| shape[i]).collect();
             let (from, to) = (strided::strides(shape), strided::strides(&moved));
             let dimensions: Vec<Dimension> = (0..order.len())
@@ -46,7 +53,14 @@ impl Lowering<'_, '_> {
             self.copy("TRANSPOSE", strided::copy(&dimensions, 0, 0), x, aside)?;
             (aside, [product(&first), product(&last), 1])
         } else {
-            (x, [product(&reduced[..start]), product(&behind[..run]), product(rest)])
+            (
+                x,
+                [
+                    product(&reduced[..start]),
+                    product(&behind[..run]),
+                    product(rest),
+                ],
+            )
         };
         let y = self.output(output)?;
         let kind = OperatorKind::Mean {

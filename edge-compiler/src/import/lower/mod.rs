@@ -17,6 +17,9 @@ mod pools;
 mod recurrent;
 mod slices;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{ImportError, Unsupported};
 
 use builder::{Lowered, Lowering};

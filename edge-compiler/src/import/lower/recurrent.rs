@@ -2,7 +2,7 @@
 //! operator and states of its own.
 
 use super::ReferenceRounding;
-use super::builder::{Lowered, Lowering};
+use super::builder::{Lowered, Lowering, check_batch};
 use crate::graph::{Lstm, LstmGate, OperatorKind, Role, Svdf, Tensor, TensorId, Weights};
 use crate::import::tflite::{
     self, ElementType, FusedActivation, Operator, UnidirectionalSequenceLstm,
@@ -25,9 +25,11 @@ const HIDDEN: usize = 4;
 impl Lowering<'_, '_> {
     pub fn lstm(&mut self, operator: &Operator, options: &UnidirectionalSequenceLstm) -> Lowered {
         if self.rounding == ReferenceRounding::Tflm {
-            return Err("TensorFlow Lite Micro's arithmetic differs from LiteRT's here, and only \
+            return Err(
+                "TensorFlow Lite Micro's arithmetic differs from LiteRT's here, and only \
                         LiteRT's is known: import with LiteRT's rounding"
-                .into());
+                    .into(),
+            );
         }
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
         for (what, mut inputs) in [
@@ -43,16 +45,23 @@ impl Lowering<'_, '_> {
             return Err("an input gate coupled to the forget gate".into());
         }
         if options.activation != FusedActivation::Tanh || options.diagonal_recurrent_tensors {
-            return Err(format!("activation {:?} or diagonal weights", options.activation));
+            return Err(format!(
+                "activation {:?} or diagonal weights",
+                options.activation
+            ));
         }
         let &[first, second, depth] = self.shape(input) else {
-            return Err(format!("an input of shape {:?}: three are needed", self.shape(input)));
+            return Err(format!(
+                "an input of shape {:?}: three are needed",
+                self.shape(input)
+            ));
         };
         let (steps, batch) = if options.time_major {
             (first, second)
         } else {
             (second, first)
         };
+        check_batch(batch)?;
         let lstm = self.lstm_constants(operator, options)?;
         let cells = lstm.cells();
         if self.shape(output) != [first, second, cells] {
@@ -114,7 +123,8 @@ impl Lowering<'_, '_> {
         options: &UnidirectionalSequenceLstm,
     ) -> Lowered<Lstm> {
         let hidden = operator.intermediates.get(HIDDEN).copied().flatten();
-        let hidden = hidden.ok_or("it has no intermediate tensor 4, which says the hidden scale")?;
+        let hidden =
+            hidden.ok_or("it has no intermediate tensor 4, which says the hidden scale")?;
         let Quantisation { scale, zero_point } = self.quantisation(hidden)?;
         Ok(Lstm {
             input_gate: self.gate(operator, 0)?,
@@ -165,7 +175,9 @@ impl Lowering<'_, '_> {
             }
             _ => {
                 let (name, element) = (self.name(tensor), source.element);
-                Err(format!("{name} has elements of type {element:?}: symmetric Int16 is needed"))
+                Err(format!(
+                    "{name} has elements of type {element:?}: symmetric Int16 is needed"
+                ))
             }
         }
     }
@@ -186,7 +198,10 @@ impl Lowering<'_, '_> {
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
         let (feature, time) = (self.argument(operator, 1)?, self.argument(operator, 2)?);
         let state = self.argument(operator, 4)?;
-        if !matches!(options.activation, FusedActivation::None | FusedActivation::Relu) {
+        if !matches!(
+            options.activation,
+            FusedActivation::None | FusedActivation::Relu
+        ) {
             return Err(format!("the fused activation {:?}", options.activation));
         }
         let (&[filters, depth], &[time_filters, memory]) = (self.shape(feature), self.shape(time))
@@ -194,7 +209,10 @@ impl Lowering<'_, '_> {
             return Err("weights of other than two dimensions".into());
         };
         let &[batch, input_depth] = self.shape(input) else {
-            return Err(format!("an input of shape {:?}: two are needed", self.shape(input)));
+            return Err(format!(
+                "an input of shape {:?}: two are needed",
+                self.shape(input)
+            ));
         };
         let units = filters.checked_div(options.rank).unwrap_or(0);
         if input_depth != depth
@@ -204,6 +222,7 @@ impl Lowering<'_, '_> {
         {
             return Err("shapes that do not go together".into());
         }
+        check_batch(batch)?;
         let weights = self.whole_scale(feature, None, filters)?;
         let bias = match self.optional(operator, 3) {
             None => vec![0; units],
@@ -215,7 +234,11 @@ impl Lowering<'_, '_> {
         };
         let time_scale = self.wide_quantisation(time)?.scale;
         let words = self.source(time).data.unwrap_or_default();
-        let time_weights = words.as_chunks().0.iter().map(|&word| i16::from_le_bytes(word));
+        let time_weights = words
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&word| i16::from_le_bytes(word));
         let svdf = Svdf {
             rank: options.rank,
             feature_scale: weights.scale(0),

@@ -20,7 +20,10 @@ impl Lowering<'_, '_> {
     fn split_along(&mut self, operator: &Operator, input: usize, along: usize) -> Lowered {
         let along = self.integers(along)?;
         let from = self.shape(input);
-        let along = axis(along.first().copied().ok_or("its axis is empty")?, from.len())?;
+        let along = axis(
+            along.first().copied().ok_or("its axis is empty")?,
+            from.len(),
+        )?;
         let x = self.value(input)?;
         let mut at = vec![0; from.len()];
         for &output in &operator.outputs {
@@ -30,7 +33,10 @@ impl Lowering<'_, '_> {
             at[along] += part.get(along).copied().unwrap_or(0);
         }
         if at[along] != from[along] {
-            return Err(format!("its outputs have {} elements along it, its input {}", at[along], from[along]));
+            return Err(format!(
+                "its outputs have {} elements along it, its input {}",
+                at[along], from[along]
+            ));
         }
         Ok(())
     }
@@ -41,7 +47,11 @@ impl Lowering<'_, '_> {
         let from = self.shape(input);
         let along = axis(along.into(), from.len())?;
         if operator.outputs.len() != from[along] {
-            return Err(format!("it has {} outputs of {}", operator.outputs.len(), from[along]));
+            return Err(format!(
+                "it has {} outputs of {}",
+                operator.outputs.len(),
+                from[along]
+            ));
         }
         let x = self.value(input)?;
         for (index, &output) in operator.outputs.iter().enumerate() {
@@ -73,6 +83,7 @@ impl Lowering<'_, '_> {
         if options.ellipsis_mask != 0 || options.new_axis_mask != 0 || options.offset {
             return Err("ellipsis, new axes, or ends that count from the begins".into());
         }
+        let x = self.value(input)?;
         let from = self.shape(input);
         let mut bounds = Vec::new();
         for index in 1..4 {
@@ -90,13 +101,17 @@ impl Lowering<'_, '_> {
                 shrink: masked(options.shrink_axis_mask),
             };
             let Some((first, len, stride)) = slice.of(size as i64) else {
-                return Err(format!("it takes nothing of dimension {i}, or something outside"));
+                return Err(format!(
+                    "it takes nothing of dimension {i}, or something outside"
+                ));
             };
+            // Inside the tensor, which is there.
             start += first * steps[i] as usize;
             if !slice.shrink {
                 sizes.push(len);
             }
-            dimensions.push((len, steps[i] * stride));
+            // A stride that leads outside is never taken.
+            dimensions.push((len, steps[i].wrapping_mul(stride)));
         }
         let to = self.shape(output);
         if sizes != to {
@@ -113,7 +128,6 @@ impl Lowering<'_, '_> {
                 output,
             })
             .collect();
-        let x = self.value(input)?;
         let y = self.output(output)?;
         self.copy("STRIDED_SLICE", strided::copy(&dimensions, start, 0), x, y)
     }
@@ -121,13 +135,23 @@ impl Lowering<'_, '_> {
     /// The elements of `input` from `start` on, as many as `output` has.
     pub fn cut_run(&mut self, input: TensorId, start: usize, output: TensorId) -> Lowered {
         let (from, len) = (self.tensors[input].len(), self.tensors[output].len());
-        self.copy("SPLIT", strided::cut(&[from], &[start], &[len]), input, output)
+        self.copy(
+            "SPLIT",
+            strided::cut(&[from], &[start], &[len]),
+            input,
+            output,
+        )
     }
 
     /// All elements of `input` to `output`, from `start` on.
     pub fn place_run(&mut self, input: TensorId, output: TensorId, start: usize) -> Lowered {
         let (len, to) = (self.tensors[input].len(), self.tensors[output].len());
-        self.copy("CONCATENATION", strided::place(&[len], &[to], &[start]), input, output)
+        self.copy(
+            "CONCATENATION",
+            strided::place(&[len], &[to], &[start]),
+            input,
+            output,
+        )
     }
 }
 
@@ -149,8 +173,16 @@ impl Slice {
             return (0..size).contains(&at).then_some((at as usize, 1, 1));
         }
         // What lies just before the first or behind the last element.
-        let (low, high) = if self.stride > 0 { (0, size) } else { (-1, size - 1) };
-        let (first, last) = if self.stride > 0 { (low, high) } else { (high, low) };
+        let (low, high) = if self.stride > 0 {
+            (0, size)
+        } else {
+            (-1, size - 1)
+        };
+        let (first, last) = if self.stride > 0 {
+            (low, high)
+        } else {
+            (high, low)
+        };
         let begin = self.begin.map_or(first, |at| counted(at).clamp(low, high));
         let end = self.end.map_or(last, |at| counted(at).clamp(low, high));
         let way = (end - begin).checked_mul(self.stride.signum())?;
