@@ -6,7 +6,7 @@
 
 use core::arch::naked_asm;
 
-use super::requantise::{clamp, fixed_1, fixed_2, general, pack, plain};
+use super::requantise::{clamp, fixed_1, fixed_2, general, linear_i8, linear_i16, pack, plain};
 
 /// Arguments of a kernel; it is copied to the stack, where the kernel keeps count in it.
 #[repr(C)]
@@ -132,7 +132,8 @@ macro_rules! epilogue_table {
          9: .word 20f - 9b + 1
          .word 21f - 9b + 1
          .word 22f - 9b + 1
-         .word 23f - 9b + 1"
+         .word 23f - 9b + 1
+         .word 24f - 9b + 1"
     };
 }
 
@@ -208,13 +209,13 @@ macro_rules! pair_2 {
 }
 
 /// All epilogues of a pair; accumulators are scaled by `2^left` already.
-macro_rules! plain_2 {
-    () => {
+macro_rules! unclamped_2 {
+    ($channel:ident) => {
         concat!(
-            plain!("r4", "r8"),
-            plain!("r5", "r9"),
-            plain!("r6", "r10"),
-            plain!("r7", "r11"),
+            $channel!("r4", "r8"),
+            $channel!("r5", "r9"),
+            $channel!("r6", "r10"),
+            $channel!("r7", "r11"),
             pack!("r4", "r5", "r6", "r7"),
             pack!("r8", "r9", "r10", "r11"),
         )
@@ -237,13 +238,13 @@ macro_rules! general_2 {
     };
 }
 
-macro_rules! plain_1 {
-    () => {
+macro_rules! unclamped_1 {
+    ($channel:ident) => {
         concat!(
-            plain!("r4"),
-            plain!("r5"),
-            plain!("r6"),
-            plain!("r7"),
+            $channel!("r4"),
+            $channel!("r5"),
+            $channel!("r6"),
+            $channel!("r7"),
             pack!("r4", "r5", "r6", "r7"),
         )
     };
@@ -316,10 +317,13 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
         pack!("r8", "r9", "r10", "r11"),
         store_2!(),
         "21:",
-        plain_2!(),
+        unclamped_2!(plain),
         store_2!(),
         "22:",
         general_2!(),
+        store_2!(),
+        "24:",
+        unclamped_2!(linear_i16),
         store_2!(),
         "23: ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r11}}
@@ -358,11 +362,15 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
         "20: // No stream with 8-bit weights has the form.
          21:",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
-        plain_2!(),
+        unclamped_2!(plain),
         store_2!(),
         "22:",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
         general_2!(),
+        store_2!(),
+        "24:",
+        separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
+        unclamped_2!(linear_i8),
         store_2!(),
         "23:",
         separate_raw!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
@@ -426,10 +434,13 @@ pub(super) unsafe extern "C" fn single_i16_1x4(job: *const Job) {
         pack!("r4", "r5", "r6", "r7"),
         store_1!(),
         "21:",
-        plain_1!(),
+        unclamped_1!(plain),
         store_1!(),
         "22:",
         general_1!(),
+        store_1!(),
+        "24:",
+        unclamped_1!(linear_i16),
         store_1!(),
         "23: ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r7}}
@@ -496,11 +507,15 @@ pub(super) unsafe extern "C" fn single_i8_1x4(job: *const Job) {
         "20: // No stream with 8-bit weights has the form.
          21:",
         separate!("r4" "r5", "r6" "r7"),
-        plain_1!(),
+        unclamped_1!(plain),
         store_1!(),
         "22:",
         separate!("r4" "r5", "r6" "r7"),
         general_1!(),
+        store_1!(),
+        "24:",
+        separate!("r4" "r5", "r6" "r7"),
+        unclamped_1!(linear_i8),
         store_1!(),
         "23:",
         separate_raw!("r4" "r5", "r6" "r7"),
@@ -544,10 +559,13 @@ pub(super) unsafe extern "C" fn direct_i16_1x4(job: *const Job) {
         pack!("r4", "r5", "r6", "r7"),
         store_1!(),
         "21:",
-        plain_1!(),
+        unclamped_1!(plain),
         store_1!(),
         "22:",
         general_1!(),
+        store_1!(),
+        "24:",
+        unclamped_1!(linear_i16),
         store_1!(),
         "23: ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r7}}
@@ -589,11 +607,15 @@ pub(super) unsafe extern "C" fn direct_i8_1x4(job: *const Job) {
         "20: // No stream with 8-bit weights has the form.
          21:",
         separate!("r4" "r5", "r6" "r7"),
-        plain_1!(),
+        unclamped_1!(plain),
         store_1!(),
         "22:",
         separate!("r4" "r5", "r6" "r7"),
         general_1!(),
+        store_1!(),
+        "24:",
+        separate!("r4" "r5", "r6" "r7"),
+        unclamped_1!(linear_i8),
         store_1!(),
         "23:",
         separate_raw!("r4" "r5", "r6" "r7"),

@@ -56,6 +56,37 @@ macro_rules! plain {
     };
 }
 
+/// `Form::Linear` of one channel with 16-bit weights, for the accumulators given.
+macro_rules! linear_i16 {
+    ($($acc:literal),+) => {
+        concat!(
+            "ldmia.w r1!, {{r2, r3, r12}}\n",
+            $(
+                "smmlar r0, ", $acc, ", r2, r3\n",
+                "add.w ", $acc, ", r0, ", $acc, ", asr #31\n",
+            )+
+            $("asr.w ", $acc, ", ", $acc, ", r12\n",)+
+            $("ssat ", $acc, ", #8, ", $acc, "\n",)+
+        )
+    };
+}
+
+/// `Form::Linear` of one channel with 8-bit weights, for the accumulators given.
+macro_rules! linear_i8 {
+    ($($acc:literal),+) => {
+        concat!(
+            "ldmia.w r1!, {{r2, r3, r12}}\n",
+            $(
+                "asr.w r0, ", $acc, ", #31\n",
+                "smmla ", $acc, ", ", $acc, ", r2, r3\n",
+                "add.w ", $acc, ", ", $acc, ", r0, lsl #7\n",
+            )+
+            $("asr.w ", $acc, ", ", $acc, ", r12\n",)+
+            $("ssat ", $acc, ", #8, ", $acc, "\n",)+
+        )
+    };
+}
+
 /// `Form::General` of one channel, for the accumulators given, without the clamp.
 macro_rules! general {
     ($($acc:literal),+) => {
@@ -121,4 +152,4 @@ macro_rules! clamp {
     };
 }
 
-pub(super) use {clamp, fixed_1, fixed_2, general, pack, plain};
+pub(super) use {clamp, fixed_1, fixed_2, general, linear_i8, linear_i16, pack, plain};

@@ -19,7 +19,7 @@
 //! # Requantisation
 //!
 //! Every form but `Raw` computes `(((acc * 2^left * multiplier) >> 32) + addend [- tie]) >> shift`
-//! and saturates it to `i8`. The floor of a floor merges the two steps of TFLite's double rounding:
+//! and saturates it to `i8`; the tie counts for negative accumulators only. The floor of a floor merges the two steps of TFLite's double rounding:
 //! `((acc * m + 2^30) >> 31 + 2^(n-1)) >> n = (acc * m + 2^30 + 2^(30+n)) >> (31+n)`, and with
 //! `left >= 2` both addends are whole in units of `2^32`. TFLite rounds halves of the *second* step
 //! away from zero; for negative values that is one unit of the first step less, `2^(left-1)` here
@@ -57,6 +57,10 @@ pub enum Form {
     Fixed,
     /// `left` is [`LEFT`], there is no tie and no clamp. Constants: multiplier, addend, shift.
     Plain,
+    /// TFLite's double rounding with ties, no clamp. `left` is 1 with 16-bit weights, where the
+    /// product's high word is rounded (SMMLAR), and [`LEFT`] with 8-bit ones; the tie is
+    /// `2^(left-1)`. Constants: multiplier, addend, shift.
+    Linear,
     /// `left` is [`LEFT`]; clamps. Constants: multiplier, addend, shift, tie.
     General,
     /// `left` is 0; the reference's arithmetic on the accumulators. Constants: multiplier and the
@@ -72,6 +76,7 @@ impl Form {
             1 => Some(Self::Plain),
             2 => Some(Self::General),
             3 => Some(Self::Raw),
+            4 => Some(Self::Linear),
             _ => None,
         }
     }
@@ -83,6 +88,7 @@ impl Form {
             Self::Plain => 1,
             Self::General => 2,
             Self::Raw => 3,
+            Self::Linear => 4,
         }
     }
 
@@ -90,7 +96,7 @@ impl Form {
     pub const fn constants_len(self) -> usize {
         match self {
             Self::Fixed => 4 * 8 + 4,
-            Self::Plain => 4 * 12,
+            Self::Plain | Self::Linear => 4 * 12,
             Self::General => 4 * 16,
             Self::Raw => 4 * 8,
         }
@@ -277,6 +283,28 @@ impl Channel {
         })
     }
 
+    /// Its constants in [`Form::Linear`]; `None` where the layer or the channel does not allow it.
+    pub fn linear(&self, width: Width, output: &Output) -> Option<Constants> {
+        let right = -i32::from(self.shift);
+        let double = output.rounding == Rounding::Double && (1..=15).contains(&right);
+        if !double || !output.is_unclamped() || self.multiplier < 0 {
+            return None;
+        }
+        match width {
+            Width::I8 => self.general(output),
+            Width::I16 => {
+                let zero_point = i32::from(i8::try_from(output.zero_point).ok()?);
+                (self.bound < 1 << 30).then_some(Constants {
+                    left: 1,
+                    multiplier: self.multiplier,
+                    addend: (1 << (right - 1)) + (zero_point << right),
+                    shift: right.unsigned_abs(),
+                    tie: 1,
+                })
+            }
+        }
+    }
+
     /// Its constants in [`Form::General`], which are those of [`Form::Plain`] where the layer has
     /// no clamp and hides ties; `None` where the channel does not allow it.
     pub fn general(&self, output: &Output) -> Option<Constants> {
@@ -315,12 +343,15 @@ where
     if width == Width::I16 && channels.clone().all(|c| c.fixed(output).is_some()) {
         return Some(Form::Fixed);
     }
-    if channels.clone().all(|c| c.general(output).is_some()) {
-        return Some(if output.hides_ties() && output.is_unclamped() {
-            Form::Plain
-        } else {
-            Form::General
-        });
+    let general = channels.clone().all(|c| c.general(output).is_some());
+    if general && output.hides_ties() && output.is_unclamped() {
+        return Some(Form::Plain);
+    }
+    if channels.clone().all(|c| c.linear(width, output).is_some()) {
+        return Some(Form::Linear);
+    }
+    if general {
+        return Some(Form::General);
     }
     let fits = |channel: Channel| width == Width::I16 || channel.bound < ACCUMULATOR_LIMIT;
     channels.clone().all(fits).then_some(Form::Raw)
@@ -408,7 +439,7 @@ impl<'a> Blocks<'a> {
     pub fn multiplier(&self, channel: usize) -> i32 {
         let each = match self.form {
             Form::Fixed | Form::Raw => 8,
-            Form::Plain => 12,
+            Form::Plain | Form::Linear => 12,
             Form::General => 16,
         };
         self.constant(channel, each * (channel % CHANNELS))
@@ -423,7 +454,12 @@ impl<'a> Blocks<'a> {
         };
         let shift = match self.form {
             Form::Fixed => self.left(channel).cast_signed() - FIXED_SHIFT.cast_signed() - 1,
-            Form::Plain => one - self.constant(channel, 12 * within + 8).clamp(0, 31),
+            Form::Linear if self.width == Width::I16 => {
+                -self.constant(channel, 12 * within + 8).clamp(0, 31)
+            }
+            Form::Plain | Form::Linear => {
+                one - self.constant(channel, 12 * within + 8).clamp(0, 31)
+            }
             Form::General => one - self.constant(channel, 16 * within + 8).clamp(0, 31),
             Form::Raw => self.constant(channel, 8 * within + 4),
         };
@@ -433,6 +469,7 @@ impl<'a> Blocks<'a> {
     fn left(&self, channel: usize) -> u32 {
         match (self.width, self.form) {
             (Width::I8, _) | (_, Form::Raw) => 0,
+            (_, Form::Linear) => 1,
             (_, Form::Plain | Form::General) => LEFT,
             (_, Form::Fixed) => {
                 let all = self.constant(channel, 32).cast_unsigned();
