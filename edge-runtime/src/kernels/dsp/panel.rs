@@ -98,26 +98,52 @@ impl Sizes {
 
 /// Whether no window reaches beyond the input.
 const fn all_inside(window: &Window) -> bool {
-    inside(window, 0).1 >= window.output[0]
-        && inside(window, 1).1 >= window.output[1]
-        && window.padding[0] == 0
-        && window.padding[1] == 0
+    let [height, width, _] = window.output;
+    let (first_row, end_row) = rows_inside(window);
+    let (first_column, end_column) = columns_inside(window);
+    first_row == 0 && first_column == 0 && height <= end_row && width <= end_column
 }
 
-/// The first output row (axis 0) or column (axis 1) whose window does not begin before the input,
-/// and the first after it whose window ends beyond the input. No bound is beyond `2^16`.
-#[allow(clippy::indexing_slicing)] // By a constant axis, in a `const fn`.
-const fn inside(window: &Window, axis: usize) -> (usize, usize) {
-    let stride = window.stride[axis];
-    let padding = window.padding[axis];
-    let reach = (window.kernel[axis] - 1) * window.dilation[axis];
-    let room = window.input[axis] + padding;
-    let end = if room > reach {
-        (room - reach - 1) / stride + 1
-    } else {
-        0
+/// [`inside`] for the rows of a window.
+const fn rows_inside(window: &Window) -> (usize, usize) {
+    let ([input, _, _], [kernel, _], [stride, _]) = (window.input, window.kernel, window.stride);
+    let ([padding, _], [dilation, _]) = (window.padding, window.dilation);
+    inside(input, kernel, stride, padding, dilation)
+}
+
+/// [`inside`] for the columns of a window.
+const fn columns_inside(window: &Window) -> (usize, usize) {
+    let ([_, input, _], [_, kernel], [_, stride]) = (window.input, window.kernel, window.stride);
+    let ([_, padding], [_, dilation]) = (window.padding, window.dilation);
+    inside(input, kernel, stride, padding, dilation)
+}
+
+/// Along one axis: the first output whose window does not begin before the input, and the first
+/// one whose window ends beyond it. For dimensions that [`fits`] lets through, so nothing wraps.
+const fn inside(
+    input: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+) -> (usize, usize) {
+    let reach = kernel.wrapping_sub(1).wrapping_mul(dilation);
+    let room = input.wrapping_add(padding);
+    let first = padding.wrapping_add(stride).wrapping_sub(1);
+    let (Some(first), Some(last)) = (
+        first.checked_div(stride),
+        room.wrapping_sub(reach).wrapping_sub(1).checked_div(stride),
+    ) else {
+        return (0, 0);
     };
-    (padding.div_ceil(stride), end)
+    (
+        first,
+        if room > reach {
+            last.wrapping_add(1)
+        } else {
+            0
+        },
+    )
 }
 
 /// An output pixel and its window.
@@ -190,9 +216,9 @@ impl<'a> Panel<'a> {
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
-        let (first_row, end_row) = inside(window, 0);
+        let (first_row, end_row) = rows_inside(window);
         let (first_column, end_column) = if dilation_x == 1 {
-            inside(window, 1)
+            columns_inside(window)
         } else {
             (0, 0)
         };

@@ -31,8 +31,8 @@ pub(super) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Starts at the first pixel. `None` where the weights are shorter than the window says, or not
-    /// on a 4-byte boundary.
+    /// Starts at the first pixel. `None` where there is none, or where the weights are shorter than
+    /// the window says or not on a 4-byte boundary.
     #[inline(never)] // Its frame is gone before the kernels run.
     pub fn new(
         layer: &'a Layer<'a>,
@@ -43,7 +43,9 @@ impl<'a> Stream<'a> {
         let [_, _, channels] = layer.window.output;
         let taps = Taps::of(&layer.window);
         let form = Form::from_code(*layer.weights.first()?)?;
-        if width == Width::I8 && form == Form::Fixed {
+        // The kernels know the end of a block or a panel only after one step.
+        let empty = channels == 0 || taps.words() == 0;
+        if empty || (width == Width::I8 && form == Form::Fixed) {
             return None;
         }
         let block_len = block_len(width, form, taps)?;
