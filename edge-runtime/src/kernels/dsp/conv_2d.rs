@@ -10,7 +10,7 @@ use super::matmul;
 use super::panel::Panel;
 use super::stream::{Driven, Stream};
 
-pub use super::panel::{fits, scratch_len};
+pub use super::super::packing::dsp_panels::{conv_2d_scratch_len as scratch_len, fits};
 
 /// The kernels for a width of weights.
 struct Kernels {
@@ -22,7 +22,7 @@ struct Kernels {
 /// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
 pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    static KERNELS: Kernels = Kernels {
         width: Width::I16,
         pair: Driven {
             kernel: matmul::pair_i16_2x4,
@@ -37,12 +37,12 @@ pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
             word: 4,
         },
     };
-    conv_2d(layer, &kernels);
+    conv_2d(layer, &KERNELS);
 }
 
 /// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
 pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    static KERNELS: Kernels = Kernels {
         width: Width::I8,
         pair: Driven {
             kernel: matmul::pair_i8_2x4,
@@ -57,16 +57,16 @@ pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
             word: 4,
         },
     };
-    conv_2d(layer, &kernels);
+    conv_2d(layer, &KERNELS);
 }
 
-fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
+fn conv_2d(layer: &Layer<'_>, kernels: &'static Kernels) {
     // Borrowed, not moved: a move is a copy on the stack.
     let panel = Panel::new(layer, &layer.window);
     let Some(panel) = &panel else {
         return;
     };
-    let mut stream = Stream::new(layer, kernels.width, kernels.pair, panel.words);
+    let mut stream = Stream::new(layer, kernels.width, &kernels.pair, panel.words);
     let Some(stream) = &mut stream else {
         return;
     };
@@ -88,7 +88,7 @@ fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
         left -= 2 * pairs;
     }
     if left == 1 {
-        stream.drive(kernels.single);
+        stream.drive(&kernels.single);
         // SAFETY: as above, for the last pixel.
         unsafe {
             panel.fill_single(at);

@@ -1,28 +1,13 @@
 //! FULLY_CONNECTED over streams of [`crate::kernels::packing::dsp_blocks`].
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{CHANNELS, Width};
-use super::super::reference::Window;
+use super::super::packing::dsp_blocks::Width;
+use super::super::packing::dsp_panels::is_direct;
 use super::matmul;
 use super::stream::{Driven, Stream};
 use super::widen::{Rows, widen_1};
 
-/// Bytes of [`Layer::scratch`]: two for each input, rounded up; none where the outputs make one block
-/// and the inputs whole groups of four, which are widened on the way.
-pub const fn scratch_len(window: &Window) -> usize {
-    let [_, _, inputs] = window.input;
-    if is_direct(window) {
-        0
-    } else {
-        inputs.div_ceil(4).wrapping_mul(8).wrapping_add(15) & !15
-    }
-}
-
-const fn is_direct(window: &Window) -> bool {
-    let [_, _, inputs] = window.input;
-    let [_, _, outputs] = window.output;
-    outputs <= CHANNELS && inputs.is_multiple_of(4)
-}
+pub use super::super::packing::dsp_panels::fully_connected_scratch_len as scratch_len;
 
 /// The kernels for a width of weights.
 struct Kernels {
@@ -34,7 +19,7 @@ struct Kernels {
 /// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
 /// not fit together, alignment is missing or the window is not 1x1 on one pixel.
 pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    static KERNELS: Kernels = Kernels {
         width: Width::I16,
         widened: Driven {
             kernel: matmul::single_i16_1x4,
@@ -49,12 +34,12 @@ pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
             word: 2,
         },
     };
-    fully_connected(layer, &kernels);
+    fully_connected(layer, &KERNELS);
 }
 
 /// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
 pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    static KERNELS: Kernels = Kernels {
         width: Width::I8,
         widened: Driven {
             kernel: matmul::single_i8_1x4,
@@ -69,10 +54,10 @@ pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
             word: 2,
         },
     };
-    fully_connected(layer, &kernels);
+    fully_connected(layer, &KERNELS);
 }
 
-fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
+fn fully_connected(layer: &Layer<'_>, kernels: &'static Kernels) {
     let window = &layer.window;
     let ([1, 1, inputs], [1, 1, outputs], [1, 1]) = (window.input, window.output, window.kernel)
     else {
@@ -91,7 +76,7 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     }
     let input = layer.input.as_ptr();
     if is_direct(window) {
-        if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.direct, input.cast()) {
+        if let Some(mut stream) = Stream::new(layer, kernels.width, &kernels.direct, input.cast()) {
             // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
             // before the only block is written.
             unsafe { stream.run(1) };
@@ -104,7 +89,7 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
         groups: inputs / 4,
         rest: inputs % 4,
     };
-    if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.widened, scratch) {
+    if let Some(mut stream) = Stream::new(layer, kernels.width, &kernels.widened, scratch) {
         // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
         // or part of it. Scratch overlaps nothing, and the cells are of this thread.
         unsafe {

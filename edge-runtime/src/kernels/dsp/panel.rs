@@ -1,150 +1,12 @@
 //! Lays out the windows of output pixels as `i16`.
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{CHANNELS, Taps};
+use super::super::packing::dsp_blocks::Taps;
+use super::super::packing::dsp_panels::{
+    Panels, columns_inside, conv_2d_scratch_len, fits, rows_inside,
+};
 use super::super::reference::Window;
 use super::widen::{Rows, widen_1, widen_2};
-
-/// Panels of several pairs are filled at once up to this length in bytes, which saves calls.
-const PANEL_TARGET: usize = 512;
-/// Kernel rows on padding are gathered as bytes first, as many at a time as fit this, or one.
-const GATHER_TARGET: usize = 160;
-/// Dimensions of a window are below this (channels aside), so that positions fit `i32`.
-const LIMIT: usize = 1 << 15;
-
-/// Whether the kernels take a window: no dimension of 2^15 or more, channels aside, no zeros among
-/// strides and sizes, and below 2^24 taps.
-pub const fn fits(window: &Window) -> bool {
-    let [height, width, channels] = window.input;
-    let [out_height, out_width, out_channels] = window.output;
-    let [kernel_height, kernel_width] = window.kernel;
-    let [top, left] = window.padding;
-    let [down, right] = window.stride;
-    let [dilation_y, dilation_x] = window.dilation;
-    let spatial = height < LIMIT && width < LIMIT && out_height < LIMIT && out_width < LIMIT;
-    let steps = down > 0 && right > 0 && down < LIMIT && right < LIMIT;
-    let rest = top < LIMIT && left < LIMIT && dilation_y < LIMIT && dilation_x < LIMIT;
-    let kernel = kernel_height > 0 && kernel_width > 0;
-    // Below 2^15 * 2^15 each time, which does not wrap.
-    let small = kernel_height < LIMIT && kernel_width < LIMIT && channels < LIMIT;
-    let taps = small
-        && kernel_width * channels < 1 << 24
-        && (kernel_width * channels).saturating_mul(kernel_height) < 1 << 24;
-    spatial && steps && rest && kernel && taps && channels > 0 && out_channels > 0
-}
-
-/// Bytes of [`Layer::scratch`]: panels of about four bytes a tap for one or more pairs of pixels, and
-/// a few rows of bytes where there is padding. 0 where the window does not [`fits`].
-pub const fn scratch_len(window: &Window) -> usize {
-    if !fits(window) {
-        return 0;
-    }
-    let sizes = Sizes::new(window);
-    (sizes.pair * sizes.batch + sizes.gather * 2 + 15) & !15
-}
-
-/// Lengths that follow from a window that [`fits`].
-#[derive(Clone, Copy)]
-struct Sizes {
-    /// Bytes of the panel of a pair.
-    pair: usize,
-    /// Pairs to a panel.
-    batch: usize,
-    /// Bytes of one pixel to gather at a time; 0 where no window reaches beyond the input.
-    gather: usize,
-    /// Kernel rows to gather at a time.
-    gather_rows: usize,
-}
-
-impl Sizes {
-    const fn new(window: &Window) -> Self {
-        let [out_height, out_width, out_channels] = window.output;
-        let taps = Taps::of(window);
-        let pair = taps.words() * 8;
-        let fill = match PANEL_TARGET.checked_div(pair) {
-            Some(0) | None => 1,
-            Some(fill) => fill,
-        };
-        let pairs = match out_height * out_width / 2 {
-            0 => 1,
-            pairs => pairs,
-        };
-        // Outputs of neighbouring pixels join only where all blocks are full.
-        let batch = if !out_channels.is_multiple_of(CHANNELS) {
-            1
-        } else if pairs < fill {
-            pairs
-        } else {
-            fill
-        };
-        let fill = match GATHER_TARGET.checked_div(taps.row) {
-            Some(0) | None => 1,
-            Some(fill) => fill,
-        };
-        let gather_rows = if fill < taps.rows { fill } else { taps.rows };
-        let gather = if all_inside(window) && window.dilation[1] == 1 {
-            0
-        } else {
-            taps.row * gather_rows
-        };
-        Self {
-            pair,
-            batch,
-            gather,
-            gather_rows,
-        }
-    }
-}
-
-/// Whether no window reaches beyond the input.
-const fn all_inside(window: &Window) -> bool {
-    let [height, width, _] = window.output;
-    let (first_row, end_row) = rows_inside(window);
-    let (first_column, end_column) = columns_inside(window);
-    first_row == 0 && first_column == 0 && height <= end_row && width <= end_column
-}
-
-/// [`inside`] for the rows of a window.
-const fn rows_inside(window: &Window) -> (usize, usize) {
-    let ([input, _, _], [kernel, _], [stride, _]) = (window.input, window.kernel, window.stride);
-    let ([padding, _], [dilation, _]) = (window.padding, window.dilation);
-    inside(input, kernel, stride, padding, dilation)
-}
-
-/// [`inside`] for the columns of a window.
-const fn columns_inside(window: &Window) -> (usize, usize) {
-    let ([_, input, _], [_, kernel], [_, stride]) = (window.input, window.kernel, window.stride);
-    let ([_, padding], [_, dilation]) = (window.padding, window.dilation);
-    inside(input, kernel, stride, padding, dilation)
-}
-
-/// Along one axis: the first output whose window does not begin before the input, and the first
-/// one whose window ends beyond it. For dimensions that [`fits`] lets through, so nothing wraps.
-const fn inside(
-    input: usize,
-    kernel: usize,
-    stride: usize,
-    padding: usize,
-    dilation: usize,
-) -> (usize, usize) {
-    let reach = kernel.wrapping_sub(1).wrapping_mul(dilation);
-    let room = input.wrapping_add(padding);
-    let first = padding.wrapping_add(stride).wrapping_sub(1);
-    let (Some(first), Some(last)) = (
-        first.checked_div(stride),
-        room.wrapping_sub(reach).wrapping_sub(1).checked_div(stride),
-    ) else {
-        return (0, 0);
-    };
-    (
-        first,
-        if room > reach {
-            last.wrapping_add(1)
-        } else {
-            0
-        },
-    )
-}
 
 /// An output pixel and its window.
 #[derive(Clone, Copy)]
@@ -204,7 +66,7 @@ impl<'a> Panel<'a> {
         if input_len >= 1 << 30
             || layer.input.len() < input_len
             || layer.output.len() < pixels.checked_mul(out_channels)?
-            || layer.scratch.len() < scratch_len(window)
+            || layer.scratch.len() < conv_2d_scratch_len(window)
         {
             return None;
         }
@@ -212,7 +74,7 @@ impl<'a> Panel<'a> {
         if !words.is_aligned() {
             return None;
         }
-        let sizes = Sizes::new(window);
+        let sizes = Panels::new(window);
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;

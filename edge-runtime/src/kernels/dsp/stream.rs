@@ -26,7 +26,7 @@ pub(super) struct Stream<'a> {
     channels: usize,
     /// Whether every block is full and needs no help after the kernel.
     plain: bool,
-    driven: Driven,
+    driven: &'static Driven,
     job: Job,
 }
 
@@ -37,7 +37,7 @@ impl<'a> Stream<'a> {
     pub fn new(
         layer: &'a Layer<'a>,
         width: Width,
-        driven: Driven,
+        driven: &'static Driven,
         panel: *const u32,
     ) -> Option<Self> {
         let [_, _, channels] = layer.window.output;
@@ -83,7 +83,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Goes on with another kernel.
-    pub fn drive(&mut self, driven: Driven) {
+    pub fn drive(&mut self, driven: &'static Driven) {
         let len = driven.word * driven.pixels * self.words;
         self.driven = driven;
         self.job.entry = (driven.entry)(self.words);

@@ -5,3 +5,4 @@
 //! reference kernels execute the same image anywhere.
 
 pub mod dsp_blocks;
+pub mod dsp_panels;
