@@ -43,7 +43,7 @@ pub(super) struct Job {
 pub(super) type Kernel = unsafe extern "C" fn(*const Job);
 
 /// Activation words in a pass through the unrolled loop of a kernel for pairs.
-const PAIR_UNROLL: usize = 16;
+const PAIR_UNROLL: usize = 32;
 /// Activation words in a pass through the unrolled loop of a kernel for single pixels.
 const SINGLE_UNROLL: usize = 8;
 
@@ -296,7 +296,7 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
         dsp_cpu!(),
         prologue!(),
         start_2!(),
-        "3: .rept 16
+        "3: .rept 32
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r4, r12, r2, r4
@@ -343,7 +343,7 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
         dsp_cpu!(),
         prologue!(),
         start_2!(),
-        "3: .rept 16
+        "3: .rept 32
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r5, r12, r2, r5
