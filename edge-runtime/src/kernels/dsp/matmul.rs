@@ -43,7 +43,7 @@ pub(super) struct Job {
 pub(super) type Kernel = unsafe extern "C" fn(*const Job);
 
 /// Activation words in a pass through the unrolled loop of a kernel for pairs.
-const PAIR_UNROLL: usize = 32;
+const PAIR_UNROLL: usize = 32; // 256 bytes of a panel, see `prologue_2`.
 /// Activation words in a pass through the unrolled loop of a kernel for single pixels.
 const SINGLE_UNROLL: usize = 8;
 
@@ -121,6 +121,31 @@ macro_rules! prologue {
          stmia.w r12, {{r0, r1, r2, r3}}
          mov r0, r4
          mov r1, r11"
+    };
+}
+
+/// After `prologue`, for pairs: where activations take more than one pass, the unrolled loop ends at
+/// `6:`, else in the epilogue at once.
+macro_rules! prologue_2 {
+    () => {
+        "str.w r10, [sp, #48]
+         sub.w r12, r8, r4
+         cmp.w r12, #256
+         bls 2f
+         adr.w r12, 6f
+         orr r12, r12, #1
+         str.w r12, [sp, #24]"
+    };
+}
+
+/// The end of a pass over a pair's activations.
+macro_rules! next_2 {
+    () => {
+        "ldr.w pc, [sp, #24]
+         6: ldr.w r2, [sp, #16]
+         cmp r0, r2
+         bne.w 3b
+         ldr.w pc, [sp, #48]"
     };
 }
 
@@ -295,6 +320,7 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
         prologue!(),
+        prologue_2!(),
         start_2!(),
         "3: .rept 32
          ldmia.w r0!, {{r2, r3}}
@@ -309,7 +335,7 @@ pub(super) unsafe extern "C" fn pair_i16_2x4(job: *const Job) {
          smlad r7, lr, r2, r7
          smlad r11, lr, r3, r11
          .endr",
-        next!(),
+        next_2!(),
         epilogue_table!(),
         "20:",
         fixed_2!(),
@@ -342,6 +368,7 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
         prologue!(),
+        prologue_2!(),
         start_2!(),
         "3: .rept 32
          ldmia.w r0!, {{r2, r3}}
@@ -357,7 +384,7 @@ pub(super) unsafe extern "C" fn pair_i8_2x4(job: *const Job) {
          smlad r6, lr, r2, r6
          smlad r10, lr, r3, r10
          .endr",
-        next!(),
+        next_2!(),
         epilogue_table!(),
         "20: // No stream with 8-bit weights has the form.
          21:",
