@@ -3,61 +3,42 @@
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Width;
 use super::super::packing::dsp_panels::is_direct;
-use super::matmul;
-use super::stream::{Driven, Stream};
+use super::job::Driven;
+use super::stream::Stream;
 use super::widen::{Rows, widen_1};
+use super::{matmul_1x4, matmul_direct_1x4};
 
 pub use super::super::packing::dsp_panels::fully_connected_scratch_len as scratch_len;
 
 /// The kernels for a width of weights.
 struct Kernels {
     width: Width,
-    widened: Driven,
-    direct: Driven,
+    widened: &'static Driven,
+    direct: &'static Driven,
 }
 
 /// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
 /// not fit together, alignment is missing or the window is not 1x1 on one pixel.
 pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
-    static KERNELS: Kernels = Kernels {
+    const KERNELS: Kernels = Kernels {
         width: Width::I16,
-        widened: Driven {
-            kernel: matmul::single_i16_1x4,
-            entry: matmul::entry_i16_1x4,
-            pixels: 1,
-            word: 4,
-        },
-        direct: Driven {
-            kernel: matmul::direct_i16_1x4,
-            entry: matmul::entry_direct_i16_1x4,
-            pixels: 1,
-            word: 2,
-        },
+        widened: &matmul_1x4::I16,
+        direct: &matmul_direct_1x4::I16,
     };
     fully_connected(layer, &KERNELS);
 }
 
 /// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
 pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
-    static KERNELS: Kernels = Kernels {
+    const KERNELS: Kernels = Kernels {
         width: Width::I8,
-        widened: Driven {
-            kernel: matmul::single_i8_1x4,
-            entry: matmul::entry_i8_1x4,
-            pixels: 1,
-            word: 4,
-        },
-        direct: Driven {
-            kernel: matmul::direct_i8_1x4,
-            entry: matmul::entry_direct_i8_1x4,
-            pixels: 1,
-            word: 2,
-        },
+        widened: &matmul_1x4::I8,
+        direct: &matmul_direct_1x4::I8,
     };
     fully_connected(layer, &KERNELS);
 }
 
-fn fully_connected(layer: &Layer<'_>, kernels: &'static Kernels) {
+fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     let window = &layer.window;
     let ([1, 1, inputs], [1, 1, outputs], [1, 1]) = (window.input, window.output, window.kernel)
     else {
@@ -76,7 +57,7 @@ fn fully_connected(layer: &Layer<'_>, kernels: &'static Kernels) {
     }
     let input = layer.input.as_ptr();
     if is_direct(window) {
-        if let Some(mut stream) = Stream::new(layer, kernels.width, &kernels.direct, input.cast()) {
+        if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.direct, input.cast()) {
             // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
             // before the only block is written.
             unsafe { stream.run(1) };
@@ -89,7 +70,7 @@ fn fully_connected(layer: &Layer<'_>, kernels: &'static Kernels) {
         groups: inputs / 4,
         rest: inputs % 4,
     };
-    if let Some(mut stream) = Stream::new(layer, kernels.width, &kernels.widened, scratch) {
+    if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.widened, scratch) {
         // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
         // or part of it. Scratch overlaps nothing, and the cells are of this thread.
         unsafe {

@@ -1,7 +1,7 @@
 //! Kernels for the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33): two 16-bit
 //! multiplications an instruction (SMLAD).
 //!
-//! Names decode: `<operation>_<width of the weights>_<pixels>x<channels>`; `conv_2d_i8_2x4` holds
+//! Names decode: `<operation>_<type of the weights>_<pixels>x<channels>`; `conv_2d_i8_2x4` holds
 //! the accumulators of two output pixels and four output channels in registers. Activations are
 //! widened to `i16` once, into scratch, in the order in which SXTB16 leaves them.
 //!
@@ -19,10 +19,18 @@ macro_rules! dsp_cpu {
     };
 }
 
+#[macro_use]
+mod requantise;
+#[macro_use]
+mod frame;
+
+mod bytes;
 pub mod conv_2d;
 pub mod fully_connected;
-mod matmul;
+mod job;
+mod matmul_1x4;
+mod matmul_2x4;
+mod matmul_direct_1x4;
 mod panel;
-mod requantise;
 mod stream;
 mod widen;

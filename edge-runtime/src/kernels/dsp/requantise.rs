@@ -151,5 +151,3 @@ macro_rules! clamp {
         )
     };
 }
-
-pub(super) use {clamp, fixed_1, fixed_2, general, linear_i8, linear_i16, pack, plain};

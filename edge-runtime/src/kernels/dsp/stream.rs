@@ -2,20 +2,7 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::{CHANNELS, Form, HEADER, Taps, Width, block_len};
-use super::matmul::{Job, Kernel};
-
-/// A kernel and how it is driven.
-#[derive(Clone, Copy)]
-pub(super) struct Driven {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// [`Job::entry`] for a number of words.
-    pub entry: fn(usize) -> usize,
-    /// Pixels that it computes at a time: one or two.
-    pub pixels: usize,
-    /// Bytes of a panel for each word of a pixel and pixel: 4, or 2 where it widens on the way.
-    pub word: usize,
-}
+use super::job::{Driven, Job};
 
 /// A stream, an output and the next pixel of it.
 pub(super) struct Stream<'a> {
