@@ -1,9 +1,8 @@
 //! Packs weights into blocks of four channels for the Cortex-M DSP kernels. The layout is described
 //! with its decoder, in [`edge_runtime::kernels::packing::dsp_blocks`].
 
-use edge_runtime::kernels::packing::dsp_blocks::{
-    CHANNELS, Channel, Constants, Form, HEADER, Output, Taps, Width, block_len, form,
-};
+use edge_runtime::kernels::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
+use edge_runtime::kernels::packing::dsp_forms::{Channel, Constants, Form, Output, form};
 
 /// A layer before packing.
 #[derive(Clone, Copy, Debug)]

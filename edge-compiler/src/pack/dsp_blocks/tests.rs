@@ -1,7 +1,8 @@
 //! Streams decode to what went in, and their arithmetic is the reference's.
 
 use super::*;
-use edge_runtime::kernels::packing::dsp_blocks::{Blocks, FIXED_SHIFT};
+use edge_runtime::kernels::packing::dsp_blocks::Blocks;
+use edge_runtime::kernels::packing::dsp_forms::FIXED_SHIFT;
 use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 use proptest::prelude::*;
 

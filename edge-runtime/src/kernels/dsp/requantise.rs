@@ -1,6 +1,6 @@
 //! From accumulators to packed `i8`, as assembly for the ends of kernels.
 //!
-//! The arithmetic is that of [`crate::kernels::packing::dsp_blocks`]. Channel constants come from
+//! The arithmetic is that of [`crate::kernels::packing::dsp_forms`]. Channel constants come from
 //! the weight stream at `r1`, which moves on. `r0`, `r2`, `r3`, `r12` and `lr` are overwritten.
 
 /// `Form::Fixed` for the four channels (`r4`-`r7`) of one pixel.

@@ -1,7 +1,8 @@
 //! A checked stream of weights, and running kernels over it pixel after pixel.
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{CHANNELS, Form, HEADER, Taps, Width, block_len};
+use super::super::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
+use super::super::packing::dsp_forms::Form;
 use super::job::{Driven, Job};
 
 /// A stream, an output and the next pixel of it.

@@ -5,4 +5,5 @@
 //! reference kernels execute the same image anywhere.
 
 pub mod dsp_blocks;
+pub mod dsp_forms;
 pub mod dsp_panels;
