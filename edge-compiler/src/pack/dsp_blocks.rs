@@ -1,9 +1,8 @@
 //! Packs weights into blocks of four channels for the Cortex-M DSP kernels. The layout is described
 //! with its decoder, in [`edge_runtime::kernels::packing::dsp_blocks`].
 
-use edge_runtime::kernels::packing::dsp_blocks::{
-    CHANNELS, Channel, Constants, Form, HEADER, Output, Taps, Width, block_len, form,
-};
+use edge_runtime::kernels::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
+use edge_runtime::kernels::packing::dsp_forms::{Channel, Constants, Form, Output, form};
 
 /// A layer before packing.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +45,7 @@ pub fn pack(source: &Source<'_>, width: Width) -> Option<Vec<u8>> {
     for block in 0..blocks {
         let first = block * CHANNELS;
         let constants: Vec<Constants> = (first..first + CHANNELS)
-            .map(|channel| constants(channels.get(channel), form, &source.output))
+            .map(|channel| constants(channels.get(channel), width, form, &source.output))
             .collect::<Option<_>>()?;
         match width {
             Width::I16 => push_i16(&mut bytes, source, first, &constants)?,
@@ -85,10 +84,15 @@ fn channels(source: &Source<'_>) -> Option<Vec<Channel>> {
 }
 
 /// What a form stores for a channel; a channel that only fills up a block gets zeros.
-fn constants(channel: Option<&Channel>, form: Form, output: &Output) -> Option<Constants> {
+fn constants(
+    channel: Option<&Channel>,
+    width: Width,
+    form: Form,
+    output: &Output,
+) -> Option<Constants> {
     let Some(channel) = channel else {
         return Some(Constants {
-            left: 2,
+            left: 1,
             multiplier: 0,
             addend: 0,
             shift: 1,
@@ -97,6 +101,7 @@ fn constants(channel: Option<&Channel>, form: Form, output: &Output) -> Option<C
     };
     match form {
         Form::Fixed => channel.fixed(output),
+        Form::Linear => channel.linear(width, output),
         Form::Plain | Form::General => channel.general(output),
         Form::Raw => Some(Constants {
             left: 0,
@@ -187,7 +192,7 @@ fn push_constants(bytes: &mut Vec<u8>, form: Form, constants: &[Constants]) {
         ];
         let used = match form {
             Form::Fixed | Form::Raw => 2,
-            Form::Plain => 3,
+            Form::Plain | Form::Linear => 3,
             Form::General => 4,
         };
         bytes.extend(words.iter().take(used).flat_map(|word| word.to_le_bytes()));

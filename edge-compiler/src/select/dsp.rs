@@ -2,7 +2,8 @@
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
-use edge_runtime::kernels::packing::dsp_blocks::{Output, Taps, Width};
+use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
+use edge_runtime::kernels::packing::dsp_forms::Output;
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};

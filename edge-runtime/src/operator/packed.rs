@@ -3,8 +3,9 @@
 use super::layers::Packed;
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
 use crate::kernels::packing::dsp_blocks::{
-    CHANNELS, Form, HEADER, Taps, Width, block_len,
+    CHANNELS, HEADER, Taps, Width, block_len,
 };
+use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_direct, mve_panel,
     winograd_dsp,

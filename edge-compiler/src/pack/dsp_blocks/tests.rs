@@ -1,7 +1,8 @@
 //! Streams decode to what went in, and their arithmetic is the reference's.
 
 use super::*;
-use edge_runtime::kernels::packing::dsp_blocks::{Blocks, FIXED_SHIFT};
+use edge_runtime::kernels::packing::dsp_blocks::Blocks;
+use edge_runtime::kernels::packing::dsp_forms::FIXED_SHIFT;
 use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 use proptest::prelude::*;
 
@@ -121,6 +122,19 @@ proptest! {
         if let Some(constants) = silenced.general(&output) {
             prop_assert_eq!(apply(acc, &constants, &output), expected);
         }
+        let open = Output { min: -128, max: 127, ..output };
+        if let Some(constants) = silenced.linear(Width::I16, &open) {
+            let expected = Requantise {
+                rounding,
+                multipliers: &[multiplier],
+                shifts: &[shift],
+                zero_point,
+                min: -128,
+                max: 127,
+            }
+            .apply(0, acc);
+            prop_assert_eq!(apply(acc, &constants, &open), expected);
+        }
         let free = Output { min: -128, max: 127, zero_point: -128, ..output };
         if let Some(constants) = silenced.fixed(&free) {
             let expected = Requantise {
@@ -139,7 +153,8 @@ proptest! {
 /// What the kernels compute.
 fn apply(acc: i32, constants: &Constants, output: &Output) -> i8 {
     let scaled = acc << constants.left;
-    let high = ((i64::from(scaled) * i64::from(constants.multiplier)) >> 32) as i32;
+    let rounding = if constants.left == 1 { 1 << 31 } else { 0 };
+    let high = ((i64::from(scaled) * i64::from(constants.multiplier) + rounding) >> 32) as i32;
     let tie = if acc < 0 { constants.tie } else { 0 };
     let value = (high + constants.addend - tie) >> constants.shift;
     value
@@ -183,5 +198,5 @@ fn wide_accumulators_need_wide_weights() {
     };
     assert!(pack(&layer.source(), Width::I8).is_none());
     let bytes = pack(&layer.source(), Width::I16).unwrap();
-    assert_eq!(bytes[0], Form::Raw.code());
+    assert_eq!(bytes[0], Form::Linear.code());
 }

@@ -6,58 +6,39 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Width;
-use super::matmul;
+use super::job::Driven;
 use super::panel::Panel;
-use super::stream::{Driven, Stream};
+use super::stream::Stream;
+use super::{matmul_1x4, matmul_2x4};
 
-pub use super::panel::{fits, scratch_len};
+pub use super::super::packing::dsp_panels::{conv_2d_scratch_len as scratch_len, fits};
 
 /// The kernels for a width of weights.
 struct Kernels {
     width: Width,
-    pair: Driven,
-    single: Driven,
+    pair: &'static Driven,
+    single: &'static Driven,
 }
 
 /// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
 pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    const KERNELS: Kernels = Kernels {
         width: Width::I16,
-        pair: Driven {
-            kernel: matmul::pair_i16_2x4,
-            entry: matmul::entry_i16_2x4,
-            pixels: 2,
-            word: 4,
-        },
-        single: Driven {
-            kernel: matmul::single_i16_1x4,
-            entry: matmul::entry_i16_1x4,
-            pixels: 1,
-            word: 4,
-        },
+        pair: &matmul_2x4::I16,
+        single: &matmul_1x4::I16,
     };
-    conv_2d(layer, &kernels);
+    conv_2d(layer, &KERNELS);
 }
 
 /// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
 pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    const KERNELS: Kernels = Kernels {
         width: Width::I8,
-        pair: Driven {
-            kernel: matmul::pair_i8_2x4,
-            entry: matmul::entry_i8_2x4,
-            pixels: 2,
-            word: 4,
-        },
-        single: Driven {
-            kernel: matmul::single_i8_1x4,
-            entry: matmul::entry_i8_1x4,
-            pixels: 1,
-            word: 4,
-        },
+        pair: &matmul_2x4::I8,
+        single: &matmul_1x4::I8,
     };
-    conv_2d(layer, &kernels);
+    conv_2d(layer, &KERNELS);
 }
 
 fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {

@@ -1,59 +1,41 @@
 //! FULLY_CONNECTED over streams of [`crate::kernels::packing::dsp_blocks`].
 
-pub use super::super::footprint::dsp_blocks::fully_connected_scratch_len as scratch_len;
-use super::super::footprint::dsp_blocks::is_direct;
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Width;
-use super::matmul;
-use super::stream::{Driven, Stream};
+use super::super::packing::dsp_panels::is_direct;
+use super::job::Driven;
+use super::stream::Stream;
 use super::widen::{Rows, widen_1};
+use super::{matmul_1x4, matmul_direct_1x4};
+
+pub use super::super::packing::dsp_panels::fully_connected_scratch_len as scratch_len;
 
 /// The kernels for a width of weights.
 struct Kernels {
     width: Width,
-    widened: Driven,
-    direct: Driven,
+    widened: &'static Driven,
+    direct: &'static Driven,
 }
 
 /// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
 /// not fit together, alignment is missing or the window is not 1x1 on one pixel.
 pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    const KERNELS: Kernels = Kernels {
         width: Width::I16,
-        widened: Driven {
-            kernel: matmul::single_i16_1x4,
-            entry: matmul::entry_i16_1x4,
-            pixels: 1,
-            word: 4,
-        },
-        direct: Driven {
-            kernel: matmul::direct_i16_1x4,
-            entry: matmul::entry_direct_i16_1x4,
-            pixels: 1,
-            word: 2,
-        },
+        widened: &matmul_1x4::I16,
+        direct: &matmul_direct_1x4::I16,
     };
-    fully_connected(layer, &kernels);
+    fully_connected(layer, &KERNELS);
 }
 
 /// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
 pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
-    let kernels = Kernels {
+    const KERNELS: Kernels = Kernels {
         width: Width::I8,
-        widened: Driven {
-            kernel: matmul::single_i8_1x4,
-            entry: matmul::entry_i8_1x4,
-            pixels: 1,
-            word: 4,
-        },
-        direct: Driven {
-            kernel: matmul::direct_i8_1x4,
-            entry: matmul::entry_direct_i8_1x4,
-            pixels: 1,
-            word: 2,
-        },
+        widened: &matmul_1x4::I8,
+        direct: &matmul_direct_1x4::I8,
     };
-    fully_connected(layer, &kernels);
+    fully_connected(layer, &KERNELS);
 }
 
 fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {

@@ -20,21 +20,29 @@ macro_rules! dsp_cpu {
     };
 }
 
-pub mod conv_2d;
+#[macro_use]
+mod requantise;
+#[macro_use]
+mod frame;
+
 pub mod add;
+mod bytes;
+pub mod conv_2d;
 mod copy;
 pub mod depthwise;
 pub mod depthwise_general;
 mod depthwise_rows;
-mod limit;
 pub mod fully_connected;
-mod matmul;
+mod job;
+mod limit;
+mod matmul_1x4;
+mod matmul_2x4;
+mod matmul_direct_1x4;
 mod panel;
-mod requantise;
 mod stream;
+mod table;
 mod widen;
 pub mod winograd;
 mod winograd_tiles;
-mod table;
 
 pub use table::*;

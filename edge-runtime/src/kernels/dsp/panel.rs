@@ -1,10 +1,12 @@
 //! Lays out the windows of output pixels as `i16`.
 
-pub use super::super::footprint::dsp_blocks::{fits, scratch_len};
-use super::super::footprint::dsp_blocks::{Sizes, inside};
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
+use super::super::packing::dsp_panels::{
+    Panels, columns_inside, conv_2d_scratch_len, fits, rows_inside,
+};
 use super::super::reference::Window;
+use super::bytes::{copy, fill};
 use super::widen::{Rows, widen_1, widen_2};
 
 /// An output pixel and its window.
@@ -65,7 +67,7 @@ impl<'a> Panel<'a> {
         if input_len >= 1 << 30
             || layer.input.len() < input_len
             || layer.output.len() < pixels.checked_mul(out_channels)?
-            || layer.scratch.len() < scratch_len(window)
+            || layer.scratch.len() < conv_2d_scratch_len(window)
         {
             return None;
         }
@@ -73,13 +75,13 @@ impl<'a> Panel<'a> {
         if !words.is_aligned() {
             return None;
         }
-        let sizes = Sizes::new(window);
+        let sizes = Panels::new(window);
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
-        let (first_row, end_row) = inside(window, 0);
+        let (first_row, end_row) = rows_inside(window);
         let (first_column, end_column) = if dilation_x == 1 {
-            inside(window, 1)
+            columns_inside(window)
         } else {
             (0, 0)
         };
@@ -385,68 +387,4 @@ impl<'a> Panel<'a> {
             from = from.wrapping_add(self.pitch.wrapping_mul(down as i32));
         }
     }
-}
-
-/// Writes `len` bytes of `value`; returns their end. Runs are short: a call to `memset` costs more.
-///
-/// # Safety
-///
-/// `to` has room for them.
-#[inline(always)]
-unsafe fn fill(mut to: *mut u8, value: u8, mut len: usize) -> *mut u8 {
-    let word = u32::from(value) * 0x0101_0101;
-    // SAFETY: as the caller says.
-    unsafe {
-        while len >= 4 {
-            to.cast::<u32>().write_unaligned(word);
-            to = to.add(4);
-            len -= 4;
-        }
-        if len & 2 != 0 {
-            to.cast::<u16>().write_unaligned(word as u16);
-            to = to.add(2);
-        }
-        if len & 1 != 0 {
-            to.write(value);
-            to = to.add(1);
-        }
-    }
-    to
-}
-
-/// Copies `len` bytes, which do not overlap; returns the end of the copy.
-///
-/// # Safety
-///
-/// `from` can be read, `to` has room.
-#[inline(always)]
-unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) -> *mut u8 {
-    // SAFETY: as the caller says.
-    unsafe {
-        while len >= 16 {
-            let words = from.cast::<[u32; 4]>().read_unaligned();
-            to.cast::<[u32; 4]>().write_unaligned(words);
-            to = to.add(16);
-            from = from.add(16);
-            len -= 16;
-        }
-        while len >= 4 {
-            let word = from.cast::<u32>().read_unaligned();
-            to.cast::<u32>().write_unaligned(word);
-            to = to.add(4);
-            from = from.add(4);
-            len -= 4;
-        }
-        if len & 2 != 0 {
-            let half = from.cast::<u16>().read_unaligned();
-            to.cast::<u16>().write_unaligned(half);
-            to = to.add(2);
-            from = from.add(2);
-        }
-        if len & 1 != 0 {
-            to.write(from.read());
-            to = to.add(1);
-        }
-    }
-    to
 }

@@ -1,6 +1,6 @@
 //! From accumulators to packed `i8`, as assembly for the ends of kernels.
 //!
-//! The arithmetic is that of [`crate::kernels::packing::dsp_blocks`]. Channel constants come from
+//! The arithmetic is that of [`crate::kernels::packing::dsp_forms`]. Channel constants come from
 //! the weight stream at `r1`, which moves on. `r0`, `r2`, `r3`, `r12` and `lr` are overwritten.
 
 /// `Form::Fixed` for the four channels (`r4`-`r7`) of one pixel.
@@ -50,6 +50,37 @@ macro_rules! plain {
         concat!(
             "ldmia.w r1!, {{r2, r3, r12}}\n",
             $("smmla ", $acc, ", ", $acc, ", r2, r3\n",)+
+            $("asr.w ", $acc, ", ", $acc, ", r12\n",)+
+            $("ssat ", $acc, ", #8, ", $acc, "\n",)+
+        )
+    };
+}
+
+/// `Form::Linear` of one channel with 16-bit weights, for the accumulators given.
+macro_rules! linear_i16 {
+    ($($acc:literal),+) => {
+        concat!(
+            "ldmia.w r1!, {{r2, r3, r12}}\n",
+            $(
+                "smmlar r0, ", $acc, ", r2, r3\n",
+                "add.w ", $acc, ", r0, ", $acc, ", asr #31\n",
+            )+
+            $("asr.w ", $acc, ", ", $acc, ", r12\n",)+
+            $("ssat ", $acc, ", #8, ", $acc, "\n",)+
+        )
+    };
+}
+
+/// `Form::Linear` of one channel with 8-bit weights, for the accumulators given.
+macro_rules! linear_i8 {
+    ($($acc:literal),+) => {
+        concat!(
+            "ldmia.w r1!, {{r2, r3, r12}}\n",
+            $(
+                "asr.w r0, ", $acc, ", #31\n",
+                "smmla ", $acc, ", ", $acc, ", r2, r3\n",
+                "add.w ", $acc, ", ", $acc, ", r0, lsl #7\n",
+            )+
             $("asr.w ", $acc, ", ", $acc, ", r12\n",)+
             $("ssat ", $acc, ", #8, ", $acc, "\n",)+
         )
@@ -120,5 +151,3 @@ macro_rules! clamp {
         )
     };
 }
-
-pub(super) use {clamp, fixed_1, fixed_2, general, pack, plain};

@@ -1,21 +1,9 @@
 //! A checked stream of weights, and running kernels over it pixel after pixel.
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::{CHANNELS, Form, HEADER, Taps, Width, block_len};
-use super::matmul::{Job, Kernel};
-
-/// A kernel and how it is driven.
-#[derive(Clone, Copy)]
-pub(super) struct Driven {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// [`Job::entry`] for a number of words.
-    pub entry: fn(usize) -> usize,
-    /// Pixels that it computes at a time: one or two.
-    pub pixels: usize,
-    /// Bytes of a panel for each word of a pixel and pixel: 4, or 2 where it widens on the way.
-    pub word: usize,
-}
+use super::super::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
+use super::super::packing::dsp_forms::Form;
+use super::job::{Driven, Job};
 
 /// A stream, an output and the next pixel of it.
 pub(super) struct Stream<'a> {
@@ -26,24 +14,26 @@ pub(super) struct Stream<'a> {
     channels: usize,
     /// Whether every block is full and needs no help after the kernel.
     plain: bool,
-    driven: Driven,
+    driven: &'static Driven,
     job: Job,
 }
 
 impl<'a> Stream<'a> {
-    /// Starts at the first pixel. `None` where the weights are shorter than the window says, or not
-    /// on a 4-byte boundary.
+    /// Starts at the first pixel. `None` where there is none, or where the weights are shorter than
+    /// the window says or not on a 4-byte boundary.
     #[inline(never)] // Its frame is gone before the kernels run.
     pub fn new(
         layer: &'a Layer<'a>,
         width: Width,
-        driven: Driven,
+        driven: &'static Driven,
         panel: *const u32,
     ) -> Option<Self> {
         let [_, _, channels] = layer.window.output;
         let taps = Taps::of(&layer.window);
         let form = Form::from_code(*layer.weights.first()?)?;
-        if width == Width::I8 && form == Form::Fixed {
+        // The kernels know the end of a block or a panel only after one step.
+        let empty = channels == 0 || taps.words() == 0;
+        if empty || (width == Width::I8 && form == Form::Fixed) {
             return None;
         }
         let block_len = block_len(width, form, taps)?;
@@ -81,7 +71,7 @@ impl<'a> Stream<'a> {
     }
 
     /// Goes on with another kernel.
-    pub fn drive(&mut self, driven: Driven) {
+    pub fn drive(&mut self, driven: &'static Driven) {
         let len = driven.word * driven.pixels * self.words;
         self.driven = driven;
         self.job.entry = (driven.entry)(self.words);

@@ -9,6 +9,8 @@ pub mod depthwise_16x4;
 pub mod depthwise_dsp;
 pub mod dot_16x4;
 pub mod dsp_blocks;
+pub mod dsp_forms;
+pub mod dsp_panels;
 pub mod mve;
 pub mod mve_dense;
 pub mod mve_depthwise;
