@@ -6,10 +6,13 @@
 //! all that reads them.
 
 pub mod add;
+pub mod average_pool;
 mod copy;
 pub mod depthwise;
 pub mod depthwise_general;
 mod depthwise_rows;
 mod limit;
+pub mod max_pool;
+mod pool_walk;
 pub mod winograd;
 mod winograd_tiles;
