@@ -15,4 +15,6 @@ mod limit;
 pub mod max_pool;
 mod pool_walk;
 pub mod winograd;
+pub mod winograd_f4;
+mod winograd_f4_tiles;
 mod winograd_tiles;
