@@ -7,8 +7,10 @@ use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD};
 use crate::kernels::reference::Window;
 
-/// Words of a widened column of four channels.
-const COLUMN: usize = 8;
+/// Words of a widened column of four channels: of four rows, and of the five that two output rows
+/// take with stride 2.
+const FOUR_ROWS: usize = 8;
+const FIVE_ROWS: usize = 10;
 
 /// Whether [`depthwise_i16_2x2`] can run a window: 3x3, no dilation, stride 1 or 2 on both axes, as
 /// many outputs as inputs, channels in fours, at most 2 rows and columns of padding on each side.
@@ -46,7 +48,15 @@ pub const fn scratch_len(window: &Window) -> usize {
     }
     let [_, width, channels] = window.input;
     let out_width = window.output[1];
-    columns(window) * COLUMN * 4 + (width + 2 * out_width) * channels
+    columns(window) * column_words(window) * 4 + (width + 2 * out_width) * channels
+}
+
+const fn column_words(window: &Window) -> usize {
+    if window.stride[0] == 1 {
+        FOUR_ROWS
+    } else {
+        FIVE_ROWS
+    }
 }
 
 const fn columns(window: &Window) -> usize {
@@ -83,9 +93,15 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
         (Form::Fixed, 1) => (loops::two_rows_fixed, loops::one_row_fixed),
         (Form::Merged, 1) => (loops::two_rows_merged, loops::one_row_merged),
         (Form::Ties, 1) => (loops::two_rows_ties, loops::one_row_ties),
-        (Form::Fixed, _) => (loops::two_rows_fixed, loops::one_row_stride_2_fixed),
-        (Form::Merged, _) => (loops::two_rows_merged, loops::one_row_stride_2_merged),
-        (Form::Ties, _) => (loops::two_rows_ties, loops::one_row_stride_2_ties),
+        (Form::Fixed, _) => (
+            loops::two_rows_stride_2_fixed,
+            loops::one_row_stride_2_fixed,
+        ),
+        (Form::Merged, _) => (
+            loops::two_rows_stride_2_merged,
+            loops::one_row_stride_2_merged,
+        ),
+        (Form::Ties, _) => (loops::two_rows_stride_2_ties, loops::one_row_stride_2_ties),
     };
 
     let all_columns = columns(window);
@@ -99,14 +115,9 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
     // reference. Input rows are at most `height - 1`, output rows at most `out_height - 1`, and the
     // loops read and write what `Rows` says.
     unsafe {
-        let padding_row = stage.add(all_columns * COLUMN);
+        let padding_row = stage.add(all_columns * column_words(window));
         for word in 0..width * channels / 4 {
             padding_row.add(word).write(pad * 0x0101_0101);
-        }
-        for column in (0..padding_x.min(all_columns)).chain(padding_x + interior..all_columns) {
-            for word in 0..COLUMN {
-                stage.add(column * COLUMN + word).write(pad_halves);
-            }
         }
         let row_words = out_width * channels / 4;
         let upper = padding_row.add(width * channels / 4);
@@ -116,30 +127,38 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
             Some(y) => input.add(y * width * channels),
             None => padding_row.cast_const().cast(),
         };
-        let first = stage.add(padding_x.min(all_columns) * COLUMN);
         let mut y = 0;
         while y < out_height {
-            let pair = stride == 1 && y + 1 < out_height;
+            let pair = y + 1 < out_height;
+            let words = if pair {
+                column_words(window)
+            } else {
+                FOUR_ROWS
+            };
+            let first = stage.add(padding_x * words);
+            if y == 0 || !pair {
+                // The layout changes: columns beside the input.
+                for column in (0..padding_x).chain(padding_x + interior..all_columns) {
+                    for word in 0..words {
+                        stage.add(column * words + word).write(pad_halves);
+                    }
+                }
+            }
             let top = y * stride;
             let rows = Rows {
                 working: [0; 4],
                 step: 2 * channels,
-                pairs_end: stage.add(out_width / 2 * 2 * stride * COLUMN),
-                // The lowest row counts only for a pair.
-                rows: [
-                    row(top),
-                    row(top + 1),
-                    row(top + 2),
-                    row(top + 2 + usize::from(pair)),
-                ],
+                pairs_end: stage.add(out_width / 2 * 2 * stride * words),
+                // The lowest rows count only for a pair.
+                rows: [row(top), row(top + 1), row(top + 2), row(top + 3)],
                 channels,
-                interior: [first, first.add(interior * COLUMN)],
+                interior: [first, first.add(interior * words)],
                 columns: stage,
                 records: layer.weights.as_ptr().add(HEADER),
                 outputs: [upper.cast(), lower.cast()],
                 groups: channels / 4,
                 odd: out_width % 2,
-                unused: 0,
+                fifth_row: row(top + 4),
             };
             (if pair { two } else { one })(&rows);
             let count = if pair { 2 } else { 1 };

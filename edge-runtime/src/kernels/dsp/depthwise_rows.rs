@@ -4,6 +4,9 @@
 //! widened into *columns* of 32 bytes: for each channel rows 0 and 1 as the halves of a word, then
 //! rows 2 and 3. With weights as pairs of rows, a column of the kernel takes two instructions an
 //! output: for the upper output (0, 1)·(0, 1) and 2·2, for the lower 1·0 and (2, 3)·(1, 2).
+//!
+//! For two output rows with stride 2 a column has 40 bytes: the fifth row follows, with channels
+//! 0 and 2, then 1 and 3 as the halves of a word; the lower output takes (2, 3)·(0, 1) and 4·2.
 #![allow(unsafe_code)] // Assembly: the compiler has no other way to SMLAD.
 
 use core::arch::naked_asm;
@@ -34,8 +37,8 @@ pub(super) struct Rows {
     pub groups: usize,
     /// Not zero where a last output comes without a partner.
     pub odd: usize,
-    /// Fills the last word.
-    pub unused: u32,
+    /// The fifth input row, for two output rows with stride 2.
+    pub fifth_row: *const i8,
 }
 
 /// Runs all groups of channels of one or two output rows.
@@ -46,8 +49,7 @@ pub(super) struct Rows {
 /// those outside `interior` filled; `groups` times four records; output rows of as many pixels.
 pub(super) type Kernel = unsafe extern "C" fn(&Rows);
 
-/// Copies [`Rows`] to the frame, widens the columns of a group, and leaves r0 at the columns, r1
-/// at the records and the four output pointers in the frame.
+/// Copies [`Rows`] to the frame.
 macro_rules! enter {
     () => {
         "
@@ -58,14 +60,18 @@ macro_rules! enter {
         stm r11!, {{r1-r10}}
         ldm r0!, {{r1-r10}}
         stm r11!, {{r1-r10}}
-    1:  add r12, sp, #24
-        ldm r12, {{r0-r6}}
-        movs r8, #0
-    2:  ldr r7, [r0, r8]
+        "
+    };
+}
+
+/// Reads a pixel of four rows and stores their pairs; r0-r3: the rows, r8: the pixel, r5: where to.
+macro_rules! widen_pairs {
+    () => {
+        "
+        ldr r7, [r0, r8]
         ldr r9, [r1, r8]
         ldr r10, [r2, r8]
         ldr r11, [r3, r8]
-        add r8, r8, r4
         pkhbt r12, r7, r9, lsl #16
         pkhtb r7, r9, r7, asr #16
         pkhbt lr, r10, r11, lsl #16
@@ -80,8 +86,65 @@ macro_rules! enter {
         sxtb16 r12, r7, ror #8
         sxtb16 lr, r10, ror #8
         stm r5!, {{r9, r11, r12, lr}}
-        cmp r5, r6
-        bne 2b
+        "
+    };
+}
+
+/// Widens the columns of four channels and leaves r0 at the columns, r1 at the records and the four
+/// output pointers in the frame.
+macro_rules! widen {
+    () => {
+        concat!(
+            "
+        1:  add r12, sp, #24
+            ldm r12, {{r0-r6}}
+            movs r8, #0
+        2:
+            ",
+            widen_pairs!(),
+            "
+            add r8, r8, r4
+            cmp r5, r6
+            bne 2b
+            ",
+            widened!(),
+        )
+    };
+}
+
+/// As `widen`, with a fifth row.
+macro_rules! widen_five {
+    () => {
+        concat!(
+            "
+        1:  add r12, sp, #24
+            ldm r12, {{r0-r5}}
+            ldr r6, [sp, #76]
+            movs r8, #0
+        2:
+            ",
+            widen_pairs!(),
+            "
+            ldr r9, [r6, r8]
+            ldr r7, [sp, #48]
+            add r8, r8, r4
+            sxtb16 r10, r9
+            sxtb16 r11, r9, ror #8
+            stm r5!, {{r10, r11}}
+            cmp r5, r7
+            bne 2b
+            adds r6, #4
+            str r6, [sp, #76]
+            ",
+            widened!(),
+        )
+    };
+}
+
+/// Moves rows and outputs on to the next four channels.
+macro_rules! widened {
+    () => {
+        "
         adds r0, #4
         adds r1, #4
         adds r2, #4
@@ -183,6 +246,110 @@ macro_rules! finish {
                 "asr r4, r4, r12\n",
                 "ssat ", $acc, ", #8, r4\n",
             )+
+        )
+    };
+}
+
+/// A kernel column of both outputs with stride 2; the word with the fifth row is read to r12 after.
+macro_rules! both {
+    ($upper:literal, $lower:literal, $from:literal, $from_lower:literal, $w01:literal, $w12:literal) => {
+        concat!(
+            "smlad ",
+            $upper,
+            ", r12, ",
+            $w01,
+            ", ",
+            $from,
+            "\n",
+            "smlabt ",
+            $upper,
+            ", lr, ",
+            $w12,
+            ", ",
+            $upper,
+            "\n",
+            "smlad ",
+            $lower,
+            ", lr, ",
+            $w01,
+            ", ",
+            $from_lower,
+            "\n",
+        )
+    };
+}
+
+/// Column `$column` of channel `$channel`, 40 bytes a column.
+macro_rules! column_of_five {
+    ($channel:literal, $column:literal) => {
+        concat!(
+            "ldrd r12, lr, [r0, #(40 * ",
+            $column,
+            " + 8 * ",
+            $channel,
+            ")]\n"
+        )
+    };
+}
+
+/// The fifth row of the column: `$fifth` is the instruction for the half that the channel has, then
+/// the offset of its word.
+macro_rules! fifth {
+    ($column:literal, [$mul:literal, $at:literal], $($sum:literal $w12:literal)+) => {
+        concat!(
+            "ldr r12, [r0, #(40 * ", $column, " + ", $at, ")]\n",
+            $($mul, " ", $sum, ", r12, ", $w12, ", ", $sum, "\n",)+
+        )
+    };
+}
+
+macro_rules! channel_2x2_stride_2 {
+    ($form:ident, $channel:literal, $fifth:tt) => {
+        concat!(
+            "ldm r1!, {{r2-r8}}\n",
+            column_of_five!($channel, "0"),
+            both!("r9", "r10", "r8", "r8", "r2", "r3"),
+            fifth!("0", $fifth, "r10" "r3"),
+            column_of_five!($channel, "1"),
+            both!("r9", "r10", "r9", "r10", "r4", "r5"),
+            fifth!("1", $fifth, "r10" "r5"),
+            column_of_five!($channel, "2"),
+            both!("r9", "r10", "r9", "r10", "r6", "r7"),
+            both!("r11", "r8", "r8", "r8", "r2", "r3"),
+            fifth!("2", $fifth, "r10" "r7" "r8" "r3"),
+            column_of_five!($channel, "3"),
+            both!("r11", "r8", "r11", "r8", "r4", "r5"),
+            fifth!("3", $fifth, "r8" "r5"),
+            column_of_five!($channel, "4"),
+            both!("r11", "r8", "r11", "r8", "r6", "r7"),
+            fifth!("4", $fifth, "r8" "r7"),
+            finish!($form, "r9" "r10" "r11" "r8"),
+            "ldm sp, {{r4-r7, r12, lr}}\n",
+            "strb r9, [r4, #", $channel, "]\n",
+            "strb r11, [r5, #", $channel, "]\n",
+            "strb r10, [r6, #", $channel, "]\n",
+            "strb r8, [r7, #", $channel, "]\n",
+        )
+    };
+}
+
+macro_rules! channel_2x1_stride_2 {
+    ($form:ident, $channel:literal, $fifth:tt) => {
+        concat!(
+            "ldm r1!, {{r2-r8}}\n",
+            column_of_five!($channel, "0"),
+            both!("r9", "r10", "r8", "r8", "r2", "r3"),
+            fifth!("0", $fifth, "r10" "r3"),
+            column_of_five!($channel, "1"),
+            both!("r9", "r10", "r9", "r10", "r4", "r5"),
+            fifth!("1", $fifth, "r10" "r5"),
+            column_of_five!($channel, "2"),
+            both!("r9", "r10", "r9", "r10", "r6", "r7"),
+            fifth!("2", $fifth, "r10" "r7"),
+            finish!($form, "r9" "r10"),
+            "ldm sp, {{r4-r6}}\n",
+            "strb r9, [r4, #", $channel, "]\n",
+            "strb r10, [r6, #", $channel, "]\n",
         )
     };
 }
@@ -303,16 +470,16 @@ macro_rules! channel_1x1 {
 
 /// After a block: to the next two outputs, or on to the one without a partner.
 macro_rules! advance {
-    ($columns:literal) => {
+    ($bytes:literal) => {
         concat!(
             "add r4, r4, r12\n",
             "add r5, r5, r12\n",
             "add r6, r6, r12\n",
             "add r7, r7, r12\n",
             "stm sp, {{r4-r7}}\n",
-            "adds r0, #(32 * ",
-            $columns,
-            ")\n",
+            "adds r0, #",
+            $bytes,
+            "\n",
             "subs r1, #160\n",
             "cmp r0, lr\n",
             "bne 3b\n",
@@ -331,12 +498,13 @@ macro_rules! two_rows {
         pub(super) unsafe extern "C" fn $name(rows: &Rows) {
             naked_asm!(
                 enter!(),
+                widen!(),
                 "3:",
                 channel_2x2!($form, "0"),
                 channel_2x2!($form, "1"),
                 channel_2x2!($form, "2"),
                 channel_2x2!($form, "3"),
-                advance!("2"),
+                advance!("64"),
                 channel_2x1!($form, "0"),
                 channel_2x1!($form, "1"),
                 channel_2x1!($form, "2"),
@@ -348,20 +516,47 @@ macro_rules! two_rows {
     };
 }
 
-macro_rules! one_row {
-    ($name:ident, $stride:tt, $columns:literal, $form:ident) => {
+macro_rules! two_rows_stride_2 {
+    ($name:ident, $form:ident) => {
         /// # Safety
         /// See [`Kernel`].
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(rows: &Rows) {
             naked_asm!(
                 enter!(),
+                widen_five!(),
+                "3:",
+                channel_2x2_stride_2!($form, "0", ["smlabt", "32"]),
+                channel_2x2_stride_2!($form, "1", ["smlabt", "36"]),
+                channel_2x2_stride_2!($form, "2", ["smlatt", "32"]),
+                channel_2x2_stride_2!($form, "3", ["smlatt", "36"]),
+                advance!("160"),
+                channel_2x1_stride_2!($form, "0", ["smlabt", "32"]),
+                channel_2x1_stride_2!($form, "1", ["smlabt", "36"]),
+                channel_2x1_stride_2!($form, "2", ["smlatt", "32"]),
+                channel_2x1_stride_2!($form, "3", ["smlatt", "36"]),
+                "subs r1, #160",
+                leave!(),
+            )
+        }
+    };
+}
+
+macro_rules! one_row {
+    ($name:ident, $stride:tt, $bytes:literal, $form:ident) => {
+        /// # Safety
+        /// See [`Kernel`].
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name(rows: &Rows) {
+            naked_asm!(
+                enter!(),
+                widen!(),
                 "3:",
                 channel_1x2!($stride, $form, "0"),
                 channel_1x2!($stride, $form, "1"),
                 channel_1x2!($stride, $form, "2"),
                 channel_1x2!($stride, $form, "3"),
-                advance!($columns),
+                advance!($bytes),
                 channel_1x1!($form, "0"),
                 channel_1x1!($form, "1"),
                 channel_1x1!($form, "2"),
@@ -376,9 +571,12 @@ macro_rules! one_row {
 two_rows!(two_rows_fixed, Fixed);
 two_rows!(two_rows_merged, Merged);
 two_rows!(two_rows_ties, Ties);
-one_row!(one_row_fixed, 1, "2", Fixed);
-one_row!(one_row_merged, 1, "2", Merged);
-one_row!(one_row_ties, 1, "2", Ties);
-one_row!(one_row_stride_2_fixed, 2, "4", Fixed);
-one_row!(one_row_stride_2_merged, 2, "4", Merged);
-one_row!(one_row_stride_2_ties, 2, "4", Ties);
+two_rows_stride_2!(two_rows_stride_2_fixed, Fixed);
+two_rows_stride_2!(two_rows_stride_2_merged, Merged);
+two_rows_stride_2!(two_rows_stride_2_ties, Ties);
+one_row!(one_row_fixed, 1, "64", Fixed);
+one_row!(one_row_merged, 1, "64", Merged);
+one_row!(one_row_ties, 1, "64", Ties);
+one_row!(one_row_stride_2_fixed, 2, "128", Fixed);
+one_row!(one_row_stride_2_merged, 2, "128", Merged);
+one_row!(one_row_stride_2_ties, 2, "128", Ties);
