@@ -3,6 +3,7 @@
 
 use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
+use super::len;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD};
 use crate::kernels::reference::Window;
@@ -75,8 +76,8 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
     let [padding_y, padding_x] = window.padding;
     let [stride, _] = window.stride;
     if !fits(window)
-        || layer.input.len() != height * width * channels
-        || layer.output.len() != out_height * out_width * channels
+        || Some(layer.input.len()) != len(window.input)
+        || Some(layer.output.len()) != len(window.output)
         || layer.weights.len() != HEADER + channels * RECORD
         || layer.scratch.len() < scratch_len(window)
         || !layer.input.as_ptr().addr().is_multiple_of(4)

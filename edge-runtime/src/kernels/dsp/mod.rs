@@ -18,3 +18,8 @@ pub mod winograd;
 pub mod winograd_f4;
 mod winograd_f4_tiles;
 mod winograd_tiles;
+
+/// Elements of a tensor; `None` where that is no `usize`.
+fn len([height, width, channels]: [usize; 3]) -> Option<usize> {
+    height.checked_mul(width)?.checked_mul(channels)
+}

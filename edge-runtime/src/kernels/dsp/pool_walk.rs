@@ -4,6 +4,7 @@
 use core::arch::naked_asm;
 use core::cell::Cell;
 
+use super::len;
 use crate::kernels::reference::Window;
 
 /// Rows and columns of inputs; the assembly knows the offsets.
@@ -44,8 +45,8 @@ pub(super) fn pools<'a>(
         || axes.iter().flatten().any(|&extent| extent >= 1 << 15)
         || window.dilation != [1, 1]
         || channels != out_channels
-        || Some(input.len()) != (height * width).checked_mul(channels)
-        || Some(output.len()) != (out_height * out_width).checked_mul(channels)
+        || Some(input.len()) != len(window.input)
+        || Some(output.len()) != len(window.output)
     {
         return None;
     }
@@ -96,7 +97,7 @@ impl Pool {
     pub fn greatest(self, input: &[Cell<i8>], channel: usize) -> Option<[i8; 4]> {
         let (first, walk) = self.walk(input, channel, self.rows, 0)?;
         // SAFETY: see `walk`.
-        let [greatest, _] = unwrap_words(unsafe { greatest(first, &walk) });
+        let [greatest, _] = halves(unsafe { greatest(first, &walk) });
         Some(greatest.to_le_bytes().map(u8::cast_signed))
     }
 
@@ -113,15 +114,15 @@ impl Pool {
             let rows = at_once.min(self.rows - row);
             let (first, walk) = self.walk(input, channel, rows, row)?;
             // SAFETY: see `walk`.
-            let [even, odd] = unwrap_words(unsafe { sum(first, &walk) });
-            let halves = [
+            let [even, odd] = halves(unsafe { sum(first, &walk) });
+            let lanes = [
                 even as i16,
                 odd as i16,
                 (even >> 16) as i16,
                 (odd >> 16) as i16,
             ];
-            for (sum, half) in sums.iter_mut().zip(halves) {
-                *sum += i32::from(half);
+            for (sum, lane) in sums.iter_mut().zip(lanes) {
+                *sum += i32::from(lane);
             }
             row += rows;
         }
@@ -163,7 +164,7 @@ impl Pool {
     }
 }
 
-fn unwrap_words(words: u64) -> [u32; 2] {
+fn halves(words: u64) -> [u32; 2] {
     [words as u32, (words >> 32) as u32]
 }
 

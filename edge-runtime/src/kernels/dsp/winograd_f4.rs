@@ -8,6 +8,7 @@
 #![allow(unsafe_code)] // Calls assembly, and writes to scratch as words.
 
 use super::copy::copy_words;
+use super::len;
 use super::winograd::gather;
 use super::winograd_f4_tiles::{self as tiles, Kernel, Patch, Tiles};
 use crate::kernels::layer::Layer;
@@ -48,8 +49,8 @@ pub fn winograd_f4_i16_2x4(layer: &Layer<'_>) {
     let [out_height, out_width, out_channels] = window.output;
     let [padding_y, padding_x] = window.padding;
     if !fits(window)
-        || layer.input.len() != height * width * channels
-        || layer.output.len() != out_height * out_width * out_channels
+        || Some(layer.input.len()) != len(window.input)
+        || Some(layer.output.len()) != len(window.output)
         || layer.weights.len() != HEADER + out_channels / 4 * Transform::F4.block_len(channels)
         || layer.scratch.len() < scratch_len(window)
         || !layer.input.as_ptr().addr().is_multiple_of(4)
