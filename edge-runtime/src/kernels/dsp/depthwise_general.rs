@@ -236,6 +236,7 @@ macro_rules! walk {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(walk: &mut Walk) {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r0, r4-r11, lr}}
                 mov r2, r0

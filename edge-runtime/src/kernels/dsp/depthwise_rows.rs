@@ -497,6 +497,7 @@ macro_rules! two_rows {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(rows: &Rows) {
             naked_asm!(
+                dsp_cpu!(),
                 enter!(),
                 widen!(),
                 "3:",
@@ -523,6 +524,7 @@ macro_rules! two_rows_stride_2 {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(rows: &Rows) {
             naked_asm!(
+                dsp_cpu!(),
                 enter!(),
                 widen_five!(),
                 "3:",
@@ -549,6 +551,7 @@ macro_rules! one_row {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(rows: &Rows) {
             naked_asm!(
+                dsp_cpu!(),
                 enter!(),
                 widen!(),
                 "3:",

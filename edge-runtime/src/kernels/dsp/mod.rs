@@ -1,9 +1,20 @@
-//! Arm cores with the DSP extension: Cortex-M4, M7, M33.
+//! Kernels for the DSP extension of Armv7E-M and Armv8-M (Cortex-M4, M7, M33): two 16-bit
+//! multiplications an instruction (SMLAD).
 //!
 //! Names decode as `<operation>_<types>_<tile>`; a tile of 2x2 is two rows by two columns of
-//! outputs. Two 16-bit products an instruction (SMLAD) are what the extension offers, so int8
-//! operands are widened to pairs of 16 bits, weights when they are packed, activations once for
-//! all that reads them.
+//! outputs. Operands of 8 bits are widened to pairs of 16, weights when they are packed, activations
+//! once for all that reads them.
+//!
+//! Data accesses may be unaligned, so `CCR.UNALIGN_TRP` must be clear, as it is from reset.
+
+/// Lets the assembler take DSP instructions. An Armv7E-M target has them anyway; on an Armv8-M one
+/// they are an extension that `-C target-cpu` does not make known to every reader of module-level
+/// assembly in LLVM. It changes no attribute but the name of the CPU.
+macro_rules! dsp_cpu {
+    () => {
+        ".cpu cortex-m33"
+    };
+}
 
 pub mod add;
 pub mod average_pool;

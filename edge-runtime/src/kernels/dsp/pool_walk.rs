@@ -175,6 +175,7 @@ macro_rules! walk {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(first: *const i8, walk: &Walk) -> u64 {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r4-r7, lr}}
                 mov r2, r0

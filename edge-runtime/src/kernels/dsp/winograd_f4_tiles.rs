@@ -135,6 +135,7 @@ macro_rules! column {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn transform(patch: &Patch) {
     naked_asm!(
+        dsp_cpu!(),
         "
         push {{r0, r4-r11, lr}}
         ldm r0, {{r0, r1, r3, r4}}
@@ -422,6 +423,7 @@ macro_rules! two_tiles {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(tiles: &Tiles) {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r4-r11, lr}}
                 sub sp, #52

@@ -161,6 +161,7 @@ macro_rules! row {
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn transform(patch: &Patch) {
     naked_asm!(
+        dsp_cpu!(),
         "
         push {{r4-r11, lr}}
         ldm r0, {{r4-r9}}
@@ -411,6 +412,7 @@ macro_rules! two_tiles {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(tiles: &Tiles) {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r4-r11, lr}}
                 sub sp, #64
