@@ -16,6 +16,9 @@ macro_rules! dsp_cpu {
     };
 }
 
+#[macro_use]
+mod depthwise_macros;
+
 pub mod add;
 pub mod average_pool;
 mod copy;
@@ -27,7 +30,9 @@ pub mod max_pool;
 mod pool_walk;
 pub mod winograd;
 pub mod winograd_f4;
+mod winograd_f4_inputs;
 mod winograd_f4_tiles;
+mod winograd_inputs;
 mod winograd_tiles;
 
 /// Elements of a tensor; `None` where that is no `usize`.

@@ -9,7 +9,8 @@
 
 use super::copy::copy_words;
 use super::len;
-use super::winograd_tiles::{self as tiles, Kernel, Patch, Tiles};
+use super::winograd_inputs::{Patch, transform};
+use super::winograd_tiles::{self as tiles, Kernel, Tiles};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 use crate::kernels::reference::Window;
@@ -126,7 +127,7 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
                     gather(layer, [y, x], [4, 6], patch);
                     (patch.cast_const().cast(), 6 * channels)
                 };
-                tiles::transform(&Patch {
+                transform(&Patch {
                     rows: [
                         first,
                         first.add(row),

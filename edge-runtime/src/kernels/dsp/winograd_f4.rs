@@ -10,7 +10,8 @@
 use super::copy::copy_words;
 use super::len;
 use super::winograd::gather;
-use super::winograd_f4_tiles::{self as tiles, Kernel, Patch, Tiles};
+use super::winograd_f4_inputs::{Patch, transform};
+use super::winograd_f4_tiles::{self as tiles, Kernel, Tiles};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 use crate::kernels::reference::Window;
@@ -113,7 +114,7 @@ pub fn winograd_f4_i16_2x4(layer: &Layer<'_>) {
                     (patch.cast_const().cast(), 10 * channels)
                 };
                 for group in 0..channels / 4 {
-                    tiles::transform(&Patch {
+                    transform(&Patch {
                         from: from.add(group * 4),
                         row,
                         channels,
