@@ -19,10 +19,10 @@ pub(super) struct Patch {
     pub channels: usize,
 }
 
-/// Reads a column of two input rows into the pair of registers `$even`, `$odd`, added or
-/// subtracted by `$op`; r0, r1: the rows, r3: bytes from a pixel to the next, r4: the pixel.
+/// Reads a column of two input rows into the pair of registers `$even`, `$odd`, the
+/// second subtracted from the first; r0, r1: the rows, r3: bytes from a pixel to the next, r4: the pixel.
 macro_rules! column {
-    ($op:literal, $even:literal, $odd:literal) => {
+    ($even:literal, $odd:literal) => {
         concat!(
             "ldr ",
             $odd,
@@ -41,14 +41,12 @@ macro_rules! column {
             $odd,
             ", ror #8\n",
             "sxtb16 lr, lr, ror #8\n",
-            $op,
-            " ",
+            "ssub16 ",
             $even,
             ", ",
             $even,
             ", r12\n",
-            $op,
-            " ",
+            "ssub16 ",
             $odd,
             ", ",
             $odd,
@@ -122,9 +120,9 @@ macro_rules! fourth {
     };
 }
 
-/// Row `$row` of both transformed tiles: input row `$a` plus or minus row `$b`.
+/// Row `$row` of both transformed tiles: input row `$a` less row `$b`.
 macro_rules! row {
-    ($row:literal, $op:literal, $a:literal, $b:literal) => {
+    ($row:literal, $a:literal, $b:literal) => {
         concat!(
             "ldr r0, [sp, #(4 * ",
             $a,
@@ -133,20 +131,78 @@ macro_rules! row {
             $b,
             ")]\n",
             "movs r4, #0\n",
-            column!($op, "r5", "r6"),
-            column!($op, "r7", "r8"),
-            column!($op, "r9", "r10"),
+            column!("r5", "r6"),
+            column!("r7", "r8"),
+            column!("r9", "r10"),
             three!($row, "0", "r5", "r7", "r9"),
             three!($row, "8", "r6", "r8", "r10"),
-            column!($op, "r5", "r6"),
+            column!("r5", "r6"),
             fourth!($row, "0", "r7", "r5"),
             fourth!($row, "8", "r8", "r6"),
-            column!($op, "r7", "r8"),
+            column!("r7", "r8"),
             three!($row, "4", "r9", "r5", "r7"),
             three!($row, "12", "r10", "r6", "r8"),
-            column!($op, "r9", "r10"),
+            column!("r9", "r10"),
             fourth!($row, "4", "r5", "r9"),
             fourth!($row, "12", "r6", "r10"),
+        )
+    };
+}
+
+/// The sum of two input rows and their difference, for one pair of channels.
+macro_rules! sum_and_difference {
+    ($rotation:literal, $sum:literal, $difference:literal) => {
+        concat!(
+            "ldr ",
+            $sum,
+            ", [r0, r4]\n",
+            "ldr lr, [r1, r4]\n",
+            "add r4, r4, r3\n",
+            "sxtb16 ",
+            $sum,
+            ", ",
+            $sum,
+            $rotation,
+            "\n",
+            "sxtb16 lr, lr",
+            $rotation,
+            "\n",
+            "ssub16 ",
+            $difference,
+            ", lr, ",
+            $sum,
+            "\n",
+            "sadd16 ",
+            $sum,
+            ", ",
+            $sum,
+            ", lr\n",
+        )
+    };
+}
+
+/// Rows 1 and 2 of both transformed tiles, for one pair of channels: `$first` and `$second` are the
+/// places of the tiles.
+macro_rules! middle_rows {
+    ($rotation:literal, $first:literal, $second:literal) => {
+        concat!(
+            "ldr r0, [sp, #4]\n",
+            "ldr r1, [sp, #8]\n",
+            "movs r4, #0\n",
+            sum_and_difference!($rotation, "r5", "r6"),
+            sum_and_difference!($rotation, "r7", "r8"),
+            sum_and_difference!($rotation, "r9", "r10"),
+            three!("1", $first, "r5", "r7", "r9"),
+            three!("2", $first, "r6", "r8", "r10"),
+            sum_and_difference!($rotation, "r5", "r6"),
+            fourth!("1", $first, "r7", "r5"),
+            fourth!("2", $first, "r8", "r6"),
+            sum_and_difference!($rotation, "r7", "r8"),
+            three!("1", $second, "r9", "r5", "r7"),
+            three!("2", $second, "r10", "r6", "r8"),
+            sum_and_difference!($rotation, "r9", "r10"),
+            fourth!("1", $second, "r5", "r9"),
+            fourth!("2", $second, "r6", "r10"),
         )
     };
 }
@@ -170,10 +226,10 @@ pub(super) unsafe extern "C" fn transform(patch: &Patch) {
         mov r3, r9
     1:
         ",
-        row!("0", "ssub16", "0", "2"),
-        row!("1", "sadd16", "1", "2"),
-        row!("2", "ssub16", "2", "1"),
-        row!("3", "ssub16", "1", "3"),
+        row!("0", "0", "2"),
+        middle_rows!("", "0", "4"),
+        middle_rows!(", ror #8", "8", "12"),
+        row!("3", "1", "3"),
         "
         ldm sp, {{r4-r7}}
         adds r4, #4

@@ -178,9 +178,10 @@ macro_rules! finish {
 }
 
 /// The four outputs of a tile and a channel. `$at`: the sums' word, `$outputs`: where in the frame
-/// the pointers are; with `$next` the channel's parameters are left behind.
+/// the pointers are; with `$next` the channel's parameters are left
+/// behind. `$channel`: which of the four.
 macro_rules! outputs {
-    ($form:ident, $at:literal, $outputs:literal, $next:literal) => {
+    ($form:ident, $at:literal, $outputs:literal, $next:literal, $channel:tt) => {
         concat!(
             sums!($at, "0", "r4", "r8"),
             sums!($at, "1", "r5", "r9"),
@@ -201,12 +202,41 @@ macro_rules! outputs {
             finish!($form, "r4" "r5" "r8" "r9"),
             "ldrd r6, r7, [sp, #", $outputs, "]\n",
             "ldrd r10, r11, [sp, #(", $outputs, " + 8)]\n",
-            "strb r4, [r6], #1\n",
-            "strb r5, [r7], #1\n",
-            "strb r8, [r10], #1\n",
-            "strb r9, [r11], #1\n",
-            "strd r6, r7, [sp, #", $outputs, "]\n",
-            "strd r10, r11, [sp, #(", $outputs, " + 8)]\n",
+            store!($outputs, $channel),
+        )
+    };
+}
+
+/// Stores the four outputs. The first of four channels moves the pointers on.
+macro_rules! store {
+    ($outputs:literal, 0) => {
+        concat!(
+            "strb r4, [r6], #4\n",
+            "strb r5, [r7], #4\n",
+            "strb r8, [r10], #4\n",
+            "strb r9, [r11], #4\n",
+            "strd r6, r7, [sp, #",
+            $outputs,
+            "]\n",
+            "strd r10, r11, [sp, #(",
+            $outputs,
+            " + 8)]\n",
+        )
+    };
+    ($outputs:literal, $channel:literal) => {
+        concat!(
+            "strb r4, [r6, #(",
+            $channel,
+            " - 4)]\n",
+            "strb r5, [r7, #(",
+            $channel,
+            " - 4)]\n",
+            "strb r8, [r10, #(",
+            $channel,
+            " - 4)]\n",
+            "strb r9, [r11, #(",
+            $channel,
+            " - 4)]\n",
         )
     };
 }
@@ -244,14 +274,14 @@ macro_rules! two_tiles {
                 sub r0, r2, #512
                 str r0, [sp]
                 ",
-                outputs!($form, "0", "16", ""),
-                outputs!($form, "1", "32", "!"),
-                outputs!($form, "2", "16", ""),
-                outputs!($form, "3", "32", "!"),
-                outputs!($form, "4", "16", ""),
-                outputs!($form, "5", "32", "!"),
-                outputs!($form, "6", "16", ""),
-                outputs!($form, "7", "32", "!"),
+                outputs!($form, "0", "16", "", 0),
+                outputs!($form, "1", "32", "!", 0),
+                outputs!($form, "2", "16", "", 1),
+                outputs!($form, "3", "32", "!", 1),
+                outputs!($form, "4", "16", "", 2),
+                outputs!($form, "5", "32", "!", 2),
+                outputs!($form, "6", "16", "", 3),
+                outputs!($form, "7", "32", "!", 3),
                 "
                 ldr r3, [sp, #4]
                 subs r3, #256
