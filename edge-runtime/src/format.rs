@@ -242,6 +242,8 @@ pub mod packing {
     pub const DSP_I8: u8 = 2;
     /// 3x3 weights transformed for Winograd's F(2x2, 3x3), for Cortex-M with DSP.
     pub const DSP_WINOGRAD_2X2: u8 = 3;
+    /// The same for F(4x4, 3x3).
+    pub const DSP_WINOGRAD_4X4: u8 = 4;
     /// Depthwise 3x3 weights for Cortex-M with DSP.
     pub const DSP_DEPTHWISE: u8 = 5;
     /// Pairs of channels for Helium.

@@ -4,6 +4,7 @@ use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
 use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
+use edge_runtime::kernels::packing::winograd_dsp::Transform;
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
@@ -15,7 +16,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d => [
             blocks(layer, Width::I16, dsp_blocks::scratch_len(&layer.window)),
             blocks(layer, Width::I8, dsp_blocks::scratch_len(&layer.window)),
-            winograd(layer),
+            winograd(layer, Transform::F2),
+            winograd(layer, Transform::F4),
         ]
         .into_iter()
         .flatten()
@@ -62,11 +64,11 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
     })
 }
 
-fn winograd(layer: &LayerSource<'_>) -> Option<Choice> {
+fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
     if !dsp_winograd::fits(&layer.window) {
         return None;
     }
-    let packed = pack::winograd_dsp::pack(&pack::winograd_dsp::Convolution {
+    let convolution = pack::winograd_dsp::Convolution {
         weights: layer.weights,
         bias: &layer.bias,
         multipliers: &layer.multipliers,
@@ -74,14 +76,27 @@ fn winograd(layer: &LayerSource<'_>) -> Option<Choice> {
         rounding: layer.rounding,
         zero_point: layer.zero_point,
         min: layer.min,
-    })?;
+    };
+    let packed = pack::winograd_dsp::pack(&convolution, transform)?;
     // The transformations cost the more the fewer channels share them.
     let [_, _, depth] = layer.window.input;
     let [_, _, channels] = layer.window.output;
-    let rate = 30 + 240 / depth.min(channels) as u64;
+    let few = depth.min(channels) as u64;
+    let (code, scratch, rate) = match transform {
+        Transform::F2 => (
+            packing::DSP_WINOGRAD_2X2,
+            dsp_winograd::scratch_len(&layer.window),
+            30 + 320 / few,
+        ),
+        Transform::F4 => (
+            packing::DSP_WINOGRAD_4X4,
+            dsp_winograd::scratch_len_4x4(&layer.window),
+            17 + 380 / few,
+        ),
+    };
     Some(Choice {
-        packing: packing::DSP_WINOGRAD_2X2,
-        scratch: dsp_winograd::scratch_len(&layer.window),
+        packing: code,
+        scratch,
         packed,
         channels_apart: false,
         fitted: None,

@@ -6,6 +6,7 @@ use crate::kernels::packing::dsp_blocks::{
     CHANNELS, HEADER, Taps, Width, block_len,
 };
 use crate::kernels::packing::dsp_forms::Form;
+use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_direct, mve_panel,
     winograd_dsp,
@@ -45,19 +46,28 @@ fn dsp_scratch(window: &Window) -> usize {
     }
 }
 
-/// [`winograd_dsp`].
+/// [`winograd_dsp`] of F(2x2, 3x3).
 pub(crate) const DSP_WINOGRAD_2X2: Packed = Packed {
-    holds: |window, weights| {
-        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
-        let blocks = winograd_dsp::block_len(depth).checked_mul(channels / 4);
-        let len = blocks.and_then(|blocks| blocks.checked_add(winograd_dsp::HEADER));
-        dsp_winograd::fits(window)
-            && len == Some(weights.len())
-            && winograd_dsp::Form::of(weights).is_some()
-    },
+    holds: |window, weights| winograd_holds(window, weights, Transform::F2),
     scratch_len: dsp_winograd::scratch_len,
     channels_apart: false,
 };
+
+/// [`winograd_dsp`] of F(4x4, 3x3).
+pub(crate) const DSP_WINOGRAD_4X4: Packed = Packed {
+    holds: |window, weights| winograd_holds(window, weights, Transform::F4),
+    scratch_len: dsp_winograd::scratch_len_4x4,
+    channels_apart: false,
+};
+
+fn winograd_holds(window: &Window, weights: &[u8], transform: Transform) -> bool {
+    let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+    let blocks = transform.block_len(depth).checked_mul(channels / 4);
+    let len = blocks.and_then(|blocks| blocks.checked_add(winograd_dsp::HEADER));
+    dsp_winograd::fits(window)
+        && len == Some(weights.len())
+        && winograd_dsp::Form::of(weights).is_some()
+}
 
 /// [`depthwise_dsp`].
 pub(crate) const DSP_DEPTHWISE: Packed = Packed {

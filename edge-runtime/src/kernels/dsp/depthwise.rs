@@ -3,7 +3,8 @@
 
 use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
-use crate::kernels::footprint::dsp_depthwise::{COLUMN, columns};
+use super::len;
+use crate::kernels::footprint::dsp_depthwise::{FOUR_ROWS, column_words, columns};
 pub use crate::kernels::footprint::dsp_depthwise::{fits, scratch_len};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD};
@@ -20,8 +21,8 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
     let [padding_y, padding_x] = window.padding;
     let [stride, _] = window.stride;
     if !fits(window)
-        || layer.input.len() != height * width * channels
-        || layer.output.len() != out_height * out_width * channels
+        || Some(layer.input.len()) != len(window.input)
+        || Some(layer.output.len()) != len(window.output)
         || layer.weights.len() != HEADER + channels * RECORD
         || layer.scratch.len() < scratch_len(window)
         || !layer.input.as_ptr().addr().is_multiple_of(4)
@@ -38,9 +39,15 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
         (Form::Fixed, 1) => (loops::two_rows_fixed, loops::one_row_fixed),
         (Form::Merged, 1) => (loops::two_rows_merged, loops::one_row_merged),
         (Form::Ties, 1) => (loops::two_rows_ties, loops::one_row_ties),
-        (Form::Fixed, _) => (loops::two_rows_fixed, loops::one_row_stride_2_fixed),
-        (Form::Merged, _) => (loops::two_rows_merged, loops::one_row_stride_2_merged),
-        (Form::Ties, _) => (loops::two_rows_ties, loops::one_row_stride_2_ties),
+        (Form::Fixed, _) => (
+            loops::two_rows_stride_2_fixed,
+            loops::one_row_stride_2_fixed,
+        ),
+        (Form::Merged, _) => (
+            loops::two_rows_stride_2_merged,
+            loops::one_row_stride_2_merged,
+        ),
+        (Form::Ties, _) => (loops::two_rows_stride_2_ties, loops::one_row_stride_2_ties),
     };
 
     let all_columns = columns(window);
@@ -54,14 +61,9 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
     // reference. Input rows are at most `height - 1`, output rows at most `out_height - 1`, and the
     // loops read and write what `Rows` says.
     unsafe {
-        let padding_row = stage.add(all_columns * COLUMN);
+        let padding_row = stage.add(all_columns * column_words(window));
         for word in 0..width * channels / 4 {
             padding_row.add(word).write(pad * 0x0101_0101);
-        }
-        for column in (0..padding_x.min(all_columns)).chain(padding_x + interior..all_columns) {
-            for word in 0..COLUMN {
-                stage.add(column * COLUMN + word).write(pad_halves);
-            }
         }
         let row_words = out_width * channels / 4;
         let upper = padding_row.add(width * channels / 4);
@@ -71,30 +73,38 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
             Some(y) => input.add(y * width * channels),
             None => padding_row.cast_const().cast(),
         };
-        let first = stage.add(padding_x.min(all_columns) * COLUMN);
         let mut y = 0;
         while y < out_height {
-            let pair = stride == 1 && y + 1 < out_height;
+            let pair = y + 1 < out_height;
+            let words = if pair {
+                column_words(window)
+            } else {
+                FOUR_ROWS
+            };
+            let first = stage.add(padding_x * words);
+            if y == 0 || !pair {
+                // The layout changes: columns beside the input.
+                for column in (0..padding_x).chain(padding_x + interior..all_columns) {
+                    for word in 0..words {
+                        stage.add(column * words + word).write(pad_halves);
+                    }
+                }
+            }
             let top = y * stride;
             let rows = Rows {
                 working: [0; 4],
                 step: 2 * channels,
-                pairs_end: stage.add(out_width / 2 * 2 * stride * COLUMN),
-                // The lowest row counts only for a pair.
-                rows: [
-                    row(top),
-                    row(top + 1),
-                    row(top + 2),
-                    row(top + 2 + usize::from(pair)),
-                ],
+                pairs_end: stage.add(out_width / 2 * 2 * stride * words),
+                // The lowest rows count only for a pair.
+                rows: [row(top), row(top + 1), row(top + 2), row(top + 3)],
                 channels,
-                interior: [first, first.add(interior * COLUMN)],
+                interior: [first, first.add(interior * words)],
                 columns: stage,
                 records: layer.weights.as_ptr().add(HEADER),
                 outputs: [upper.cast(), lower.cast()],
                 groups: channels / 4,
                 odd: out_width % 2,
-                unused: 0,
+                fifth_row: row(top + 4),
             };
             (if pair { two } else { one })(&rows);
             let count = if pair { 2 } else { 1 };

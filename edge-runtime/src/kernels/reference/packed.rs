@@ -8,6 +8,7 @@ use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::dsp_blocks::{Blocks, Taps, Width};
 use crate::kernels::packing::mve_dense::MveDense;
+use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::mve_depthwise::MveDepthwise;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
@@ -63,7 +64,8 @@ impl Unscratched {
 pub const KERNELS: &[Kernel] = entries![
     (CONV_2D, DSP_I16, check_conv, layer, run_conv, |l| dsp(l, Width::I16)),
     (CONV_2D, DSP_I8, check_conv, layer, run_conv, |l| dsp(l, Width::I8)),
-    (CONV_2D, DSP_WINOGRAD_2X2, check_conv, layer, run_conv, winograd),
+    (CONV_2D, DSP_WINOGRAD_2X2, check_conv, layer, run_conv, |l| winograd(l, Transform::F2)),
+    (CONV_2D, DSP_WINOGRAD_4X4, check_conv, layer, run_conv, |l| winograd(l, Transform::F4)),
     (FULLY_CONNECTED, DSP_I16, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I16)),
     (FULLY_CONNECTED, DSP_I8, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I8)),
     (DEPTHWISE_CONV_2D, DSP_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise),
@@ -113,13 +115,15 @@ impl Weights for Option<Blocks<'_>> {
 
 /// [`winograd_dsp`].
 struct Winograd<'a> {
+    transform: Transform,
     packed: &'a [u8],
     depth: usize,
 }
 
-fn winograd<'a>(layer: &Layer<'a>) -> Winograd<'a> {
+fn winograd<'a>(layer: &Layer<'a>, transform: Transform) -> Winograd<'a> {
     let [_, _, depth] = layer.window.input;
     Winograd {
+        transform,
         packed: layer.weights,
         depth,
     }
@@ -127,7 +131,7 @@ fn winograd<'a>(layer: &Layer<'a>) -> Winograd<'a> {
 
 impl Winograd<'_> {
     fn channel(&self, channel: usize) -> (i32, i32, i8) {
-        winograd_dsp::channel(self.packed, self.depth, channel).unwrap_or_default()
+        winograd_dsp::channel(self.transform, self.packed, self.depth, channel).unwrap_or_default()
     }
 }
 
@@ -137,7 +141,7 @@ impl Weights for Winograd<'_> {
         else {
             return 0;
         };
-        let weights = winograd_dsp::weights(self.packed, self.depth, channel, input);
+        let weights = winograd_dsp::weights(self.transform, self.packed, self.depth, [channel, input]);
         let weights = weights.unwrap_or_default();
         weights.as_flattened().get(place).copied().unwrap_or(0).into()
     }
