@@ -15,7 +15,7 @@ use crate::kernels::packing::mve_panel::packed_len;
 use crate::kernels::reference::Window;
 
 /// Room for gathered columns, unless four of them need more.
-const COLUMN_BYTES: usize = 1024;
+const COLUMN_BYTES: usize = 512;
 
 const fn taps(window: &Window) -> usize {
     window.kernel[0]
@@ -64,7 +64,7 @@ pub(super) const fn ring_len(window: &Window) -> usize {
     ring_rows(window).saturating_mul(row).saturating_add(15) / 16 * 16
 }
 
-/// Scratch in bytes: four columns or 1 KiB of them, and the ring of rows where the convolution is not pointwise.
+/// Scratch in bytes: four columns or half a KiB of them, and the ring of rows where the convolution is not pointwise.
 pub const fn scratch_len(window: &Window) -> usize {
     let chunks = taps(window).div_ceil(16);
     let columns = chunks.saturating_mul(16).saturating_mul(batch(chunks));
@@ -322,7 +322,7 @@ impl<'a> Ring<'a> {
 
     /// Where row `y` of the padded input lies, from the start of the scratch.
     pub(super) fn offset(&self, y: usize) -> usize {
-        y % self.rows * self.row_len
+        y.checked_rem(self.rows).unwrap_or(0) * self.row_len
     }
 
     /// Reads all rows before row `end` of the padded input.
@@ -392,9 +392,10 @@ fn windowed(tiles: &mut Tiles<'_>) {
     for y in 0..height {
         ring.fill((y * stride_y).saturating_add(ring.rows));
         let start_of = |piece: usize| {
-            let row = ring.offset(y * stride_y + piece / across * dilation_y);
+            let row =
+                ring.offset(y * stride_y + piece.checked_div(across).unwrap_or(0) * dilation_y);
             scratch
-                .wrapping_add(row + piece % across * dilation_x * channels)
+                .wrapping_add(row + piece.checked_rem(across).unwrap_or(0) * dilation_x * channels)
                 .cast_const()
         };
         if count <= PIECES {

@@ -128,7 +128,11 @@ fn read_row(layer: &Layer<'_>, y: usize, row: &[Cell<i8>], plane: usize) {
         .unwrap_or_default();
     for (index, target) in row.chunks_exact(plane.max(1)).enumerate() {
         let left_len = left.saturating_mul(16).min(target.len());
-        let copied = (source.len() / channels).min((target.len() - left_len) / 16);
+        let copied = source
+            .len()
+            .checked_div(channels)
+            .unwrap_or(0)
+            .min((target.len() - left_len) / 16);
         let (before, rest) = target.split_at_checked(left_len).unwrap_or_default();
         let (middle, after) = rest.split_at_checked(copied * 16).unwrap_or_default();
         let source = source.get(index * 16..).unwrap_or_default();
