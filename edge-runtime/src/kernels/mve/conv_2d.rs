@@ -8,7 +8,7 @@
 use core::cell::Cell;
 
 use super::copy::{PIECES, Pieces, copy_pieces, fill, gather_columns};
-use super::panel::{Panel, UNROLLED, conv_i8_4x2};
+use super::panel::{Panel, UNROLLED, conv_i8_4x2, conv_i8_4x2_of_16};
 use super::{Mode, mode, splat, start, word_aligned};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_panel::packed_len;
@@ -161,6 +161,14 @@ impl<'a> Tiles<'a> {
         }
     }
 
+    fn kernel(&self) -> unsafe extern "C" fn(*const Panel) {
+        if self.chunks == 1 {
+            conv_i8_4x2_of_16
+        } else {
+            conv_i8_4x2
+        }
+    }
+
     /// Computes `pixels` pixels from `pixel` on, whose columns are `apart` bytes from each other.
     ///
     /// # Safety
@@ -201,7 +209,7 @@ impl<'a> Tiles<'a> {
         self.arguments.tiles = pixels.div_ceil(4) as u32;
         if channels >= 2 {
             // SAFETY: the caller's promise for columns and outputs; `packed_len` was checked.
-            unsafe { conv_i8_4x2(&raw const self.arguments) };
+            unsafe { self.kernel()(&raw const self.arguments) };
         }
         if channels % 2 == 1 {
             // SAFETY: as promised.
@@ -226,7 +234,7 @@ impl<'a> Tiles<'a> {
         };
         for first in (pixel..pixel + pixels).step_by(4) {
             // SAFETY: as in `run`, with the last pair and an output of eight bytes.
-            unsafe { conv_i8_4x2(&raw const arguments) };
+            unsafe { self.kernel()(&raw const arguments) };
             for (i, value) in values.iter().step_by(2).take(pixels.min(4)).enumerate() {
                 let at = (first + i + 1) * self.channels - 1;
                 if let Some(y) = self.layer.output.get(at) {
