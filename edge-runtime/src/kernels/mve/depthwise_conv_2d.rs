@@ -83,7 +83,11 @@ pub fn depthwise_conv_2d_i8_8x1(layer: &Layer<'_>) {
         let rows = [0, 1, 2].map(|row| scratch.wrapping_add(ring.offset(y * stride_y + row)));
         let mut x = 0;
         while x < width {
-            let pixels = (width - x).min(PIXELS);
+            // Two strips of five or six are cheaper than one of eight and a short one.
+            let pixels = match width - x {
+                left @ 9..=12 if relu => left.div_ceil(2),
+                left => left.min(PIXELS),
+            };
             let column = x * stride_x * channels;
             strip.rows = rows.map(|row| row.wrapping_add(column).cast_const());
             strip.columns = ((pixels - 1) * stride_x + 3) as u32;

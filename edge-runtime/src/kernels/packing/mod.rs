@@ -4,5 +4,6 @@
 pub mod mve;
 pub mod mve_dense;
 pub mod mve_depthwise;
+pub mod mve_depthwise_any;
 pub mod mve_direct;
 pub mod mve_panel;
