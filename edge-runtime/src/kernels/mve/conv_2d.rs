@@ -222,6 +222,7 @@ impl<'a> Tiles<'a> {
     /// # Safety
     ///
     /// As for `run`, which has set the arguments.
+    #[inline(never)] // Its second set of arguments would be on everyone's stack.
     unsafe fn run_odd(&mut self, pixel: usize, pixels: usize) {
         let values = [const { Cell::new(0_i8) }; 8];
         let mut arguments = Panel {
