@@ -13,7 +13,7 @@ use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_direct::packed_len;
 use crate::kernels::reference::Window;
 
-/// Whether [`conv_3x3_i8_4x2`] has this window: 3x3 without gaps, a horizontal stride of 1, a
+/// Whether [`conv_2d_3x3_i8_4x2`] has this window: 3x3 without gaps, a horizontal stride of 1, a
 /// multiple of 16 channels, at least four columns of outputs (and at most 4000), an even number of
 /// output channels.
 pub const fn supports(window: &Window) -> bool {
