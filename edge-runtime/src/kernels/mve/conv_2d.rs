@@ -7,8 +7,9 @@
 
 use core::cell::Cell;
 
-use super::copy::{PIECES, Pieces, copy_pieces, fill, gather_columns};
+use super::copy::{PIECES, Pieces, copy_pieces, gather_columns};
 use super::panel::{Panel, UNROLLED, conv_i8_4x2, conv_i8_4x2_of_16};
+use super::ring::{Ring, ring_len};
 use super::{Mode, mode, splat, start, word_aligned};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_panel::packed_len;
@@ -21,25 +22,6 @@ const fn taps(window: &Window) -> usize {
     window.kernel[0]
         .saturating_mul(window.kernel[1])
         .saturating_mul(window.input[2])
-}
-
-/// Rows under the window, with gaps.
-const fn ring_rows(window: &Window) -> usize {
-    window.kernel[0]
-        .saturating_sub(1)
-        .saturating_mul(window.dilation[0])
-        .saturating_add(1)
-}
-
-/// Columns of a padded row: all that the windows of a row of the output touch.
-const fn ring_columns(window: &Window) -> usize {
-    let first = window.output[1]
-        .saturating_sub(1)
-        .saturating_mul(window.stride[1]);
-    let width = window.kernel[1]
-        .saturating_sub(1)
-        .saturating_mul(window.dilation[1]);
-    first.saturating_add(width).saturating_add(1)
 }
 
 /// Pixels whose columns are gathered at a time, a multiple of 4: few calls where columns are short.
@@ -57,11 +39,6 @@ pub(super) const fn is_pointwise(window: &Window) -> bool {
         && window.padding[1] == 0
         && window.input[0] == window.output[0]
         && window.input[1] == window.output[1]
-}
-
-pub(super) const fn ring_len(window: &Window) -> usize {
-    let row = ring_columns(window).saturating_mul(window.input[2]);
-    ring_rows(window).saturating_mul(row).saturating_add(15) / 16 * 16
 }
 
 /// Scratch in bytes: four columns or half a KiB of them, and the ring of rows where the convolution is not pointwise.
@@ -309,66 +286,6 @@ fn pointwise(tiles: &mut Tiles<'_>, channels: usize, pixels: usize) {
     }
 }
 
-/// The rows under the window, padded, in a ring: row `y` of the padded input in slot `y % rows`.
-pub(super) struct Ring<'a> {
-    layer: &'a Layer<'a>,
-    pub(super) rows: usize,
-    /// Bytes of a row.
-    pub(super) row_len: usize,
-    next: usize,
-}
-
-impl<'a> Ring<'a> {
-    /// A ring at the start of the scratch, which has `ring_len` bytes.
-    pub(super) fn new(layer: &'a Layer<'a>) -> Self {
-        Self {
-            layer,
-            rows: ring_rows(&layer.window),
-            row_len: ring_columns(&layer.window) * layer.window.input[2],
-            next: 0,
-        }
-    }
-
-    /// Where row `y` of the padded input lies, from the start of the scratch.
-    pub(super) fn offset(&self, y: usize) -> usize {
-        y.checked_rem(self.rows).unwrap_or(0) * self.row_len
-    }
-
-    /// Reads all rows before row `end` of the padded input.
-    pub(super) fn fill(&mut self, end: usize) {
-        let window = &self.layer.window;
-        let [height, width, channels] = window.input;
-        let [above, left] = window.padding;
-        self.next = self.next.max(end.saturating_sub(self.rows));
-        while self.next < end {
-            let slot = self.offset(self.next);
-            let row = self.layer.scratch.get(slot..).unwrap_or_default();
-            let row = row.get(..self.row_len).unwrap_or_default();
-            let left_len = (left * channels).min(row.len());
-            let source = self
-                .next
-                .checked_sub(above)
-                .filter(|y| *y < height)
-                .and_then(|y| self.layer.input.get(y * width * channels..))
-                .and_then(|rest| rest.get(..width * channels))
-                .unwrap_or_default();
-            let copied = source.len().min(row.len() - left_len);
-            let (before, rest) = row.split_at_checked(left_len).unwrap_or_default();
-            let (middle, after) = rest.split_at_checked(copied).unwrap_or_default();
-            for part in [before, after] {
-                // SAFETY: a part of the scratch, which may be empty.
-                unsafe { fill(start(part), splat(self.layer.pad), part.len()) };
-            }
-            if !middle.is_empty() {
-                // SAFETY: `middle` and `source` are at least `copied` bytes, and the scratch
-                // overlaps nothing.
-                unsafe { copy_pieces(start(middle), start(source), middle.len(), 1, 0) };
-            }
-            self.next += 1;
-        }
-    }
-}
-
 fn windowed(tiles: &mut Tiles<'_>) {
     let layer = tiles.layer;
     let window = &layer.window;
@@ -400,16 +317,14 @@ fn windowed(tiles: &mut Tiles<'_>) {
     let mut pixel = 0;
     for y in 0..height {
         ring.fill((y * stride_y).saturating_add(ring.rows));
-        let start_of = |piece: usize| {
-            let row =
-                ring.offset(y * stride_y + piece.checked_div(across).unwrap_or(0) * dilation_y);
-            scratch
-                .wrapping_add(row + piece.checked_rem(across).unwrap_or(0) * dilation_x * channels)
-                .cast_const()
-        };
         if count <= PIECES {
-            for (piece, start) in pieces.starts.iter_mut().enumerate().take(count) {
-                *start = start_of(piece);
+            let mut starts = pieces.starts.iter_mut();
+            for row in 0..kernel_height {
+                let row = ring.offset(y * stride_y + row * dilation_y);
+                for (column, start) in starts.by_ref().take(across).enumerate() {
+                    let at = row + column * dilation_x * channels;
+                    *start = scratch.wrapping_add(at);
+                }
             }
         }
         let mut x = 0;
@@ -423,15 +338,8 @@ fn windowed(tiles: &mut Tiles<'_>) {
                 unsafe { gather_columns(&raw const pieces, columns_at(filled), taken, offset) };
                 taken
             } else {
-                for first in (0..count).step_by(PIECES) {
-                    pieces.count = (count - first).min(PIECES);
-                    for (i, start) in pieces.starts.iter_mut().enumerate().take(pieces.count) {
-                        *start = start_of(first + i);
-                    }
-                    let target = columns_at(filled).wrapping_add(first * len);
-                    // SAFETY: as above, a part of one column.
-                    unsafe { gather_columns(&raw const pieces, target, 1, offset) };
-                }
+                // SAFETY: as above, one column.
+                unsafe { gather_long(&mut pieces, &ring, columns_at(filled), y, offset) };
                 1
             };
             x += taken;
@@ -442,6 +350,40 @@ fn windowed(tiles: &mut Tiles<'_>) {
                 pixel += filled;
                 filled = 0;
             }
+        }
+    }
+}
+
+/// Gathers a column of more pieces than fit in a table, row by row of the window and in parts.
+///
+/// # Safety
+///
+/// As for `gather_columns`, with one column.
+#[inline(never)]
+unsafe fn gather_long(
+    pieces: &mut Pieces,
+    ring: &Ring<'_>,
+    target: *mut i8,
+    y: usize,
+    offset: usize,
+) {
+    let window = &ring.layer.window;
+    let scratch = start(ring.layer.scratch).cast_const();
+    let (across, apart) = match window.dilation[1] {
+        1 => (1, 0),
+        dilation => (window.kernel[1], dilation * window.input[2]),
+    };
+    let mut target = target;
+    for row in 0..window.kernel[0] {
+        let row = ring.offset(y * window.stride[0] + row * window.dilation[0]);
+        for first in (0..across).step_by(PIECES) {
+            pieces.count = (across - first).min(PIECES);
+            for (column, start) in pieces.starts.iter_mut().enumerate().take(pieces.count) {
+                *start = scratch.wrapping_add(row + (first + column) * apart);
+            }
+            // SAFETY: as promised, a part of the column.
+            unsafe { gather_columns(pieces, target, 1, offset) };
+            target = target.wrapping_add(pieces.count * pieces.len);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! (A depthwise convolution on one input channel is a convolution: see `conv_2d`.)
 
 use super::any::{ROWS, Taps, depthwise_i8_1x16};
-use super::conv_2d::{Ring, ring_len};
+use super::ring::{Ring, ring_len};
 use super::{Mode, mode, start, word_aligned};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_depthwise_any::packed_len;

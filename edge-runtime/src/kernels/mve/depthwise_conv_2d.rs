@@ -3,11 +3,9 @@
 //! The rows under the window are kept, padded, in a ring in the scratch, because a strip of
 //! outputs is written group by group of channels while the columns under it are still needed.
 
-use super::conv_2d::{Ring, ring_len};
-use super::strip::{
-    Strip, depthwise_i8_8x1, depthwise_i8_8x1_stride_2, depthwise_relu_i8_6x1,
-    depthwise_relu_i8_8x1,
-};
+use super::ring::{Ring, ring_len};
+use super::strip::{Strip, depthwise_i8_8x1, depthwise_i8_8x1_stride_2};
+use super::strip_relu::{depthwise_relu_i8_6x1, depthwise_relu_i8_8x1};
 use super::{Mode, mode, splat, start, word_aligned};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_depthwise::packed_len;

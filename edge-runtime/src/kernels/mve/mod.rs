@@ -26,7 +26,9 @@ mod epilogue;
 pub mod fully_connected;
 mod panel;
 pub mod pool;
+mod ring;
 mod strip;
+mod strip_relu;
 
 use core::cell::Cell;
 
