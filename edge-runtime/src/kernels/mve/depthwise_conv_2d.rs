@@ -38,6 +38,7 @@ pub const fn scratch_len(window: &Window) -> usize {
 /// Exact for all rounding modes, shifts and clamps, as long as no accumulator leaves 32 bits, also
 /// after the left shift of its channel (`max(shift, 0)` bits, or `max(shift + 2, 0)` where it is
 /// rounded once).
+#[inline(never)] // or the frames of all kernels are one, on the stack of each
 pub fn depthwise_conv_2d_i8_8x1(layer: &Layer<'_>) {
     let window = &layer.window;
     let [height, width, channels] = window.output;
