@@ -246,14 +246,16 @@ pub mod packing {
     pub const DSP_WINOGRAD_4X4: u8 = 4;
     /// Depthwise 3x3 weights for Cortex-M with DSP.
     pub const DSP_DEPTHWISE: u8 = 5;
-    /// Pairs of channels for Helium.
+    /// Pairs of channels of a convolution for Helium.
     pub const MVE_PANEL: u8 = 8;
     /// Groups of eight outputs of a fully connected layer for Helium.
-    pub const MVE_DENSE: u8 = 9;
+    pub const MVE_DENSE: u8 = 8;
+    /// 3x3 weights of 16 input channels at a time for Helium.
+    pub const MVE_DIRECT: u8 = 9;
     /// Depthwise 3x3 weights for Helium.
     pub const MVE_DEPTHWISE: u8 = 10;
-    /// 3x3 weights of 16 input channels at a time for Helium.
-    pub const MVE_DIRECT: u8 = 11;
+    /// Depthwise weights of any window for Helium.
+    pub const MVE_DEPTHWISE_ANY: u8 = 11;
     /// Blocks of 16 channels by 4 taps for x86-64.
     pub const X86_DOT: u8 = 16;
     /// Depthwise weights in blocks of 16 channels by 4 rows for x86-64.

@@ -8,7 +8,8 @@ use crate::kernels::packing::dsp_blocks::{
 use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
-    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_direct, mve_panel,
+    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
+    mve_direct, mve_panel,
     winograd_dsp,
 };
 use crate::kernels::reference::Window;
@@ -126,6 +127,19 @@ pub(crate) const MVE_DEPTHWISE: Packed = Packed {
             && crate::kernels::packing::mve::Mode::of(weights).is_some()
     },
     scratch_len: mve::scratch_len_depthwise,
+    channels_apart: false,
+};
+
+/// [`mve_depthwise_any`].
+pub(crate) const MVE_DEPTHWISE_ANY: Packed = Packed {
+    holds: |window, weights| {
+        let ([height, width], [_, _, channels]) = (window.kernel, window.output);
+        let taps = height.saturating_mul(width);
+        mve::supports_depthwise_any(window)
+            && weights.len() == mve_depthwise_any::packed_len(taps, channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len_depthwise_any,
     channels_apart: false,
 };
 

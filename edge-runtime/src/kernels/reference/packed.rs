@@ -10,6 +10,7 @@ use crate::kernels::packing::dsp_blocks::{Blocks, Taps, Width};
 use crate::kernels::packing::mve_dense::MveDense;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::mve_depthwise::MveDepthwise;
+use crate::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
 use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_dsp};
@@ -73,6 +74,7 @@ pub const KERNELS: &[Kernel] = entries![
     (FULLY_CONNECTED, MVE_DENSE, check_fully_connected, flat_layer, run_fully_connected, mve_dense),
     (CONV_2D, MVE_DIRECT, check_conv, layer, run_conv, mve_direct),
     (DEPTHWISE_CONV_2D, MVE_DEPTHWISE, check_depthwise, layer, run_depthwise, mve_depthwise),
+    (DEPTHWISE_CONV_2D, MVE_DEPTHWISE_ANY, check_depthwise, layer, run_depthwise, mve_depthwise_any),
     (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
     (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
     (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
@@ -208,6 +210,14 @@ fn mve_depthwise<'a>(layer: &Layer<'a>) -> MveDepthwise<'a> {
     }
 }
 
+fn mve_depthwise_any<'a>(layer: &Layer<'a>) -> MveDepthwiseAny<'a> {
+    let [height, width] = layer.window.kernel;
+    MveDepthwiseAny {
+        packed: layer.weights,
+        taps: height.saturating_mul(width),
+    }
+}
+
 /// Hands each value on to the decoder's own function of the same name.
 macro_rules! forward {
     ($($decoder:ty),*) => {
@@ -228,7 +238,7 @@ macro_rules! forward {
     };
 }
 
-forward!(MvePanel<'_>, MveDense<'_>, MveDirect<'_>, MveDepthwise<'_>);
+forward!(MvePanel<'_>, MveDense<'_>, MveDirect<'_>, MveDepthwise<'_>, MveDepthwiseAny<'_>);
 
 /// A packing that holds the weights only.
 struct Apart<'a, F> {
