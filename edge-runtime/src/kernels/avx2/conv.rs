@@ -87,14 +87,12 @@ unsafe fn all_groups(row: &Row) {
     for half in 0..row.constants.channels.div_ceil(8) {
         let block = half / 2;
         let group = block - block % GROUP;
-        // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
+        let first = (group * steps + block % GROUP) * 64 + half % 2 * 32;
         let part = Part {
             row,
             channel: half * 8,
-            weights: unsafe {
-                row.weights
-                    .add((group * steps + block % GROUP) * 64 + half % 2 * 32)
-            },
+            // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
+            weights: unsafe { row.weights.add(first) },
             step: (blocks - group).min(GROUP) * 64,
         };
         // With few pixels a whole block at once, where it has channels in both halves.

@@ -481,16 +481,16 @@ impl Strip<'_> {
     }
 }
 
-/// Writes the outputs of one pixel: `blocks` blocks, the first of them `block`, up to four.
+/// Writes the outputs of one pixel: `B` blocks, the first of them `block`.
 ///
 /// # Safety
 /// As [`finish`].
-#[inline(never)]
+#[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn finish_pixel(
+pub(super) unsafe fn finish_pixel<const B: usize>(
     constants: &Constants,
     block: usize,
-    sums: &[__m512i],
+    sums: [__m512i; B],
     output: *mut i8,
 ) {
     let zero_point = _mm512_set1_epi32(constants.zero_point);
@@ -501,14 +501,14 @@ pub(super) unsafe fn finish_pixel(
             let affine = Lines::load(constants, block + b);
             *scaled = if affine.exist() {
                 // The zero point comes again.
-                _mm512_sub_epi32(affine.outputs(*sum), zero_point)
+                _mm512_sub_epi32(affine.outputs(sum), zero_point)
             } else {
-                scale(constants, block + b, *sum)
+                scale(constants, block + b, sum)
             };
         }
     }
     let bytes = Narrow::new(constants, constants.zero_point).apply(scaled);
-    let left = (constants.channels - block * 16).min(sums.len() * 16);
+    let left = (constants.channels - block * 16).min(B * 16);
     let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
     // SAFETY: the other lanes are no channels of these blocks.
     unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }

@@ -103,7 +103,7 @@ impl Affine {
             31.0
         };
         let real = f64::from(end.multiplier) * libm::exp2(f64::from(end.shift) - one);
-        if !end.grows() || !(real > 1e-9 && real < 0.999) {
+        if !(end.grows() && real > 1e-9 && real < 0.999) {
             return None;
         }
         let mut found = [(0, 0); 256];
