@@ -8,7 +8,8 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Pairs;
-use super::requantise::{finish, prepare};
+use super::finish::finish;
+use super::requantise::prepare;
 use crate::kernels::packing::dot_16x4::GROUP;
 use crate::kernels::x86::{Constants, Lanes, Row};
 
@@ -126,7 +127,7 @@ macro_rules! strips {
                 let mut start = 0;
                 while start < pixels {
                     let left = pixels - start;
-                    let width = left.div_ceil(left.div_ceil($most));
+                    let width = left.div_ceil(left.div_ceil($most).max(1));
                     // SAFETY: the pixels are in the row, and the strip has room for their sums.
                     unsafe {
                         let sums = sums.add(start * $halves);

@@ -7,7 +7,8 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::requantise::{finish, finish_pixel, prepare, starts};
+use super::finish::{finish, finish_pixel};
+use super::requantise::{prepare, starts};
 use crate::kernels::packing::dot_16x4::GROUP;
 use crate::kernels::x86::{Constants, Lanes, Row};
 
@@ -122,7 +123,7 @@ macro_rules! strips {
                 let mut start = 0;
                 while start < pixels {
                     let left = pixels - start;
-                    let width = left.div_ceil(left.div_ceil($most));
+                    let width = left.div_ceil(left.div_ceil($most).max(1));
                     // SAFETY: the pixels are in the row, and the strip has room for their sums.
                     unsafe {
                         let sums = sums.add(start * $blocks);
