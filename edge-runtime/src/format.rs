@@ -246,6 +246,8 @@ pub mod packing {
     pub const DSP_WINOGRAD_4X4: u8 = 4;
     /// Depthwise 3x3 weights for Cortex-M with DSP.
     pub const DSP_DEPTHWISE: u8 = 5;
+    /// Canonical depthwise 3x3 weights that a Cortex-M with DSP packs for itself as it runs.
+    pub const DSP_DEPTHWISE_SMALL: u8 = 7;
     /// Pairs of channels of a convolution for Helium.
     pub const MVE_PANEL: u8 = 8;
     /// Groups of eight outputs of a fully connected layer for Helium.

@@ -93,13 +93,11 @@ pub fn constant(source: &Source<'_>, channel: usize) -> Option<i8> {
     let value = |acc| {
         Requantise {
             rounding: output.rounding,
-            multipliers: &[multiplier],
-            shifts: &[shift],
             zero_point: output.zero_point,
             min: output.min,
             max: output.max,
         }
-        .apply(0, acc)
+        .apply(acc, multiplier, shift)
     };
     (monotonic && value(low) == value(high)).then(|| value(low))
 }

@@ -27,7 +27,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
             let widths = [Width::I16, Width::I8].into_iter();
             widths.filter_map(|w| blocks(layer, w, scratch)).collect()
         }
-        LayerKind::DepthwiseConv2d => depthwise(layer).into_iter().collect(),
+        LayerKind::DepthwiseConv2d => depthwise(layer),
         LayerKind::TransposeConv => Vec::new(),
     }
 }
@@ -104,13 +104,20 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
     })
 }
 
-fn depthwise(layer: &LayerSource<'_>) -> Option<Choice> {
-    if !dsp_depthwise::fits(&layer.window) {
-        return None;
+/// Packed and canonical.
+fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
+    let window = &layer.window;
+    let canonical = pack::canonical(layer);
+    let general = Choice {
+        cost: layer.macs() * 10,
+        ..Choice::canonical(layer)
+    };
+    if !dsp_depthwise::fits(window) {
+        return vec![general];
     }
     // The packer reads them tap by tap.
-    let weights: Vec<i8> = pack::canonical(layer).iter().map(|w| w.cast_signed()).collect();
-    let packed = pack::depthwise_dsp::pack(&pack::depthwise_dsp::Depthwise {
+    let weights: Vec<i8> = canonical.iter().map(|w| w.cast_signed()).collect();
+    let source = pack::depthwise_dsp::Depthwise {
         weights: &weights,
         bias: &layer.bias,
         multipliers: &layer.multipliers,
@@ -118,13 +125,22 @@ fn depthwise(layer: &LayerSource<'_>) -> Option<Choice> {
         rounding: layer.rounding,
         zero_point: layer.zero_point,
         min: layer.min,
-    })?;
-    Some(Choice {
+    };
+    let packed = pack::depthwise_dsp::pack(&source).map(|packed| Choice {
         packing: packing::DSP_DEPTHWISE,
-        scratch: dsp_depthwise::scratch_len(&layer.window),
+        scratch: dsp_depthwise::scratch_len(window),
         packed,
         channels_apart: false,
         fitted: None,
         cost: layer.macs() * 170 / 100,
-    })
+    });
+    let small = pack::depthwise_dsp::fits_canonical(&source).then(|| Choice {
+        packing: packing::DSP_DEPTHWISE_SMALL,
+        scratch: dsp_depthwise::scratch_len_canonical(window),
+        packed: canonical,
+        channels_apart: true,
+        fitted: None,
+        cost: layer.macs() * 170 / 100 + 330 * window.output[2] as u64,
+    });
+    [packed, small, Some(general)].into_iter().flatten().collect()
 }

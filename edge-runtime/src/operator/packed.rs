@@ -84,6 +84,16 @@ pub(crate) const DSP_DEPTHWISE: Packed = Packed {
     channels_apart: false,
 };
 
+/// Canonical weights of a layer that [`DSP_DEPTHWISE`] could hold.
+pub(crate) const DSP_DEPTHWISE_SMALL: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        dsp_depthwise::fits(window) && channels.checked_mul(9) == Some(weights.len())
+    },
+    scratch_len: dsp_depthwise::scratch_len_canonical,
+    channels_apart: true,
+};
+
 /// [`mve_panel`].
 pub(crate) const MVE_PANEL: Packed = Packed {
     holds: |window, weights| {

@@ -39,7 +39,7 @@ pub fn depthwise_i8_1x4(layer: &Layer<'_>) {
     {
         return;
     }
-    let multiplier = out_channels / channels;
+    let multiplier = out_channels.checked_div(channels).unwrap_or(1);
     let kernel: Option<Kernel> = if multiplier == 1 {
         Some(four_inputs)
     } else if multiplier.is_multiple_of(4) {

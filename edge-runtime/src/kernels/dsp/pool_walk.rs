@@ -1,6 +1,7 @@
 //! Walks over the inputs of a pool, four channels at a time.
 #![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTAB16 and SEL.
 
+use crate::kernels::reference::runs;
 use core::arch::naked_asm;
 use core::cell::Cell;
 
@@ -72,7 +73,7 @@ pub(super) fn pools<'a>(
             }
         })
     });
-    Some(pools.zip(output.chunks_exact(channels)))
+    Some(pools.zip(runs(output, channels)))
 }
 
 impl Pool {

@@ -8,7 +8,7 @@ use crate::operator::{Call, Cost, Fault};
 use super::add::add_fitted_i8_4;
 use super::average_pool::average_pool_i8_1x4;
 use super::conv_2d::{conv_2d_i8_2x4, conv_2d_i16_2x4};
-use super::depthwise::depthwise_i16_2x2;
+use super::depthwise::{depthwise_i16_2x2, depthwise_i16_2x2_canonical};
 use super::depthwise_general::depthwise_i8_1x4;
 use super::fully_connected::{fully_connected_i8_1x4, fully_connected_i16_1x4};
 use super::max_pool::max_pool_i8_1x4;
@@ -110,6 +110,14 @@ pub const DEPTHWISE_CONV_2D: Kernel = kernel(
     |call| layers::check_depthwise(call, &packed::DSP_DEPTHWISE),
     |call| depthwise_i16_2x2(&layers::layer(call)),
 );
+/// DEPTHWISE_CONV_2D 3x3 on canonical weights.
+pub const DEPTHWISE_CONV_2D_SMALL: Kernel = kernel(
+    opcode::DEPTHWISE_CONV_2D,
+    packing::DSP_DEPTHWISE_SMALL,
+    "DEPTHWISE_CONV_2D",
+    |call| layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL),
+    |call| depthwise_i16_2x2_canonical(&layers::layer(call)),
+);
 /// DEPTHWISE_CONV_2D of any window.
 pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
     opcode::DEPTHWISE_CONV_2D,
@@ -145,6 +153,7 @@ pub const OWN: &[Kernel] = &[
     FULLY_CONNECTED_I16,
     FULLY_CONNECTED_I8,
     DEPTHWISE_CONV_2D,
+    DEPTHWISE_CONV_2D_SMALL,
     DEPTHWISE_CONV_2D_ANY,
     ADD_FITTED,
     CONV_2D_WINOGRAD_4X4,

@@ -1,6 +1,7 @@
 //! What the depthwise convolution of the DSP extension can run and needs, see
 //! [`crate::kernels::packing::depthwise_dsp`].
 
+use crate::kernels::packing::depthwise_dsp::RECORD;
 use crate::kernels::reference::Window;
 
 /// Words of a widened column of four channels: of four rows, and of the five that two output rows
@@ -8,7 +9,7 @@ use crate::kernels::reference::Window;
 pub(crate) const FOUR_ROWS: usize = 8;
 pub(crate) const FIVE_ROWS: usize = 10;
 
-/// Whether [`depthwise_i16_2x2`] can run a window: 3x3, no dilation, stride 1 or 2 on both axes, as
+/// Whether `depthwise_i16_2x2` can run a window: 3x3, no dilation, stride 1 or 2 on both axes, as
 /// many outputs as inputs, channels in fours, at most 2 rows and columns of padding on each side.
 pub const fn fits(window: &Window) -> bool {
     let [height, width, channels] = window.input;
@@ -57,4 +58,12 @@ pub(crate) const fn column_words(window: &Window) -> usize {
 
 pub(crate) const fn columns(window: &Window) -> usize {
     (window.output[1] - 1) * window.stride[1] + 3
+}
+
+/// Bytes of scratch of `depthwise_i16_2x2_canonical`: 40 a channel more.
+pub const fn scratch_len_canonical(window: &Window) -> usize {
+    if !fits(window) {
+        return 0;
+    }
+    scratch_len(window) + window.input[2] * RECORD
 }

@@ -1,7 +1,7 @@
 //! The reference kernels on weights that were packed for an instruction set: what lets any machine
 //! run any image.
 
-use super::table::{run_conv, run_depthwise, run_fully_connected};
+use super::table::{canonical_depthwise, run_conv, run_depthwise, run_fully_connected};
 use super::weights::Weights;
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
@@ -70,6 +70,7 @@ pub const KERNELS: &[Kernel] = entries![
     (FULLY_CONNECTED, DSP_I16, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I16)),
     (FULLY_CONNECTED, DSP_I8, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I8)),
     (DEPTHWISE_CONV_2D, DSP_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise),
+    (DEPTHWISE_CONV_2D, DSP_DEPTHWISE_SMALL, check_depthwise, layer, run_depthwise, canonical_depthwise),
     (CONV_2D, MVE_PANEL, check_conv, layer, run_conv, mve_panel),
     (FULLY_CONNECTED, MVE_DENSE, check_fully_connected, flat_layer, run_fully_connected, mve_dense),
     (CONV_2D, MVE_DIRECT, check_conv, layer, run_conv, mve_direct),
