@@ -1,5 +1,7 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
+pub mod pair_blocks;
+
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 
 /// Multiplier and shift of one output channel, as `edge_runtime::format::rounding` reads them.

@@ -239,6 +239,9 @@ pub mod packing {
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;
+    /// Convolutions and fully connected layers: four channels, two taps a word; see
+    /// `kernels::packing::pair_blocks`.
+    pub const PAIRS: u8 = 12;
 }
 
 /// How a 32-bit accumulator becomes an output. `m` is the channel's multiplier, `s` its shift.

@@ -10,6 +10,8 @@
 //! fit together (which no loaded model has) some outputs are left as they were.
 
 pub mod layer;
+pub mod packing;
+pub mod portable;
 pub mod reference;
 
 use crate::format::kernel_set;

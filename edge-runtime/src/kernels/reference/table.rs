@@ -22,6 +22,8 @@ use super::weights::{Canonical, CanonicalDepthwise, Weights};
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
+use crate::kernels::packing::pair_blocks::PairBlocks;
+use crate::kernels::portable::table::PAIRS;
 use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, rows, shape};
 use zerocopy::FromBytes;
 
@@ -187,6 +189,27 @@ pub const RESIZE_BILINEAR: Kernel = kernel(
     },
 );
 
+/// FULLY_CONNECTED from weights packed for the portable kernel.
+pub const FULLY_CONNECTED_PAIRS: Kernel = Kernel {
+    packing: packing::PAIRS,
+    ..kernel(
+        opcode::FULLY_CONNECTED,
+        "FULLY_CONNECTED",
+        |call| layers::check_fully_connected(call, &PAIRS),
+        |call| run_fully_connected(&layers::flat_layer(call), PairBlocks::of),
+    )
+};
+/// CONV_2D from weights packed for the portable kernel.
+pub const CONV_2D_PAIRS: Kernel = Kernel {
+    packing: packing::PAIRS,
+    ..kernel(
+        opcode::CONV_2D,
+        "CONV_2D",
+        |call| layers::check_conv(call, &PAIRS),
+        |call| run_conv(&layers::layer(call), PairBlocks::of),
+    )
+};
+
 /// Every reference kernel, in every packing that has a plain decoder: it runs any image.
 pub const KERNELS: &[Kernel] = &[
     FULLY_CONNECTED,
@@ -208,6 +231,8 @@ pub const KERNELS: &[Kernel] = &[
     MEAN,
     RESIZE_NEAREST,
     RESIZE_BILINEAR,
+    FULLY_CONNECTED_PAIRS,
+    CONV_2D_PAIRS,
 ];
 
 fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {

@@ -1,0 +1,45 @@
+//! The portable kernels as entries of a table.
+
+use super::conv_2d::conv_2d_pairs;
+use crate::format::{opcode, packing};
+use crate::kernels::Kernel;
+use crate::kernels::packing::pair_blocks;
+use crate::operator::layers::{self, Packed};
+
+/// How [`packing::PAIRS`] keeps a layer's constants, and what the portable kernel takes.
+pub(crate) const PAIRS: Packed = Packed {
+    weights_len: |window| {
+        let [_, _, channels] = window.output;
+        let [height, width] = window.kernel;
+        let [_, _, depth] = window.input;
+        let taps = height.checked_mul(width)?.checked_mul(depth)?;
+        let blocks = channels.div_ceil(pair_blocks::CHANNELS);
+        let quads = taps.div_ceil(pair_blocks::QUAD);
+        let words = quads.checked_mul(pair_blocks::QUAD_WORDS)?.checked_add(1)?;
+        words.checked_mul(blocks)?.checked_mul(4)?.try_into().ok()
+    },
+    scratch_len: super::conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// FULLY_CONNECTED with paired weights.
+pub const FULLY_CONNECTED: Kernel = Kernel {
+    opcode: opcode::FULLY_CONNECTED,
+    packing: packing::PAIRS,
+    operator: "FULLY_CONNECTED",
+    instruction_set: "portable",
+    check: |call| layers::check_fully_connected(call, &PAIRS),
+    run: |call| conv_2d_pairs(&layers::flat_layer(call)),
+};
+/// CONV_2D with paired weights.
+pub const CONV_2D: Kernel = Kernel {
+    opcode: opcode::CONV_2D,
+    packing: packing::PAIRS,
+    operator: "CONV_2D",
+    instruction_set: "portable",
+    check: |call| layers::check_conv(call, &PAIRS),
+    run: |call| conv_2d_pairs(&layers::layer(call)),
+};
+
+/// Every portable kernel. They come before the reference kernels in a table.
+pub const KERNELS: &[Kernel] = &[FULLY_CONNECTED, CONV_2D];

@@ -1,0 +1,297 @@
+//! Every kernel against the definition, on random shapes, roundings and overlapping placements.
+
+use core::cell::Cell;
+use std::vec;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::conv_2d::{conv_2d_pairs, scratch_len};
+use crate::kernels::layer::Layer;
+use crate::kernels::packing::pair_blocks::{CHANNELS, PairBlocks, block_words, runs_fit, taps};
+use crate::kernels::raster_gap;
+use crate::kernels::reference::Window;
+use crate::kernels::reference::requantise::Rounding;
+use crate::kernels::reference::table::run_conv;
+use crate::kernels::reference::weights::Canonical;
+
+/// Bytes around every buffer that no kernel may touch.
+const GUARD: usize = 32;
+
+pub fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+/// A generator of test data: proptest draws only its seed, so that shapes shrink and data do not.
+pub struct Data(pub u64);
+
+impl Data {
+    pub fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (self.0 >> 33) as u32
+    }
+
+    pub fn within(&mut self, least: i32, most: i32) -> i32 {
+        least + (self.next() % (most - least + 1) as u32) as i32
+    }
+
+    pub fn i8s(&mut self, count: usize, most: i32) -> Vec<i8> {
+        (0..count).map(|_| self.within(-most, most) as i8).collect()
+    }
+}
+
+/// What a layer computes besides its window and weights.
+#[derive(Clone, Debug)]
+pub struct Channels {
+    pub rounding: Rounding,
+    pub bias: Vec<i32>,
+    pub multipliers: Vec<i32>,
+    pub shifts: Vec<i8>,
+    pub pad: i8,
+    pub zero_point: i32,
+    pub min: i8,
+    pub max: i8,
+}
+
+impl Channels {
+    pub fn draw(data: &mut Data, count: usize) -> Self {
+        let rounding = [Rounding::Double, Rounding::Single, Rounding::High32][data.next() as usize % 3];
+        let shifts = match rounding {
+            Rounding::High32 => 0..=7,
+            _ => [-9..=-7, -12..=-2, -31..=2, -1..=0][data.next() as usize % 4].clone(),
+        };
+        // Sums of a few thousand at most, so that ties and both signs occur.
+        let least = if rounding == Rounding::High32 { 1 << 20 } else { 1 << 30 };
+        let zero_point = data.within(-128, 127);
+        let (min, max) = match data.next() % 4 {
+            0 => (-128, 127),
+            1 => (zero_point as i8, 127),
+            2 => (zero_point as i8, data.within(zero_point, 127) as i8),
+            _ => (data.within(-128, 0) as i8, data.within(1, 127) as i8),
+        };
+        let zero_point = if data.next().is_multiple_of(3) { -128 } else { zero_point };
+        Self {
+            rounding,
+            bias: (0..count).map(|_| data.within(-20_000, 20_000)).collect(),
+            multipliers: (0..count)
+                .map(|_| match data.next() % 8 {
+                    0 => least,
+                    1 => 0,
+                    _ => data.within(least, i32::MAX - 1),
+                })
+                .collect(),
+            shifts: (0..count)
+                .map(|_| data.within((*shifts.start()).into(), (*shifts.end()).into()) as i8)
+                .collect(),
+            pad: data.within(-128, 127) as i8,
+            zero_point,
+            min,
+            max,
+        }
+    }
+}
+
+/// Memory of a layer: words, so that it is aligned as the arena is.
+struct Memory(Vec<u128>);
+
+impl Memory {
+    fn new(len: usize) -> Self {
+        Self(vec![0x5555_5555_5555_5555_5555_5555_5555_5555; len.div_ceil(16)])
+    }
+
+    fn cells(&mut self) -> &[Cell<i8>] {
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(self.0.as_mut_slice());
+        let bytes = <[i8] as zerocopy::FromBytes>::mut_from_bytes(bytes).unwrap();
+        Cell::from_mut(bytes).as_slice_of_cells()
+    }
+}
+
+/// Runs `kernel` where the output lies as high over the input as the raster rule allows, `slack`
+/// bytes lower, and gives the outputs.
+pub fn run(
+    window: &Window,
+    channels: &Channels,
+    weights: &[u8],
+    input: &[i8],
+    slack: usize,
+    scratch: usize,
+    kernel: impl Fn(&Layer<'_>),
+) -> Vec<i8> {
+    let [height, width, depth] = window.output;
+    let count = height * width * depth;
+    let gap = raster_gap(window).unwrap() + slack as i64;
+    let (from, to) = (gap.max(0) as usize, (-gap).max(0) as usize);
+    let end = GUARD + (from + input.len()).max(to + count);
+    let (mut arena, mut aside) = (Memory::new(end + GUARD), Memory::new(scratch + GUARD));
+    let mut aligned = vec![0_u128; weights.len().div_ceil(16)];
+    let copied = zerocopy::IntoBytes::as_mut_bytes(aligned.as_mut_slice());
+    copied[..weights.len()].copy_from_slice(weights);
+    let (arena, aside) = (arena.cells(), aside.cells());
+    let x = &arena[GUARD + from..][..input.len()];
+    for (cell, value) in x.iter().zip(input) {
+        cell.set(*value);
+    }
+    let before: Vec<i8> = arena.iter().map(Cell::get).collect();
+    kernel(&Layer {
+        window: *window,
+        weights: &copied[..weights.len()],
+        bias: &channels.bias,
+        multipliers: &channels.multipliers,
+        shifts: &channels.shifts,
+        rounding: channels.rounding,
+        pad: channels.pad,
+        zero_point: channels.zero_point,
+        min: channels.min,
+        max: channels.max,
+        input: x,
+        output: &arena[GUARD + to..][..count],
+        scratch: &aside[..scratch],
+    });
+    let outside = |at: &usize| *at < GUARD + to || *at >= GUARD + to + count;
+    for at in (0..arena.len()).filter(outside) {
+        assert_eq!(arena[at].get(), before[at], "byte {at} beside the output");
+    }
+    assert!(aside[scratch..].iter().all(|cell| cell.get() == 0x55), "behind the scratch");
+    arena[GUARD + to..][..count].iter().map(Cell::get).collect()
+}
+
+/// Windows as loaded models have them: every step of the window touches the input.
+pub fn window(depths: impl Strategy<Value = usize>) -> impl Strategy<Value = Window> {
+    let axis = (1_usize..9, 1_usize..5, 1_usize..4, 1_usize..3, any::<u8>(), any::<u8>());
+    (axis.clone(), axis, depths, 1_usize..11).prop_map(|(rows, columns, depth, channels)| {
+        let axis = |(input, kernel, stride, dilation, before, behind): (usize, usize, usize, usize, u8, u8)| {
+            let extent = (kernel - 1) * dilation + 1;
+            let before = usize::from(before) % extent;
+            let least = extent.saturating_sub(input + before);
+            let behind = (usize::from(behind) % extent).max(least.min(extent - 1));
+            let total = (input + before + behind).max(extent);
+            (input, (total - extent) / stride + 1, kernel, stride, before, dilation)
+        };
+        let (rows, columns) = (axis(rows), axis(columns));
+        Window {
+            input: [rows.0, columns.0, depth],
+            output: [rows.1, columns.1, channels],
+            kernel: [rows.2, columns.2],
+            stride: [rows.3, columns.3],
+            padding: [rows.4, columns.4],
+            dilation: [rows.5, columns.5],
+        }
+    })
+}
+
+/// The packing as its module describes it; the compiler has another.
+fn pack(weights: &[i8], taps: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for block in weights.chunks(taps * CHANNELS) {
+        let start = bytes.len();
+        let run: i32 = if runs_fit(block, taps, 4) { 4 } else { 2 };
+        bytes.extend(run.to_le_bytes());
+        for quad in 0..taps.div_ceil(4) {
+            for place in 0..8 {
+                let weight = |tap| {
+                    let channel = block.chunks(taps).nth(place / 2);
+                    channel.and_then(|w: &[i8]| w.get(quad * 4 + tap)).copied().map_or(0, i32::from)
+                };
+                let tap = place % 2 * 2;
+                bytes.extend((weight(tap) + weight(tap + 1) * 65536).to_le_bytes());
+            }
+        }
+        assert_eq!(bytes.len() - start, 4 * block_words(taps));
+    }
+    bytes
+}
+
+fn check_conv(window: &Window, seed: u64, slack: usize, most: i32) {
+    let mut data = Data(seed);
+    let ([rows, columns, depth], [_, _, count]) = (window.input, window.output);
+    let (taps, input) = (taps(window), data.i8s(rows * columns * depth, 128));
+    let weights = data.i8s(count * taps, most);
+    let channels = Channels::draw(&mut data, count);
+    let packed = pack(&weights, taps);
+    let bytes: Vec<u8> = weights.iter().map(|w| w.cast_unsigned()).collect();
+    let scratch = scratch_len(window);
+    let expected = run(window, &channels, &bytes, &input, slack, 0, |layer| {
+        run_conv(layer, |layer| Canonical {
+            weights: &weights,
+            taps,
+            bias: layer.bias,
+            multipliers: layer.multipliers,
+            shifts: layer.shifts,
+        });
+    });
+    let case = std::format!("{window:?} {channels:?}");
+    for scratch in [scratch, 0] {
+        let actual = run(window, &channels, &packed, &input, slack, scratch, conv_2d_pairs);
+        assert_eq!(actual, expected, "{case}");
+    }
+    let decoded = run(window, &channels, &packed, &input, slack, 0, |layer| {
+        run_conv(layer, PairBlocks::of);
+    });
+    assert_eq!(decoded, expected, "decoder: {case}");
+}
+
+proptest! {
+    #![proptest_config(config(2000))]
+
+    #[test]
+    fn convolutions_are_the_definition(
+        window in window(1_usize..10),
+        seed in any::<u64>(),
+        slack in 0_usize..3,
+        most in prop::sample::select(&[6, 40, 63, 127]),
+    ) {
+        check_conv(&window, seed, slack, most);
+    }
+
+    #[test]
+    fn fully_connected_layers_are_the_definition(
+        inputs in 1_usize..70,
+        outputs in 1_usize..20,
+        seed in any::<u64>(),
+        most in prop::sample::select(&[6, 40, 63, 127]),
+    ) {
+        let window = Window {
+            input: [1, 1, inputs],
+            output: [1, 1, outputs],
+            kernel: [1; 2],
+            stride: [1; 2],
+            padding: [0; 2],
+            dilation: [1; 2],
+        };
+        check_conv(&window, seed, 0, most);
+    }
+}
+
+#[test]
+fn runs_at_their_limit_are_exact() {
+    let window = Window {
+        input: [1, 1, 4],
+        output: [1, 1, 4],
+        kernel: [1; 2],
+        stride: [1; 2],
+        padding: [0; 2],
+        dilation: [1; 2],
+    };
+    let weights = [127, 127, 127, 127, -127, -127, -127, -127, 127, 127, 1, 0, -128, -127, 0, 0];
+    let channels = Channels {
+        rounding: Rounding::Single,
+        bias: vec![0; 4],
+        multipliers: vec![1 << 30; 4],
+        shifts: vec![-8; 4],
+        pad: 0,
+        zero_point: 0,
+        min: -128,
+        max: 127,
+    };
+    for corner in 0..16 {
+        let input: Vec<i8> = (0..4).map(|bit| if corner >> bit & 1 == 1 { -128 } else { 127 }).collect();
+        let dot = |w: &[i8]| w.iter().zip(&input).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum::<i32>();
+        let expected: Vec<i8> = weights.chunks(4).map(|w| ((dot(w) + 256) >> 9).clamp(-128, 127) as i8).collect();
+        let actual = run(&window, &channels, &pack(&weights, 4), &input, 0, 8, conv_2d_pairs);
+        assert_eq!(actual, expected, "{input:?}");
+    }
+}
