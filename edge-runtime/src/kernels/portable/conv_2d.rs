@@ -28,11 +28,10 @@ pub fn conv_2d_pairs(layer: &Layer<'_>) {
     let [height, width, channels] = window.output;
     let quads = pair_blocks::taps(window).div_ceil(QUAD);
     let weights = PairBlocks::of(layer).words;
-    let block = pair_blocks::block_words(pair_blocks::taps(window));
     let Some(x) = words(layer.scratch).get(..quads.wrapping_mul(2)) else {
         return run_conv(layer, PairBlocks::of);
     };
-    if channels == 0 || block == 0 || quads == 0 {
+    if channels == 0 || quads == 0 {
         return run_conv(layer, PairBlocks::of);
     }
     let finish = Finish::new(layer);
@@ -41,22 +40,43 @@ pub fn conv_2d_pairs(layer: &Layer<'_>) {
         for column in 0..width {
             let Some(pixel) = pixels.next() else { return };
             gather(window, layer.pad, layer.input, [y, column], x);
-            run_pixel(layer, &finish, weights.chunks_exact(block), x, pixel);
+            run_pixel(layer.bias, &finish, weights, x, pixel);
         }
     }
 }
 
+/// All channels of a pixel from the activations under it.
 #[inline]
-fn run_pixel<'a>(
-    layer: &Layer<'_>,
+fn run_pixel(
+    bias: &[i32],
     finish: &Finish<'_>,
-    blocks: impl Iterator<Item = &'a [i32]>,
+    weights: &[i32],
     x: &[Cell<i32>],
     pixel: &[Cell<i8>],
 ) {
-    let mut channel = 0_usize;
-    let places = pixel.chunks(CHANNELS).zip(layer.bias.chunks(CHANNELS));
-    for (block, (outputs, bias)) in blocks.zip(places) {
+    #[cfg(all(target_arch = "arm", feature = "thumb2"))]
+    let done = super::thumb2::blocks(finish, weights, bias, x, pixel);
+    #[cfg(not(all(target_arch = "arm", feature = "thumb2")))]
+    let done = 0_usize;
+    if done < pixel.len() {
+        run_blocks(done, bias, finish, weights, x, pixel);
+    }
+}
+
+/// The blocks of a pixel from channel `channel` on, a multiple of four.
+fn run_blocks(
+    mut channel: usize,
+    bias: &[i32],
+    finish: &Finish<'_>,
+    weights: &[i32],
+    x: &[Cell<i32>],
+    pixel: &[Cell<i8>],
+) {
+    let block = (x.len() / 2).wrapping_mul(QUAD_WORDS).wrapping_add(1);
+    let blocks = weights.chunks_exact(block.max(1)).skip(channel / CHANNELS);
+    let outputs = pixel.get(channel..).unwrap_or_default().chunks(CHANNELS);
+    let biases = bias.get(channel..).unwrap_or_default().chunks(CHANNELS);
+    for (block, (outputs, bias)) in blocks.zip(outputs.zip(biases)) {
         let mut sums = [0; CHANNELS];
         for (sum, bias) in sums.iter_mut().zip(bias) {
             *sum = *bias;

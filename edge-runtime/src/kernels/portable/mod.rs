@@ -8,6 +8,8 @@ mod dot;
 mod gather;
 mod requantise;
 pub(crate) mod table;
+#[cfg(all(target_arch = "arm", feature = "thumb2"))]
+mod thumb2;
 
 pub use table::KERNELS;
 

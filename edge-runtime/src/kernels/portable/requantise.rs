@@ -19,7 +19,7 @@ use crate::kernels::reference::requantise::{Requantise, Rounding, limit};
 const SHIFTS: core::ops::RangeInclusive<i8> = -22..=-2;
 
 #[derive(Clone, Copy)]
-enum Form {
+pub(super) enum Form {
     /// No tie, and saturation is all the clamp there is.
     Saturate,
     /// No tie.
@@ -33,14 +33,18 @@ enum Form {
 /// How the accumulators of one layer become outputs.
 #[derive(Clone, Copy)]
 pub(super) struct Finish<'a> {
-    form: Form,
+    pub form: Form,
+    /// Whether saturation is all the clamp there is.
+    pub saturates: bool,
     /// The lower word of the sum's start.
-    low: u32,
+    pub low: u32,
     /// `2 z + 1`
-    doubled: i32,
+    pub doubled: i32,
+    pub min: i8,
+    pub max: i8,
     general: Requantise,
-    multipliers: &'a [i32],
-    shifts: &'a [i8],
+    pub multipliers: &'a [i32],
+    pub shifts: &'a [i8],
 }
 
 impl<'a> Finish<'a> {
@@ -49,15 +53,19 @@ impl<'a> Finish<'a> {
         let narrow = (-128..=127).contains(&layer.zero_point);
         let fast = narrow && layer.shifts.iter().all(|shift| SHIFTS.contains(shift));
         let untied = i32::from(min) >= layer.zero_point || layer.rounding == Rounding::Single;
+        let saturates = min == i8::MIN && max == i8::MAX;
         let form = match layer.rounding {
             Rounding::High32 => Form::General,
             _ if !fast => Form::General,
-            _ if untied && min == i8::MIN && max == i8::MAX => Form::Saturate,
+            _ if untied && saturates => Form::Saturate,
             _ if untied => Form::Clamp,
             _ => Form::Tie,
         };
         Self {
             form,
+            saturates,
+            min,
+            max,
             low: if layer.rounding == Rounding::Double { 1 << 30 } else { 0 },
             doubled: layer.zero_point.wrapping_mul(2).wrapping_add(1),
             general: Requantise {
@@ -79,7 +87,7 @@ impl<'a> Finish<'a> {
         let shifts = self.shifts.get(first..).unwrap_or_default();
         let constants = multipliers.iter().zip(shifts);
         let each = accumulators.iter().zip(constants).zip(outputs);
-        let (min, max) = (self.general.min, self.general.max);
+        let (min, max) = (self.min, self.max);
         match self.form {
             Form::Saturate => each.for_each(|((acc, (m, s)), y)| {
                 y.set(self.scale::<false>(*acc, *m, *s).clamp(-128, 127) as i8);

@@ -1,0 +1,207 @@
+//! The inner loops for cores with all of Thumb-2, from Cortex-M3 on.
+//!
+//! The compiler keeps neither four sums nor their eight operands in registers, and takes three
+//! times as many instructions for an output.
+#![allow(unsafe_code)] // Assembly; every block says why it holds.
+
+use core::arch::naked_asm;
+use core::cell::Cell;
+
+use super::requantise::{Finish, Form};
+use crate::kernels::packing::pair_blocks::{CHANNELS, QUAD_WORDS};
+
+/// What the assembly reads, at the offsets it names.
+#[repr(C)]
+struct Arguments {
+    multipliers: *const i32, // 0, as the next two: moves from block to block
+    shifts: *const i8,       // 4
+    outputs: *const Cell<i8>, // 8
+    doubled: i32,            // 12
+    low: u32,                // 16
+    bias: *const i32,        // 20: moves too
+    x: *const Cell<i32>,     // 24
+    quads: usize,            // 28
+    blocks: usize,           // 32: counts down
+    weights: *const i32,     // 36
+    min: i32,                // 40
+    max: i32,                // 44
+    tie: u32,                // 48
+}
+
+/// Computes the outputs of all whole blocks of four channels that there are cells and constants
+/// for, from the activations `x` of one window; returns the number of these channels. None where
+/// the layer has no fast form of requantisation.
+pub(super) fn blocks(
+    finish: &Finish<'_>,
+    weights: &[i32],
+    bias: &[i32],
+    x: &[Cell<i32>],
+    outputs: &[Cell<i8>],
+) -> usize {
+    let quads = x.len() / 2;
+    let block = quads.wrapping_mul(QUAD_WORDS).wrapping_add(1);
+    let channels = outputs
+        .len()
+        .min(bias.len())
+        .min(finish.multipliers.len())
+        .min(finish.shifts.len());
+    let blocks = (channels / CHANNELS).min(weights.len().checked_div(block).unwrap_or(0));
+    if quads == 0 || blocks == 0 {
+        return 0;
+    }
+    let run = match finish.form {
+        Form::General => return 0,
+        Form::Saturate => pixel_saturate,
+        Form::Tie if finish.saturates => pixel_tie,
+        Form::Clamp | Form::Tie => pixel_clamp,
+    };
+    let mut arguments = Arguments {
+        multipliers: finish.multipliers.as_ptr(),
+        shifts: finish.shifts.as_ptr(),
+        outputs: outputs.as_ptr(),
+        doubled: finish.doubled,
+        low: finish.low,
+        bias: bias.as_ptr(),
+        x: x.as_ptr(),
+        quads,
+        blocks,
+        weights: weights.as_ptr(),
+        min: finish.min.into(),
+        max: finish.max.into(),
+        tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
+    };
+    // SAFETY: at least one quad and one block. There are `4 * blocks` biases, multipliers, shifts
+    // and outputs, `blocks` times a word and eight for each quad of weights, and two words of `x`
+    // for each quad; outputs and `x` are cells. Slices of words are aligned.
+    unsafe { run(&raw mut arguments) };
+    blocks.wrapping_mul(CHANNELS)
+}
+
+/// One pixel. For each block: the word that tells the runs, then the sums, a quad of taps in 19
+/// instructions for runs of two taps and 15 for four, and two for the loop, which does two quads at
+/// a time and starts in its middle if they are odd; then four outputs.
+///
+/// In the loop r0: 2^15, r1: activations, r2: weights, r3: pairs of quads, r4-r7: sums. Then
+/// r0: multipliers, r1: shifts, r3: outputs, r8: `doubled`, r9: `low`. `[sp]`: the arguments.
+macro_rules! pixel {
+    ($name:ident, $start:literal, $end:literal) => {
+        /// # Safety
+        /// At least one block and one quad, and as many constants, activations, weights and outputs
+        /// as these say.
+        #[unsafe(naked)]
+        #[unsafe(link_section = concat!(".text.dunlin_", stringify!($name)))]
+        unsafe extern "C" fn $name(arguments: *mut Arguments) {
+            naked_asm!(
+                ".macro dunlin_quad, add",
+                "ldrd r8, r9, [r1], #8",
+                "ldm r2!, {{r10, r11, r12, lr}}",
+                "\\add r4, r10, r11",
+                "\\add r5, r12, lr",
+                "ldm r2!, {{r10, r11, r12, lr}}",
+                "\\add r6, r10, r11",
+                "\\add r7, r12, lr",
+                ".endm",
+                ".macro dunlin_short, sum, w0, w1",
+                "mla \\w0, \\w0, r8, r0",
+                "mla \\w1, \\w1, r9, r0",
+                "add \\sum, \\sum, \\w0, asr #16",
+                "add \\sum, \\sum, \\w1, asr #16",
+                ".endm",
+                ".macro dunlin_long, sum, w0, w1",
+                "mla \\w0, \\w0, r8, r0",
+                "mla \\w0, \\w1, r9, \\w0",
+                "add \\sum, \\sum, \\w0, asr #16",
+                ".endm",
+                // A shift of -s is the byte 256 - s: 254 less it is s - 2. SSAT shifts by one more.
+                ".macro dunlin_output, sum",
+                "ldrb r11, [r1], #1",
+                "ldr r10, [r0], #4",
+                "rsb r11, r11, #254",
+                "lsl r12, r8, r11",
+                $start,
+                "smlal lr, r12, \\sum, r10",
+                "asr r12, r12, r11",
+                "ssat r12, #8, r12, asr #1",
+                $end,
+                "strb r12, [r3], #1",
+                ".endm",
+                "push {{r0, r4-r11, lr}}",
+                "mov lr, r0",
+                "ldr r2, [r0, #36]",
+                "1:",
+                "ldr r8, [lr, #20]",
+                "ldm r8!, {{r4-r7}}",
+                "str r8, [lr, #20]",
+                "ldrd r1, r3, [lr, #24]",
+                "ldr r0, [r2], #4",
+                "cmp r0, #4",
+                "mov r0, #0x8000",
+                "beq 5f",
+                "lsrs r3, r3, #1",
+                "bcc 2f",
+                "add r3, r3, #1",
+                "b 3f",
+                "2:",
+                "dunlin_quad dunlin_short",
+                "3:",
+                "dunlin_quad dunlin_short",
+                "subs r3, r3, #1",
+                "bne 2b",
+                "4:",
+                "ldr lr, [sp]",
+                "ldm lr, {{r0, r1, r3, r8, r9}}",
+                "dunlin_output r4",
+                "dunlin_output r5",
+                "dunlin_output r6",
+                "dunlin_output r7",
+                "ldr lr, [sp]",
+                "ldr r12, [lr, #32]",
+                "stm lr, {{r0, r1, r3}}",
+                "subs r12, r12, #1",
+                "str r12, [lr, #32]",
+                "bne 1b",
+                "pop {{r0, r4-r11, pc}}",
+                "5:",
+                "lsrs r3, r3, #1",
+                "bcc 6f",
+                "add r3, r3, #1",
+                "b 7f",
+                "6:",
+                "dunlin_quad dunlin_long",
+                "7:",
+                "dunlin_quad dunlin_long",
+                "subs r3, r3, #1",
+                "bne 6b",
+                "b 4b",
+                ".purgem dunlin_quad",
+                ".purgem dunlin_short",
+                ".purgem dunlin_long",
+                ".purgem dunlin_output",
+            )
+        }
+    };
+}
+pixel!(pixel_saturate, "mov lr, r9", "");
+pixel!(
+    pixel_tie,
+    "and lr, \\sum, #0x80000000
+     subs lr, r9, lr
+     sbc r12, r12, #0",
+    ""
+);
+pixel!(
+    pixel_clamp,
+    "ldr lr, [sp]
+     ldr lr, [lr, #48]
+     and lr, lr, \\sum
+     subs lr, r9, lr
+     sbc r12, r12, #0",
+    "ldr lr, [sp]
+     ldrd r10, lr, [lr, #40]
+     cmp r12, r10
+     it lt
+     movlt r12, r10
+     cmp r12, lr
+     it gt
+     movgt r12, lr"
+);
