@@ -242,6 +242,8 @@ pub mod packing {
     /// Convolutions and fully connected layers: four channels, two taps a word; see
     /// `kernels::packing::pair_blocks`.
     pub const PAIRS: u8 = 12;
+    /// Depthwise convolutions: `[output channel][tap]` instead of `[tap][output channel]`.
+    pub const CHANNELS: u8 = 13;
 }
 
 /// How a 32-bit accumulator becomes an output. `m` is the channel's multiplier, `s` its shift.

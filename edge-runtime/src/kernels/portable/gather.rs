@@ -1,13 +1,12 @@
 //! The input under one position of a window, as words of two activations: `x1 + 2^16 * x0`.
 
 use core::cell::Cell;
-use core::slice::Iter;
 
 use crate::kernels::reference::Window;
 
 /// Writes activations one after the other into words, two in each.
 struct Pairs<'a> {
-    words: Iter<'a, Cell<i32>>,
+    words: &'a [Cell<i32>],
     /// The first of a word that waits for its second.
     first: Option<i8>,
 }
@@ -21,8 +20,9 @@ impl Pairs<'_> {
         match self.first.take() {
             None => self.first = Some(x),
             Some(first) => {
-                if let Some(word) = self.words.next() {
+                if let Some((word, rest)) = self.words.split_first() {
                     word.set(pair(first, x));
+                    self.words = rest;
                 }
             }
         }
@@ -36,11 +36,24 @@ impl Pairs<'_> {
             self.push(second.get());
             x = rest;
         }
-        let (pairs, rest) = x.as_chunks::<2>();
-        for ([first, second], word) in pairs.iter().zip(self.words.by_ref()) {
+        let (pairs, last) = x.as_chunks::<2>();
+        let Some((words, rest)) = self.words.split_at_checked(pairs.len()) else {
+            return;
+        };
+        self.words = rest;
+        // Four at a time, so that the loop itself costs little.
+        let ((pairs, few_pairs), (words, few_words)) = (pairs.as_chunks::<4>(), words.as_chunks::<4>());
+        let set = |([first, second], word): (&[Cell<i8>; 2], &Cell<i32>)| {
             word.set(pair(first.get(), second.get()));
+        };
+        for ([p, q, r, s], [a, b, c, d]) in pairs.iter().zip(words) {
+            set((p, a));
+            set((q, b));
+            set((r, c));
+            set((s, d));
         }
-        if let [last] = rest {
+        few_pairs.iter().zip(few_words).for_each(set);
+        if let [last] = last {
             self.first = Some(last.get());
         }
     }
@@ -73,7 +86,7 @@ pub(super) fn gather(
     words: &[Cell<i32>],
 ) {
     let mut pairs = Pairs {
-        words: words.iter(),
+        words,
         first: None,
     };
     let [height, width, depth] = window.input;

@@ -4,12 +4,15 @@
 //! Names say operation and, where it matters, the packing of the weights.
 
 pub mod conv_2d;
+pub mod depthwise_conv_2d;
 mod dot;
 mod gather;
 mod requantise;
 pub(crate) mod table;
 #[cfg(all(target_arch = "arm", feature = "thumb2"))]
 mod thumb2;
+#[cfg(all(target_arch = "arm", feature = "thumb2"))]
+mod thumb2_depthwise;
 
 pub use table::KERNELS;
 

@@ -1,6 +1,7 @@
 //! The portable kernels as entries of a table.
 
 use super::conv_2d::conv_2d_pairs;
+use super::depthwise_conv_2d::{self, depthwise_conv_2d, depthwise_conv_2d_pairs};
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::packing::pair_blocks;
@@ -19,6 +20,23 @@ pub(crate) const PAIRS: Packed = Packed {
         words.checked_mul(blocks)?.checked_mul(4)?.try_into().ok()
     },
     scratch_len: super::conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// [`packing::PAIRS`] of a depthwise convolution, which has one input channel.
+pub(crate) const DEPTHWISE_PAIRS: Packed = Packed {
+    weights_len: |window| {
+        let [_, _, depth] = window.input;
+        if depth == 1 { (PAIRS.weights_len)(window) } else { None }
+    },
+    scratch_len: depthwise_conv_2d::pairs_scratch_len,
+    channels_apart: true,
+};
+
+/// How [`packing::CHANNELS`] keeps the constants of a depthwise convolution.
+pub(crate) const CHANNELS: Packed = Packed {
+    weights_len: layers::CANONICAL_DEPTHWISE.weights_len,
+    scratch_len: depthwise_conv_2d::scratch_len,
     channels_apart: true,
 };
 
@@ -41,5 +59,29 @@ pub const CONV_2D: Kernel = Kernel {
     run: |call| conv_2d_pairs(&layers::layer(call)),
 };
 
+/// DEPTHWISE_CONV_2D with weights channel by channel.
+pub const DEPTHWISE_CONV_2D: Kernel = Kernel {
+    opcode: opcode::DEPTHWISE_CONV_2D,
+    packing: packing::CHANNELS,
+    operator: "DEPTHWISE_CONV_2D",
+    instruction_set: "portable",
+    check: |call| layers::check_depthwise(call, &CHANNELS),
+    run: |call| depthwise_conv_2d(&layers::layer(call)),
+};
+/// DEPTHWISE_CONV_2D of one input channel with paired weights.
+pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
+    opcode: opcode::DEPTHWISE_CONV_2D,
+    packing: packing::PAIRS,
+    operator: "DEPTHWISE_CONV_2D",
+    instruction_set: "portable",
+    check: |call| layers::check_depthwise(call, &DEPTHWISE_PAIRS),
+    run: |call| depthwise_conv_2d_pairs(&layers::layer(call)),
+};
+
 /// Every portable kernel. They come before the reference kernels in a table.
-pub const KERNELS: &[Kernel] = &[FULLY_CONNECTED, CONV_2D];
+pub const KERNELS: &[Kernel] = &[
+    FULLY_CONNECTED,
+    CONV_2D,
+    DEPTHWISE_CONV_2D,
+    DEPTHWISE_CONV_2D_PAIRS,
+];

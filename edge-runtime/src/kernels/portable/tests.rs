@@ -7,13 +7,14 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::conv_2d::{conv_2d_pairs, scratch_len};
+use super::depthwise_conv_2d::{self, depthwise_conv_2d, depthwise_conv_2d_pairs};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::pair_blocks::{CHANNELS, PairBlocks, block_words, runs_fit, taps};
 use crate::kernels::raster_gap;
 use crate::kernels::reference::Window;
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::reference::table::run_conv;
-use crate::kernels::reference::weights::Canonical;
+use crate::kernels::reference::table::{run_conv, run_depthwise};
+use crate::kernels::reference::weights::{Canonical, CanonicalDepthwise};
 
 /// Bytes around every buffer that no kernel may touch.
 const GUARD: usize = 32;
@@ -183,6 +184,28 @@ pub fn window(depths: impl Strategy<Value = usize>) -> impl Strategy<Value = Win
     })
 }
 
+/// Common 3x3 windows: input, output, stride, padding.
+const WINDOWS: [Window; 6] = {
+    const fn window(input: [usize; 2], output: [usize; 2], stride: usize, padding: [usize; 2]) -> Window {
+        Window {
+            input: [input[0], input[1], 1],
+            output: [output[0], output[1], 1],
+            kernel: [3; 2],
+            stride: [stride; 2],
+            padding,
+            dilation: [1; 2],
+        }
+    }
+    [
+        window([7, 5], [7, 5], 1, [1, 1]),
+        window([8, 6], [4, 3], 2, [0, 0]),
+        window([7, 5], [4, 3], 2, [1, 1]),
+        window([5, 6], [3, 4], 1, [0, 0]),
+        window([1, 1], [1, 1], 1, [1, 1]),
+        window([2, 1], [2, 1], 1, [1, 1]),
+    ]
+};
+
 /// The packing as its module describes it; the compiler has another.
 fn pack(weights: &[i8], taps: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -234,6 +257,42 @@ fn check_conv(window: &Window, seed: u64, slack: usize, most: i32) {
     assert_eq!(decoded, expected, "decoder: {case}");
 }
 
+fn check_depthwise(window: &Window, seed: u64, slack: usize) {
+    let mut data = Data(seed);
+    let ([rows, columns, depth], [_, _, count]) = (window.input, window.output);
+    let [height, width] = window.kernel;
+    let (taps, input) = (height * width, data.i8s(rows * columns * depth, 128));
+    let weights = data.i8s(count * taps, 127);
+    let channels = Channels::draw(&mut data, count);
+    let canonical: Vec<i8> = (0..taps * count).map(|at| weights[at % count * taps + at / count]).collect();
+    let expected = run(window, &channels, &[], &input, slack, 0, |layer| {
+        run_depthwise(layer, |layer| CanonicalDepthwise {
+            weights: &canonical,
+            channels: count,
+            bias: layer.bias,
+            multipliers: layer.multipliers,
+            shifts: layer.shifts,
+        });
+    });
+    let case = std::format!("{window:?} {channels:?}");
+    let packed: Vec<u8> = weights.iter().map(|w| w.cast_unsigned()).collect();
+    for scratch in [depthwise_conv_2d::scratch_len(window), 0] {
+        let actual = run(window, &channels, &packed, &input, slack, scratch, depthwise_conv_2d);
+        assert_eq!(actual, expected, "{case}");
+    }
+    if depth == 1 {
+        let packed = pack(&weights, taps);
+        for scratch in [depthwise_conv_2d::pairs_scratch_len(window), 0] {
+            let actual = run(window, &channels, &packed, &input, slack, scratch, depthwise_conv_2d_pairs);
+            assert_eq!(actual, expected, "{case}");
+        }
+        let decoded = run(window, &channels, &packed, &input, slack, 0, |layer| {
+            run_depthwise(layer, PairBlocks::of);
+        });
+        assert_eq!(decoded, expected, "decoder: {case}");
+    }
+}
+
 proptest! {
     #![proptest_config(config(2000))]
 
@@ -245,6 +304,24 @@ proptest! {
         most in prop::sample::select(&[6, 40, 63, 127]),
     ) {
         check_conv(&window, seed, slack, most);
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_the_definition(
+        mut window in window(1_usize..10),
+        multiplier in 1_usize..4,
+        nine in any::<bool>(),
+        seed in any::<u64>(),
+        slack in 0_usize..3,
+    ) {
+        if nine {
+            let [_, _, depth] = window.input;
+            window = WINDOWS[seed as usize % WINDOWS.len()];
+            (window.input[2], window.output[2]) = (depth, depth);
+        } else {
+            window.output[2] = window.input[2] * multiplier;
+        }
+        check_depthwise(&window, seed, slack);
     }
 
     #[test]

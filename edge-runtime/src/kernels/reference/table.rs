@@ -23,7 +23,8 @@ use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::pair_blocks::PairBlocks;
-use crate::kernels::portable::table::PAIRS;
+use crate::kernels::portable::depthwise_conv_2d::decode as by_channel;
+use crate::kernels::portable::table::{CHANNELS, DEPTHWISE_PAIRS, PAIRS};
 use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, rows, shape};
 use zerocopy::FromBytes;
 
@@ -210,6 +211,27 @@ pub const CONV_2D_PAIRS: Kernel = Kernel {
     )
 };
 
+/// DEPTHWISE_CONV_2D from weights packed for the portable kernel.
+pub const DEPTHWISE_CONV_2D_CHANNELS: Kernel = Kernel {
+    packing: packing::CHANNELS,
+    ..kernel(
+        opcode::DEPTHWISE_CONV_2D,
+        "DEPTHWISE_CONV_2D",
+        |call| layers::check_depthwise(call, &CHANNELS),
+        |call| run_depthwise(&layers::layer(call), by_channel),
+    )
+};
+/// DEPTHWISE_CONV_2D of one input channel from weights packed for the portable kernel.
+pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
+    packing: packing::PAIRS,
+    ..kernel(
+        opcode::DEPTHWISE_CONV_2D,
+        "DEPTHWISE_CONV_2D",
+        |call| layers::check_depthwise(call, &DEPTHWISE_PAIRS),
+        |call| run_depthwise(&layers::layer(call), PairBlocks::of),
+    )
+};
+
 /// Every reference kernel, in every packing that has a plain decoder: it runs any image.
 pub const KERNELS: &[Kernel] = &[
     FULLY_CONNECTED,
@@ -233,6 +255,8 @@ pub const KERNELS: &[Kernel] = &[
     RESIZE_BILINEAR,
     FULLY_CONNECTED_PAIRS,
     CONV_2D_PAIRS,
+    DEPTHWISE_CONV_2D_CHANNELS,
+    DEPTHWISE_CONV_2D_PAIRS,
 ];
 
 fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {

@@ -1,0 +1,145 @@
+//! The inner loop of 3x3 depthwise convolutions for cores with all of Thumb-2, from Cortex-M3 on.
+#![allow(unsafe_code)] // Assembly; every block says why it holds.
+
+use core::arch::naked_asm;
+use core::cell::Cell;
+
+use super::requantise::{Finish, Form};
+use crate::kernels::reference::weights::Canonical;
+
+/// What the assembly reads, at the offsets it names; it copies the first twelve words to registers.
+#[repr(C)]
+struct Arguments {
+    rows: [*const Cell<i8>; 3],
+    depth: usize,
+    weights: *const i8,
+    unused: [usize; 3],
+    outputs: *const Cell<i8>,
+    bias: *const i32,
+    multipliers: *const i32,
+    shifts: *const i8,
+    end: *const Cell<i8>, // 48
+    low: u32,             // 52
+    doubled: i32,         // 56
+    tie: u32,             // 60
+    min: i32,             // 64
+    max: i32,             // 68
+}
+
+/// Computes a pixel from three rows of three pixels of `depth` channels each, with weights
+/// `[channel][9]`. False, and nothing done, where lengths do not fit or the layer has no fast form
+/// of requantisation.
+pub(super) fn pixel(
+    finish: &Finish<'_>,
+    weights: &Canonical<'_>,
+    rows: [&[Cell<i8>]; 3],
+    depth: usize,
+    outputs: &[Cell<i8>],
+) -> bool {
+    let line = depth.saturating_mul(3);
+    let fits = depth > 0
+        && rows.iter().all(|row| row.len() >= line)
+        && weights.weights.len() >= depth.saturating_mul(9)
+        && weights.bias.len() >= depth
+        && finish.multipliers.len() >= depth
+        && finish.shifts.len() >= depth
+        && outputs.len() == depth;
+    let run = match finish.form {
+        _ if !fits => return false,
+        Form::General => return false,
+        Form::Saturate => nine_saturate,
+        Form::Tie | Form::Clamp => nine_clamp,
+    };
+    let arguments = Arguments {
+        rows: rows.map(<[_]>::as_ptr),
+        depth,
+        weights: weights.weights.as_ptr(),
+        unused: [0; 3],
+        outputs: outputs.as_ptr(),
+        bias: weights.bias.as_ptr(),
+        multipliers: finish.multipliers.as_ptr(),
+        shifts: finish.shifts.as_ptr(),
+        end: outputs.as_ptr_range().end,
+        low: finish.low,
+        doubled: finish.doubled,
+        tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
+        min: finish.min.into(),
+        max: finish.max.into(),
+    };
+    // SAFETY: at least one channel; `fits` says that there are three inputs a row, nine weights, a
+    // bias, multiplier, shift and output for each. Inputs and outputs are cells.
+    unsafe { run(&raw const arguments) };
+    true
+}
+
+/// One pixel, 41 instructions a channel with the plain form.
+///
+/// r0-r2: rows, r3: depth, r4: weights, r5: sum, r6, r7: factors, r8: outputs, r9: bias,
+/// r10: multipliers, r11: shifts; `[sp]`: the arguments.
+macro_rules! nine {
+    ($name:ident, $start:literal, $end:literal) => {
+        /// # Safety
+        /// At least one channel, and as many constants, inputs and outputs as `depth` says.
+        #[unsafe(naked)]
+        #[unsafe(link_section = concat!(".text.dunlin_", stringify!($name)))]
+        unsafe extern "C" fn $name(arguments: *const Arguments) {
+            naked_asm!(
+                ".macro dunlin_row, row",
+                "ldrsb r6, [r4, #1]",
+                "ldrsb r7, [\\row, r3]",
+                "mla r5, r6, r7, r5",
+                "ldrsb r6, [r4, #2]",
+                "ldrsb r7, [\\row, r3, lsl #1]",
+                "mla r5, r6, r7, r5",
+                "ldrsb r6, [r4], #3",
+                "ldrsb r7, [\\row], #1",
+                "mla r5, r6, r7, r5",
+                ".endm",
+                "push {{r0, r4-r11, lr}}",
+                "ldm r0, {{r0-r11}}",
+                "1:",
+                "ldr r5, [r9], #4",
+                "dunlin_row r0",
+                "dunlin_row r1",
+                "dunlin_row r2",
+                // A shift of -s is the byte 256 - s: 254 less it is s - 2. SSAT shifts by one more.
+                "ldr lr, [sp]",
+                "ldrb r7, [r11], #1",
+                "ldr r6, [r10], #4",
+                "rsb r7, r7, #254",
+                "ldrd lr, r12, [lr, #52]",
+                "lsl r12, r12, r7",
+                $start,
+                "smlal lr, r12, r5, r6",
+                "asr r12, r12, r7",
+                "ssat r12, #8, r12, asr #1",
+                $end,
+                "strb r12, [r8], #1",
+                "ldr lr, [sp]",
+                "ldr lr, [lr, #48]",
+                "cmp r8, lr",
+                "bne 1b",
+                "pop {{r0, r4-r11, pc}}",
+                ".purgem dunlin_row",
+            )
+        }
+    };
+}
+nine!(nine_saturate, "", "");
+nine!(
+    nine_clamp,
+    "ldr r6, [sp]
+     ldr r6, [r6, #60]
+     and r6, r6, r5
+     subs lr, lr, r6
+     sbc r12, r12, #0
+     ldr r6, [r10, #-4]",
+    "ldr lr, [sp]
+     ldrd r6, lr, [lr, #64]
+     cmp r12, r6
+     it lt
+     movlt r12, r6
+     cmp r12, lr
+     it gt
+     movgt r12, lr"
+);
