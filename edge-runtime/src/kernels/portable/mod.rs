@@ -3,10 +3,12 @@
 //!
 //! Names say operation and, where it matters, the packing of the weights.
 
+pub mod add;
 pub mod conv_2d;
 pub mod depthwise_conv_2d;
 mod dot;
 mod gather;
+pub mod pool_2d;
 mod requantise;
 pub(crate) mod table;
 #[cfg(all(target_arch = "arm", feature = "thumb2"))]

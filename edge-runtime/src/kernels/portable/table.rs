@@ -1,11 +1,16 @@
 //! The portable kernels as entries of a table.
 
+use super::add::add_fitted;
 use super::conv_2d::conv_2d_pairs;
 use super::depthwise_conv_2d::{self, depthwise_conv_2d, depthwise_conv_2d_pairs};
+use super::pool_2d::{average_pool_2d, max_pool_2d};
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::packing::pair_blocks;
+use crate::kernels::reference::average_pool_2d::AveragePool2d;
+use crate::kernels::reference::max_pool_2d::MaxPool2d;
 use crate::operator::layers::{self, Packed};
+use crate::operator::{elementwise, pools};
 
 /// How [`packing::PAIRS`] keeps a layer's constants, and what the portable kernel takes.
 pub(crate) const PAIRS: Packed = Packed {
@@ -78,10 +83,59 @@ pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
     run: |call| depthwise_conv_2d_pairs(&layers::layer(call)),
 };
 
+/// ADD and SUB in one linear form.
+pub const ADD_FITTED: Kernel = Kernel {
+    opcode: opcode::ADD,
+    packing: packing::FITTED,
+    operator: "ADD",
+    instruction_set: "portable",
+    check: elementwise::check_add_fitted,
+    run: |call| {
+        let (operands, y) = (elementwise::operands(call), call.cells(&call.y()));
+        let broadcast = elementwise::broadcast(call);
+        add_fitted(&elementwise::add_fitted(call), &broadcast, operands, y);
+    },
+};
+/// AVERAGE_POOL_2D.
+pub const AVERAGE_POOL_2D: Kernel = Kernel {
+    opcode: opcode::AVERAGE_POOL_2D,
+    packing: packing::CANONICAL,
+    operator: "AVERAGE_POOL_2D",
+    instruction_set: "portable",
+    check: pools::check,
+    run: |call| {
+        let settings = AveragePool2d {
+            window: call.window(),
+            min: call.record.clamp_min,
+            max: call.record.clamp_max,
+        };
+        average_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+    },
+};
+/// MAX_POOL_2D.
+pub const MAX_POOL_2D: Kernel = Kernel {
+    opcode: opcode::MAX_POOL_2D,
+    packing: packing::CANONICAL,
+    operator: "MAX_POOL_2D",
+    instruction_set: "portable",
+    check: pools::check,
+    run: |call| {
+        let settings = MaxPool2d {
+            window: call.window(),
+            min: call.record.clamp_min,
+            max: call.record.clamp_max,
+        };
+        max_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+    },
+};
+
 /// Every portable kernel. They come before the reference kernels in a table.
 pub const KERNELS: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D,
     DEPTHWISE_CONV_2D,
     DEPTHWISE_CONV_2D_PAIRS,
+    ADD_FITTED,
+    AVERAGE_POOL_2D,
+    MAX_POOL_2D,
 ];

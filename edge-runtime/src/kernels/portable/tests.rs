@@ -8,10 +8,15 @@ use proptest::prelude::*;
 
 use super::conv_2d::{conv_2d_pairs, scratch_len};
 use super::depthwise_conv_2d::{self, depthwise_conv_2d, depthwise_conv_2d_pairs};
+use super::{add, pool_2d};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::pair_blocks::{CHANNELS, PairBlocks, block_words, runs_fit, taps};
 use crate::kernels::raster_gap;
 use crate::kernels::reference::Window;
+use crate::kernels::reference::add::{self as plain_add, AddFitted};
+use crate::kernels::reference::average_pool_2d::{AveragePool2d, average_pool_2d};
+use crate::kernels::reference::broadcast::{Broadcast, Operand};
+use crate::kernels::reference::max_pool_2d::{MaxPool2d, max_pool_2d};
 use crate::kernels::reference::requantise::Rounding;
 use crate::kernels::reference::table::{run_conv, run_depthwise};
 use crate::kernels::reference::weights::{Canonical, CanonicalDepthwise};
@@ -371,4 +376,77 @@ fn runs_at_their_limit_are_exact() {
         let actual = run(&window, &channels, &pack(&weights, 4), &input, 0, 8, conv_2d_pairs);
         assert_eq!(actual, expected, "{input:?}");
     }
+}
+
+fn cells(values: &mut [i8]) -> &[Cell<i8>] {
+    Cell::from_mut(values).as_slice_of_cells()
+}
+
+proptest! {
+    #![proptest_config(config(1000))]
+
+    #[test]
+    fn pools_are_the_definition(
+        mut window in window(1_usize..10),
+        seed in any::<u64>(),
+        slack in 0_usize..3,
+        [min, max] in prop::sample::select(&[[-128, 127], [-100, 90], [0, 127]]),
+    ) {
+        window.output[2] = window.input[2];
+        prop_assume!(window.dilation == [1, 1]);
+        let mut data = Data(seed);
+        let [rows, columns, depth] = window.input;
+        let input = data.i8s(rows * columns * depth, 128);
+        let channels = Channels::draw(&mut data, 0);
+        let average = AveragePool2d { window, min, max };
+        let max = MaxPool2d { window, min, max };
+        let run = |kernel: &dyn Fn(&[Cell<i8>], &[Cell<i8>])| {
+            run(&window, &channels, &[], &input, slack, 0, |layer| kernel(layer.input, layer.output))
+        };
+        let expected = run(&|x, y| average_pool_2d(&average, x, y));
+        prop_assert_eq!(run(&|x, y| pool_2d::average_pool_2d(&average, x, y)), expected);
+        let expected = run(&|x, y| max_pool_2d(&max, x, y));
+        prop_assert_eq!(run(&|x, y| pool_2d::max_pool_2d(&max, x, y)), expected);
+    }
+
+    #[test]
+    fn additions_are_the_definition(
+        count in 0_usize..40,
+        seed in any::<u64>(),
+        (a, b, c) in (any::<i32>(), -70_000..70_000, any::<i32>()),
+        shift in 0_u32..32,
+        [min, max] in prop::sample::select(&[[-128, 127], [-100, 90], [0, 127]]),
+        place in 0..4,
+    ) {
+        let mut data = Data(seed);
+        let mut values = [data.i8s(count, 128), data.i8s(count, 128)];
+        let settings = AddFitted { a, b, c, shift, min, max };
+        let expected: Vec<i8> = values[0].iter().zip(&values[1]).map(|(x, y)| settings.apply(*x, *y)).collect();
+        let [first, second] = &mut values;
+        let [first, second] = [cells(first), cells(second)];
+        let mut apart = vec![0; count];
+        // Apart, over the first input, over the second; and a constant, which the reference does.
+        let output = [cells(&mut apart), first, second, first][place as usize];
+        let constant: Vec<i8> = second.iter().map(Cell::get).collect();
+        let inputs = [
+            Operand::Activation(first),
+            if place == 3 { Operand::Constant(&constant) } else { Operand::Activation(second) },
+        ];
+        add::add_fitted(&settings, &Broadcast::none(count), inputs, output);
+        let actual: Vec<i8> = output.iter().map(Cell::get).collect();
+        prop_assert_eq!(actual, expected);
+    }
+}
+
+#[test]
+fn a_smaller_operand_is_repeated() {
+    let settings = AddFitted { a: 3, b: 5, c: 1, shift: 1, min: -128, max: 127 };
+    let broadcast = Broadcast { shape: [1, 2, 2], strides: [[0, 2, 1], [0, 0, 1]] };
+    let (mut x1, mut x2) = ([1, 2, 3, 4], [5, 6]);
+    let inputs = [cells(&mut x1), cells(&mut x2)].map(Operand::Activation);
+    let (mut actual, mut expected) = ([0; 4], [0; 4]);
+    add::add_fitted(&settings, &broadcast, inputs, cells(&mut actual));
+    plain_add::add_fitted(&settings, &broadcast, inputs, cells(&mut expected));
+    assert_eq!(actual, expected);
+    assert_eq!(actual, [(3 + 25 + 1) >> 1, (6 + 30 + 1) >> 1, (9 + 25 + 1) >> 1, (12 + 30 + 1) >> 1]);
 }
