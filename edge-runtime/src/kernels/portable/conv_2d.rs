@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::dot::dot;
-use super::gather::gather;
+use super::gather::Gather;
 use super::requantise::Finish;
 use super::words;
 use crate::kernels::layer::Layer;
@@ -35,31 +35,22 @@ pub fn conv_2d_pairs(layer: &Layer<'_>) {
         return run_conv(layer, PairBlocks::of);
     }
     let finish = Finish::new(layer);
+    let gather = Gather::new(window, layer.pad, layer.input);
+    #[cfg(all(target_arch = "arm", feature = "thumb2"))]
+    let fast = super::thumb2::Blocks::new(&finish, weights, layer.bias, x, channels);
     let mut pixels = layer.output.chunks_exact(channels);
     for y in 0..height {
         for column in 0..width {
             let Some(pixel) = pixels.next() else { return };
-            gather(window, layer.pad, layer.input, [y, column], x);
-            run_pixel(layer.bias, &finish, weights, x, pixel);
+            gather.pairs([y, column], x);
+            #[cfg(all(target_arch = "arm", feature = "thumb2"))]
+            let done = fast.as_ref().map_or(0, |fast| fast.run(pixel));
+            #[cfg(not(all(target_arch = "arm", feature = "thumb2")))]
+            let done = 0_usize;
+            if done < channels {
+                run_blocks(done, layer.bias, &finish, weights, x, pixel);
+            }
         }
-    }
-}
-
-/// All channels of a pixel from the activations under it.
-#[inline]
-fn run_pixel(
-    bias: &[i32],
-    finish: &Finish<'_>,
-    weights: &[i32],
-    x: &[Cell<i32>],
-    pixel: &[Cell<i8>],
-) {
-    #[cfg(all(target_arch = "arm", feature = "thumb2"))]
-    let done = super::thumb2::blocks(finish, weights, bias, x, pixel);
-    #[cfg(not(all(target_arch = "arm", feature = "thumb2")))]
-    let done = 0_usize;
-    if done < pixel.len() {
-        run_blocks(done, bias, finish, weights, x, pixel);
     }
 }
 

@@ -5,6 +5,7 @@ use core::cell::Cell;
 use zerocopy::FromBytes;
 
 use super::conv_2d::{self, conv_2d_pairs};
+use super::gather::Gather;
 use super::requantise::Finish;
 use crate::kernels::layer::Layer;
 use crate::kernels::reference::Window;
@@ -64,12 +65,23 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     let finish = Finish::new(layer);
     let nine = window.kernel == [3, 3] && multiplier == 1 && channels == depth;
     let weights = decode(layer);
+    let gather = Gather::new(window, layer.pad, layer.input);
+    let line = depth.wrapping_mul(3);
+    #[cfg(all(target_arch = "arm", feature = "thumb2"))]
+    let fast = super::thumb2_depthwise::Nine::new(&finish, &weights, depth).filter(|_| nine);
     let mut pixels = layer.output.chunks_exact(channels);
     for y in 0..height {
         for x in 0..width {
             let Some(pixel) = pixels.next() else { return };
             if nine {
-                let rows = rows_of_3(layer, [y, x], patch);
+                let rows = match gather.start([y, x]) {
+                    Some(start) => rows_from(layer.input, start, gather.step(), line),
+                    None => rows_at_edge(layer, [y, x], patch),
+                };
+                #[cfg(all(target_arch = "arm", feature = "thumb2"))]
+                if fast.as_ref().is_some_and(|fast| fast.run(rows, pixel)) {
+                    continue;
+                }
                 run_nine(&weights, &finish, rows, depth, pixel);
             } else {
                 for row in 0..window.kernel.first().copied().unwrap_or(0) {
@@ -124,10 +136,19 @@ fn copy(from: &[Cell<i8>], to: &[Cell<i8>]) {
     }
 }
 
-/// The three rows of three pixels under a window: the input's own where it has all of one, else
-/// copies with the padding.
+/// The three rows of three pixels under a window that lies inside.
 #[inline]
-fn rows_of_3<'a>(
+fn rows_from(input: &[Cell<i8>], start: usize, step: usize, line: usize) -> [&[Cell<i8>]; 3] {
+    [0, step, step.wrapping_mul(2)].map(|on| {
+        let start = start.wrapping_add(on);
+        input.get(start..start.wrapping_add(line)).unwrap_or_default()
+    })
+}
+
+/// The three rows of three pixels under any window: the input's own where it has all of one, else
+/// copies with the padding.
+#[inline(never)]
+fn rows_at_edge<'a>(
     layer: &Layer<'a>,
     [y, x]: [usize; 2],
     patch: &'a [Cell<i8>],
@@ -158,7 +179,6 @@ fn three_pixels(row: &[Cell<i8>], depth: usize) -> Option<[&[Cell<i8>]; 3]> {
     Some([first, second, third])
 }
 
-#[inline]
 fn run_nine(
     weights: &Canonical<'_>,
     finish: &Finish<'_>,
@@ -166,10 +186,6 @@ fn run_nine(
     depth: usize,
     pixel: &[Cell<i8>],
 ) {
-    #[cfg(all(target_arch = "arm", feature = "thumb2"))]
-    if super::thumb2_depthwise::pixel(finish, weights, rows, depth, pixel) {
-        return;
-    }
     let [top, middle, bottom] = rows.map(|row| three_pixels(row, depth));
     let (Some([a, b, c]), Some([d, e, f]), Some([g, h, i])) = (top, middle, bottom) else {
         return;

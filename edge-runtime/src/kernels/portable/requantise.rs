@@ -35,6 +35,7 @@ pub(super) enum Form {
 pub(super) struct Finish<'a> {
     pub form: Form,
     /// Whether saturation is all the clamp there is.
+    #[cfg_attr(not(all(target_arch = "arm", feature = "thumb2")), expect(dead_code))]
     pub saturates: bool,
     /// The lower word of the sum's start.
     pub low: u32,

@@ -6,12 +6,14 @@
 
 use core::arch::naked_asm;
 use core::cell::Cell;
+use core::marker::PhantomData;
 
 use super::requantise::{Finish, Form};
 use crate::kernels::packing::pair_blocks::{CHANNELS, QUAD_WORDS};
 
 /// What the assembly reads, at the offsets it names.
 #[repr(C)]
+#[derive(Clone, Copy)]
 struct Arguments {
     multipliers: *const i32, // 0, as the next two: moves from block to block
     shifts: *const i8,       // 4
@@ -28,53 +30,78 @@ struct Arguments {
     tie: u32,                // 48
 }
 
-/// Computes the outputs of all whole blocks of four channels that there are cells and constants
-/// for, from the activations `x` of one window; returns the number of these channels. None where
-/// the layer has no fast form of requantisation.
-pub(super) fn blocks(
-    finish: &Finish<'_>,
-    weights: &[i32],
-    bias: &[i32],
-    x: &[Cell<i32>],
-    outputs: &[Cell<i8>],
-) -> usize {
-    let quads = x.len() / 2;
-    let block = quads.wrapping_mul(QUAD_WORDS).wrapping_add(1);
-    let channels = outputs
-        .len()
-        .min(bias.len())
-        .min(finish.multipliers.len())
-        .min(finish.shifts.len());
-    let blocks = (channels / CHANNELS).min(weights.len().checked_div(block).unwrap_or(0));
-    if quads == 0 || blocks == 0 {
-        return 0;
+/// The whole blocks of four channels of a layer.
+pub(super) struct Blocks<'a> {
+    /// As the first block of a pixel finds them, but for the outputs.
+    arguments: Arguments,
+    run: unsafe extern "C" fn(*mut Arguments),
+    channels: usize,
+    /// What the pointers point to.
+    borrowed: PhantomData<(&'a [i32], &'a [Cell<i32>])>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Those of a layer of `channels` outputs, whose constants are checked here; `x` is where each
+    /// pixel's activations will be. `None` without whole blocks, and where the layer has no fast
+    /// form of requantisation.
+    pub fn new(
+        finish: &Finish<'a>,
+        weights: &'a [i32],
+        bias: &'a [i32],
+        x: &'a [Cell<i32>],
+        channels: usize,
+    ) -> Option<Self> {
+        let quads = x.len() / 2;
+        let block = quads.checked_mul(QUAD_WORDS)?.checked_add(1)?;
+        let constants = bias.len().min(finish.multipliers.len()).min(finish.shifts.len());
+        let blocks = channels.min(constants) / CHANNELS;
+        let blocks = blocks.min(weights.len().checked_div(block)?);
+        if quads == 0 || blocks == 0 {
+            return None;
+        }
+        let run = match finish.form {
+            Form::General => return None,
+            Form::Saturate => pixel_saturate,
+            Form::Tie if finish.saturates => pixel_tie,
+            Form::Clamp | Form::Tie => pixel_clamp,
+        };
+        Some(Self {
+            arguments: Arguments {
+                multipliers: finish.multipliers.as_ptr(),
+                shifts: finish.shifts.as_ptr(),
+                outputs: core::ptr::null(),
+                doubled: finish.doubled,
+                low: finish.low,
+                bias: bias.as_ptr(),
+                x: x.as_ptr(),
+                quads,
+                blocks,
+                weights: weights.as_ptr(),
+                min: finish.min.into(),
+                max: finish.max.into(),
+                tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
+            },
+            run,
+            channels: blocks.wrapping_mul(CHANNELS),
+            borrowed: PhantomData,
+        })
     }
-    let run = match finish.form {
-        Form::General => return 0,
-        Form::Saturate => pixel_saturate,
-        Form::Tie if finish.saturates => pixel_tie,
-        Form::Clamp | Form::Tie => pixel_clamp,
-    };
-    let mut arguments = Arguments {
-        multipliers: finish.multipliers.as_ptr(),
-        shifts: finish.shifts.as_ptr(),
-        outputs: outputs.as_ptr(),
-        doubled: finish.doubled,
-        low: finish.low,
-        bias: bias.as_ptr(),
-        x: x.as_ptr(),
-        quads,
-        blocks,
-        weights: weights.as_ptr(),
-        min: finish.min.into(),
-        max: finish.max.into(),
-        tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
-    };
-    // SAFETY: at least one quad and one block. There are `4 * blocks` biases, multipliers, shifts
-    // and outputs, `blocks` times a word and eight for each quad of weights, and two words of `x`
-    // for each quad; outputs and `x` are cells. Slices of words are aligned.
-    unsafe { run(&raw mut arguments) };
-    blocks.wrapping_mul(CHANNELS)
+
+    /// Computes the first outputs of a pixel; returns how many.
+    #[inline]
+    pub fn run(&self, outputs: &[Cell<i8>]) -> usize {
+        if outputs.len() < self.channels {
+            return 0;
+        }
+        let mut arguments = self.arguments;
+        arguments.outputs = outputs.as_ptr();
+        // SAFETY: `new` saw at least one quad and one block, `4 * blocks` biases, multipliers and
+        // shifts, `blocks` times a word and eight for each quad of weights, and two words of `x`
+        // for each quad, all borrowed for as long as `self` lives; there are `4 * blocks` outputs.
+        // Outputs and `x` are cells; slices of words are aligned.
+        unsafe { (self.run)(&raw mut arguments) };
+        self.channels
+    }
 }
 
 /// One pixel. For each block: the word that tells the runs, then the sums, a quad of taps in 19

@@ -3,12 +3,14 @@
 
 use core::arch::naked_asm;
 use core::cell::Cell;
+use core::marker::PhantomData;
 
 use super::requantise::{Finish, Form};
 use crate::kernels::reference::weights::Canonical;
 
 /// What the assembly reads, at the offsets it names; it copies the first twelve words to registers.
 #[repr(C)]
+#[derive(Clone, Copy)]
 struct Arguments {
     rows: [*const Cell<i8>; 3],
     depth: usize,
@@ -26,50 +28,72 @@ struct Arguments {
     max: i32,             // 68
 }
 
-/// Computes a pixel from three rows of three pixels of `depth` channels each, with weights
-/// `[channel][9]`. False, and nothing done, where lengths do not fit or the layer has no fast form
-/// of requantisation.
-pub(super) fn pixel(
-    finish: &Finish<'_>,
-    weights: &Canonical<'_>,
-    rows: [&[Cell<i8>]; 3],
-    depth: usize,
-    outputs: &[Cell<i8>],
-) -> bool {
-    let line = depth.saturating_mul(3);
-    let fits = depth > 0
-        && rows.iter().all(|row| row.len() >= line)
-        && weights.weights.len() >= depth.saturating_mul(9)
-        && weights.bias.len() >= depth
-        && finish.multipliers.len() >= depth
-        && finish.shifts.len() >= depth
-        && outputs.len() == depth;
-    let run = match finish.form {
-        _ if !fits => return false,
-        Form::General => return false,
-        Form::Saturate => nine_saturate,
-        Form::Tie | Form::Clamp => nine_clamp,
-    };
-    let arguments = Arguments {
-        rows: rows.map(<[_]>::as_ptr),
-        depth,
-        weights: weights.weights.as_ptr(),
-        unused: [0; 3],
-        outputs: outputs.as_ptr(),
-        bias: weights.bias.as_ptr(),
-        multipliers: finish.multipliers.as_ptr(),
-        shifts: finish.shifts.as_ptr(),
-        end: outputs.as_ptr_range().end,
-        low: finish.low,
-        doubled: finish.doubled,
-        tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
-        min: finish.min.into(),
-        max: finish.max.into(),
-    };
-    // SAFETY: at least one channel; `fits` says that there are three inputs a row, nine weights, a
-    // bias, multiplier, shift and output for each. Inputs and outputs are cells.
-    unsafe { run(&raw const arguments) };
-    true
+/// A 3x3 layer.
+pub(super) struct Nine<'a> {
+    /// All but rows and outputs.
+    arguments: Arguments,
+    run: unsafe extern "C" fn(*const Arguments),
+    /// What the pointers point to.
+    borrowed: PhantomData<&'a [i32]>,
+}
+
+impl<'a> Nine<'a> {
+    /// A layer of `depth` channels with weights `[channel][9]`. `None` where the constants do not
+    /// suffice or the layer has no fast form of requantisation.
+    pub fn new(finish: &Finish<'a>, weights: &Canonical<'a>, depth: usize) -> Option<Self> {
+        let fits = depth > 0
+            && weights.weights.len() >= depth.checked_mul(9)?
+            && weights.bias.len() >= depth
+            && finish.multipliers.len() >= depth
+            && finish.shifts.len() >= depth;
+        let run = match finish.form {
+            _ if !fits => return None,
+            Form::General => return None,
+            Form::Saturate => nine_saturate,
+            Form::Tie | Form::Clamp => nine_clamp,
+        };
+        let nothing = core::ptr::null();
+        Some(Self {
+            arguments: Arguments {
+                rows: [nothing; 3],
+                depth,
+                weights: weights.weights.as_ptr(),
+                unused: [0; 3],
+                outputs: nothing,
+                bias: weights.bias.as_ptr(),
+                multipliers: finish.multipliers.as_ptr(),
+                shifts: finish.shifts.as_ptr(),
+                end: nothing,
+                low: finish.low,
+                doubled: finish.doubled,
+                tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
+                min: finish.min.into(),
+                max: finish.max.into(),
+            },
+            run,
+            borrowed: PhantomData,
+        })
+    }
+
+    /// Computes a pixel from three rows of three pixels of `depth` channels each. False, and
+    /// nothing done, where their lengths or the output's do not fit.
+    #[inline]
+    pub fn run(&self, rows: [&[Cell<i8>]; 3], outputs: &[Cell<i8>]) -> bool {
+        let depth = self.arguments.depth;
+        let line = depth.saturating_mul(3);
+        if rows.iter().any(|row| row.len() < line) || outputs.len() != depth {
+            return false;
+        }
+        let mut arguments = self.arguments;
+        arguments.rows = rows.map(<[_]>::as_ptr);
+        let ends = outputs.as_ptr_range();
+        (arguments.outputs, arguments.end) = (ends.start, ends.end);
+        // SAFETY: `new` saw at least one channel and, for each, nine weights, a bias, multiplier and
+        // shift, borrowed for as long as `self` lives; there are three inputs a row and an output
+        // for each. Inputs and outputs are cells.
+        unsafe { (self.run)(&raw const arguments) };
+        true
+    }
 }
 
 /// One pixel, 41 instructions a channel with the plain form.
