@@ -11,6 +11,7 @@
 pub mod aligned;
 pub mod graph;
 pub mod import;
+pub mod layer;
 pub mod pack;
 pub mod package;
 pub mod passes;
@@ -20,6 +21,7 @@ pub mod proofs;
 pub mod report;
 pub mod select;
 pub mod shape;
+mod strided;
 pub mod target;
 pub mod writer;
 
@@ -28,10 +30,10 @@ mod testing;
 
 pub use aligned::AlignedBytes;
 pub use graph::{
-    Activation, Graph, GraphError, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
-    Tensor, TensorId, Weights,
+    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
+    Svdf, Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;
 pub use target::{Target, TargetError};
-pub use writer::{CompileError, Compiled, compile};
+pub use writer::{CompileError, Compiled, Optimize, Options, compile, compile_with};

@@ -1,8 +1,17 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
+pub mod dsp_blocks;
+pub mod add_fit;
+pub mod depthwise_dsp;
+pub mod winograd_dsp;
+pub mod mve;
+pub mod depthwise_16x4;
+pub mod dot_16x4;
 pub mod pair_blocks;
+mod x86;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
+use crate::layer::{LayerKind, LayerSource};
 
 /// Multiplier and shift of one output channel, as `edge_runtime::format::rounding` reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,19 +139,18 @@ pub(crate) fn rows(weights: &Weights) -> impl Iterator<Item = (i32, &[i8])> {
         .zip(weights.values.chunks(taps.max(1)))
 }
 
-/// The weights of a layer in a packing.
-pub fn layer(kind: &OperatorKind, _packing: u8, weights: &Weights) -> Vec<u8> {
-    let bytes = |values: &mut dyn Iterator<Item = i8>| values.map(i8::cast_unsigned).collect();
-    match kind {
-        OperatorKind::DepthwiseConv2d { .. } => {
-            // Canonical: tap by tap, all channels of each.
-            let channels = weights.bias.len();
-            let taps = weights.values.len() / channels.max(1);
-            let places = (0..taps).flat_map(|tap| (0..channels).map(move |c| c * taps + tap));
-            bytes(&mut places.map(|place| weights.values[place]))
-        }
-        _ => bytes(&mut weights.values.iter().copied()),
+/// The weights of a layer in canonical packing.
+pub fn canonical(layer: &LayerSource<'_>) -> Vec<u8> {
+    let channels = layer.bias.len();
+    if layer.kind == LayerKind::DepthwiseConv2d {
+        // Tap by tap, all channels of each.
+        let taps = layer.taps();
+        let places = (0..taps).flat_map(|tap| (0..channels).map(move |c| c * taps + tap));
+        return places
+            .map(|place| layer.weights[place].cast_unsigned())
+            .collect();
     }
+    layer.weights.iter().map(|w| w.cast_unsigned()).collect()
 }
 
 /// The constants section while it grows.

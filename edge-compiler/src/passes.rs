@@ -1,11 +1,15 @@
 //! Rewrites of a graph. Each is `Graph -> Graph`, keeps every output byte for every input, and
 //! expects a graph that passes [`Graph::check`].
 
+mod padding;
+
 use crate::graph::{Activation, Graph, OperatorKind};
+
+pub use padding::fold_padding;
 
 /// Everything that [`crate::compile`] runs, in its order.
 pub fn all(graph: Graph) -> Graph {
-    drop_dead(fuse_activations(graph))
+    drop_dead(fold_padding(fuse_activations(graph)))
 }
 
 /// Merges a stand-alone activation into the fully connected layer or convolution before it, when

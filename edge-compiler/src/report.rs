@@ -186,16 +186,14 @@ fn lifetimes(model: &Model<'_>) -> Vec<Option<Lifetime>> {
             lifetime.last = lifetime.last.max(at);
         }
     };
-    extend(model.header().input, 0);
+    model.input_indices().for_each(|input| extend(input, 0));
     for (index, operator) in model.operators().iter().enumerate() {
         let inputs = operator.inputs.iter().filter(|&&input| input != NO_TENSOR);
         inputs.for_each(|&input| extend(input, index));
         extend(operator.output, index);
     }
-    extend(
-        model.header().output,
-        model.operators().len().saturating_sub(1),
-    );
+    let end = model.operators().len();
+    model.output_indices().for_each(|output| extend(output, end));
     found
 }
 

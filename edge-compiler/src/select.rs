@@ -1,46 +1,135 @@
 //! Which kernel runs an operator on a target.
 
+mod dsp;
+mod mve;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use edge_runtime::format::packing;
 use edge_runtime::kernels::reference::add::{Add, AddFitted};
 use edge_runtime::kernels::reference::broadcast::Broadcast;
 
 use crate::graph::{Graph, Operator, OperatorKind, Tensor};
+use crate::layer::LayerSource;
+use crate::pack;
 use crate::prepare::{self, Quantisation};
+use crate::target::Target;
+use crate::writer::Optimize;
 
 /// The kernel of one operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// One of [`packing`].
     pub packing: u8,
     /// Bytes of scratch that it needs.
     pub scratch: usize,
+    /// The weights in this packing; empty for operators without weights.
+    pub packed: Vec<u8>,
+    /// Whether bias, multipliers and shifts are arrays of their own.
+    pub channels_apart: bool,
     /// The linear form of an ADD in packing [`packing::FITTED`].
     pub fitted: Option<AddFitted>,
+    /// What it is expected to take on the target, in instructions: only good for comparison.
+    pub cost: u64,
 }
 
 impl Choice {
-    /// The reference kernel.
-    pub const REFERENCE: Self = Self {
+    /// The reference kernel of an operator without weights.
+    const REFERENCE: Self = Self {
         packing: packing::CANONICAL,
         scratch: 0,
+        packed: Vec::new(),
+        channels_apart: true,
         fitted: None,
+        cost: u64::MAX,
     };
+
+    /// Canonical weights: what every device has.
+    fn canonical(layer: &LayerSource<'_>) -> Self {
+        Self {
+            packed: pack::canonical(layer),
+            ..Self::REFERENCE
+        }
+    }
+}
+
+/// Instruction sets that there are kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InstructionSet {
+    /// Any: no kernels but the portable ones.
+    Portable,
+    /// Cortex-M with the DSP extension.
+    Dsp,
+    /// Cortex-M with Helium.
+    Mve,
+    /// x86-64; the kernels find out at run time whether AVX2 is there.
+    X86,
+    /// 64-bit ARM.
+    Neon,
+    /// WebAssembly with SIMD.
+    Wasm,
+}
+
+impl InstructionSet {
+    /// That of a target.
+    pub fn of(target: &Target) -> Self {
+        let has = |feature: &str| target.features.iter().any(|f| f == feature);
+        match target.core.as_str() {
+            "host" if cfg!(target_arch = "x86_64") => Self::X86,
+            "host" if cfg!(target_arch = "aarch64") => Self::Neon,
+            "x86-64" => Self::X86,
+            "aarch64" => Self::Neon,
+            "wasm32" => Self::Wasm,
+            _ if has("mve") => Self::Mve,
+            _ if has("dsp") => Self::Dsp,
+            _ => Self::Portable,
+        }
+    }
 }
 
 /// A kernel for each operator of a graph that passes [`Graph::check`].
-pub fn select(graph: &Graph) -> Vec<Choice> {
-    let choose = |operator: &Operator| match operator.kind {
-        OperatorKind::Add { .. } => {
-            let fitted = add(graph, operator).and_then(|add| prepare::add::fitted(&add));
-            fitted.map_or(Choice::REFERENCE, |fitted| Choice {
-                packing: packing::FITTED,
-                fitted: Some(fitted),
-                ..Choice::REFERENCE
-            })
-        }
-        _ => Choice::REFERENCE,
+pub fn select(
+    graph: &Graph,
+    layers: &[Option<LayerSource<'_>>],
+    target: &Target,
+    optimize: Optimize,
+) -> Vec<Choice> {
+    let set = InstructionSet::of(target);
+    let operators = graph.operators.iter().zip(layers);
+    operators
+        .map(|(operator, layer)| match layer {
+            Some(layer) => select_layer(layer, set, optimize),
+            None => select_other(graph, operator),
+        })
+        .collect()
+}
+
+/// The cheapest of the kernels that can run the layer; for size the one with the fewest bytes,
+/// then the cheapest.
+fn select_layer(layer: &LayerSource<'_>, set: InstructionSet, optimize: Optimize) -> Choice {
+    let candidates: Vec<Choice> = match set {
+        InstructionSet::Dsp => dsp::candidates(layer),
+        InstructionSet::Mve => mve::candidates(layer),
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::X86 => x86::candidates(layer),
+        InstructionSet::Portable => portable::candidates(layer),
+        _ => Vec::new(),
     };
-    graph.operators.iter().map(choose).collect()
+    let best = candidates.into_iter().min_by_key(|choice| match optimize {
+        Optimize::Speed => (choice.cost, choice.packed.len()),
+        Optimize::Size => (choice.packed.len() as u64, choice.cost as usize),
+    });
+    best.unwrap_or_else(|| Choice::canonical(layer))
+}
+
+fn select_other(graph: &Graph, operator: &Operator) -> Choice {
+    let fitted = add(graph, operator).and_then(|add| prepare::add::fitted(&add));
+    fitted.map_or(Choice::REFERENCE, |fitted| Choice {
+        packing: packing::FITTED,
+        fitted: Some(fitted),
+        ..Choice::REFERENCE
+    })
 }
 
 /// The settings of an ADD; `None` for scales that LiteRT refuses, or another operator.

@@ -53,13 +53,24 @@ pub enum TargetError {
     },
 }
 
+/// A board's name and what its file says.
+macro_rules! board {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../boards/", $name, "/board.toml")),
+        )
+    };
+}
+
 /// Every board in `boards/`.
-const BOARDS: [(&str, &str); 2] = [
+const BOARDS: [(&str, &str); 6] = [
     ("host", include_str!("../../boards/host/board.toml")),
-    (
-        "mps2-an386",
-        include_str!("../../boards/mps2-an386/board.toml"),
-    ),
+    board!("mps2-an385"),
+    board!("mps2-an386"),
+    board!("mps2-an500"),
+    board!("mps2-an505"),
+    board!("mps3-an547"),
 ];
 
 impl Target {

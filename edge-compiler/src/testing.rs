@@ -40,6 +40,7 @@ pub fn fully_connected(outputs: usize, taps: usize) -> OperatorKind {
 
 pub fn pool() -> OperatorKind {
     OperatorKind::MaxPool2d {
+        activation: Activation::None,
         kernel: [1, 2],
         stride: [1, 2],
         padding: Padding::Valid,
@@ -73,9 +74,11 @@ pub fn network() -> Graph {
             operator(pool(), 2, 3),
             operator(OperatorKind::Reshape, 3, 4),
             operator(fully_connected(3, 16), 4, 5),
-            operator(OperatorKind::Softmax, 5, 6),
+            operator(OperatorKind::Softmax { beta: 1.0 }, 5, 6),
         ],
         input: 0,
         output: 6,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
     }
 }

@@ -28,7 +28,7 @@ fn agrees(graph: Graph, seed: u32) -> Result<(), TestCaseError> {
         let expected = oracle::run(&compiled.graph, &input);
         prop_assert_eq!(found.len(), expected.len());
         for (index, expected) in expected.iter().enumerate() {
-            let softmax = matches!(compiled.graph.operators[index].kind, OperatorKind::Softmax);
+            let softmax = matches!(compiled.graph.operators[index].kind, OperatorKind::Softmax { beta: 1.0 });
             if !softmax {
                 prop_assert_eq!(&found[index], expected, "operator {}", index);
             }
@@ -44,7 +44,7 @@ fn near(
 ) -> Result<(), TestCaseError> {
     let (expected, found) = (expected.unwrap(), found.unwrap());
     let last = &graph.operators[graph.operators.len() - 1].kind;
-    let slack = u8::from(matches!(last, OperatorKind::Softmax));
+    let slack = u8::from(matches!(last, OperatorKind::Softmax { beta: 1.0 }));
     prop_assert_eq!(expected.len(), found.len());
     let close = expected
         .iter()
@@ -134,6 +134,7 @@ fn branches_and_aliases_keep_their_values() {
             kind: OperatorKind::Activation(edge_compiler::Activation::ReluN1To1),
             inputs: vec![input],
             output: graph.tensors.len(),
+            source: None,
         });
         graph.tensors.push(graphs::tensor(shape, 0.4, 9));
     }

@@ -236,14 +236,35 @@ pub mod opcode {
 pub mod packing {
     /// Row by row as the opcode says, without padding: every device has it.
     pub const CANONICAL: u8 = 0;
+    /// Blocks of four channels for Cortex-M with DSP, weights of 16 bits.
+    pub const DSP_I16: u8 = 1;
+    /// The same with weights of 8 bits.
+    pub const DSP_I8: u8 = 2;
+    /// 3x3 weights transformed for Winograd's F(2x2, 3x3), for Cortex-M with DSP.
+    pub const DSP_WINOGRAD_2X2: u8 = 3;
+    /// Depthwise 3x3 weights for Cortex-M with DSP.
+    pub const DSP_DEPTHWISE: u8 = 5;
+    /// Pairs of channels for Helium.
+    pub const MVE_PANEL: u8 = 8;
+    /// Groups of eight outputs of a fully connected layer for Helium.
+    pub const MVE_DENSE: u8 = 9;
+    /// Depthwise 3x3 weights for Helium.
+    pub const MVE_DEPTHWISE: u8 = 10;
+    /// 3x3 weights of 16 input channels at a time for Helium.
+    pub const MVE_DIRECT: u8 = 11;
+    /// Blocks of four channels, two taps a word, for cores without packed arithmetic.
+    pub const PAIRS: u8 = 12;
+    /// The same of a depthwise convolution of one input channel.
+    pub const DEPTHWISE_PAIRS: u8 = 13;
+    /// Depthwise weights `[output channel][tap]`, for cores without packed arithmetic.
+    pub const DEPTHWISE_CHANNELS: u8 = 14;
+    /// Blocks of 16 channels by 4 taps for x86-64.
+    pub const X86_DOT: u8 = 16;
+    /// Depthwise weights in blocks of 16 channels by 4 rows for x86-64.
+    pub const X86_DEPTHWISE: u8 = 17;
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;
-    /// Convolutions and fully connected layers: four channels, two taps a word; see
-    /// `kernels::packing::pair_blocks`.
-    pub const PAIRS: u8 = 12;
-    /// Depthwise convolutions: `[output channel][tap]` instead of `[tap][output channel]`.
-    pub const CHANNELS: u8 = 13;
 }
 
 /// How a 32-bit accumulator becomes an output. `m` is the channel's multiplier, `s` its shift.

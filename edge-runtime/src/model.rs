@@ -159,6 +159,16 @@ impl<'a> Model<'a> {
         core::iter::once(self.output).chain(self.infos(self.further_outputs))
     }
 
+    /// The indices of all input tensors.
+    pub fn input_indices(&self) -> impl Iterator<Item = u16> + use<'a> {
+        core::iter::once(self.header.input).chain(self.further_inputs.iter().copied())
+    }
+
+    /// The indices of all output tensors.
+    pub fn output_indices(&self) -> impl Iterator<Item = u16> + use<'a> {
+        core::iter::once(self.header.output).chain(self.further_outputs.iter().copied())
+    }
+
     fn infos(&self, indices: &'a [u16]) -> impl Iterator<Item = TensorInfo> + use<'a> {
         let tensors = self.tensors;
         indices.iter().map(move |index| {

@@ -80,12 +80,14 @@ impl Board {
 
 /// Where `cargo xtask firmware` leaves the firmware: below the repository, whatever the target
 /// folder of the workspace is.
-fn firmware_path(board: &str) -> PathBuf {
+pub(crate) fn firmware_path(board: &str) -> PathBuf {
+    target_folder().join("boards").join(format!("{board}.elf"))
+}
+
+/// Where things are built that are no part of the workspace.
+pub(crate) fn target_folder() -> PathBuf {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-    repository
-        .unwrap_or(Path::new("."))
-        .join("target/boards")
-        .join(format!("{board}.elf"))
+    repository.unwrap_or(Path::new(".")).join("target")
 }
 
 #[cfg(test)]

@@ -100,6 +100,46 @@ pub enum EmulatorError {
         /// What was wrong with it.
         why: String,
     },
+    /// There is no C compiler for the plugin that counts instructions.
+    #[error(
+        "counting instructions takes a C compiler (`{program}`), which is not installed; on Debian \
+         and Ubuntu: `apt-get install gcc libc6-dev`"
+    )]
+    CompilerMissing {
+        /// The program that was looked for in PATH.
+        program: &'static str,
+    },
+    /// The plugin that counts instructions could not be compiled.
+    #[error(
+        "the counting plugin does not compile; on Debian and Ubuntu `apt-get install gcc libc6-dev` \
+         brings what it takes: {output}"
+    )]
+    PluginBroken {
+        /// What the compiler had to say.
+        output: String,
+    },
+    /// A run took too long.
+    #[error("the emulated board was not done after {} s{output}", limit.as_secs())]
+    TimedOut {
+        /// The time it had.
+        limit: Duration,
+        /// What QEMU had to say, if anything, after a colon.
+        output: String,
+    },
+    /// A row of inputs has not the length of the model's input tensor.
+    #[error("row {row} has {len} elements, the model's input has {needed}")]
+    RowLength {
+        /// Its index.
+        row: usize,
+        /// Its elements.
+        len: usize,
+        /// Elements of the input tensor.
+        needed: usize,
+    },
+    /// A board's report, or the counts of a run, are not what they should be: a defect of the board's
+    /// program or of the plugin.
+    #[error("the files that a run left are inconsistent: {0}")]
+    Inconsistent(&'static str),
 }
 
 impl EmulatorError {
@@ -107,7 +147,9 @@ impl EmulatorError {
     pub fn is_missing_tool(&self) -> bool {
         matches!(
             self,
-            EmulatorError::QemuMissing { .. } | EmulatorError::FirmwareMissing { .. }
+            EmulatorError::QemuMissing { .. }
+                | EmulatorError::FirmwareMissing { .. }
+                | EmulatorError::CompilerMissing { .. }
         )
     }
 }

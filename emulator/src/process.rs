@@ -16,7 +16,7 @@ use std::{
 
 use crate::{board::Board, error::EmulatorError};
 
-const QEMU: &str = "qemu-system-arm";
+pub const QEMU: &str = "qemu-system-arm";
 /// The machine has to connect its ports within this time of being started.
 const CONNECT: Duration = Duration::from_secs(20);
 /// A board that takes nothing for this long is stuck.
@@ -34,7 +34,8 @@ pub fn check_qemu() -> Result<(), EmulatorError> {
     version.status().map(|_| ()).map_err(cannot_run)
 }
 
-fn cannot_run(source: io::Error) -> EmulatorError {
+/// Why QEMU did not start.
+pub fn cannot_run(source: io::Error) -> EmulatorError {
     match source.kind() {
         io::ErrorKind::NotFound => EmulatorError::QemuMissing { program: QEMU },
         _ => EmulatorError::Io {
@@ -195,7 +196,8 @@ impl Drop for Process {
     }
 }
 
-fn end(child: &mut Child) {
+/// Kills a process and reaps it.
+pub fn end(child: &mut Child) {
     // Both fail only when the process has already ended and was reaped.
     let _ = child.kill();
     let _ = child.wait();
@@ -203,7 +205,7 @@ fn end(child: &mut Child) {
 
 /// A shell that waits for the end of its input, which comes when this process ends in any way, and
 /// then kills QEMU: a killed test run leaves no emulator behind that spins for ever.
-fn watchdog(qemu: u32) -> Result<Child, EmulatorError> {
+pub fn watchdog(qemu: u32) -> Result<Child, EmulatorError> {
     Command::new("sh")
         .args(["-c", "read -r _; kill -9 \"$0\"", &qemu.to_string()])
         .stdin(Stdio::piped())
@@ -267,8 +269,8 @@ fn accept(listener: &UnixListener, qemu: &mut Child, folder: &Path) -> Result<Po
     Ok(Port { stream, received })
 }
 
-/// A folder for sockets, readable by nobody else.
-fn scratch_folder() -> Result<PathBuf, EmulatorError> {
+/// A folder for sockets and files of one run, readable by nobody else.
+pub fn scratch_folder() -> Result<PathBuf, EmulatorError> {
     use std::os::unix::fs::DirBuilderExt;
 
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -291,6 +293,6 @@ fn scratch_folder() -> Result<PathBuf, EmulatorError> {
 }
 
 /// A path inside a QEMU option, where a comma is doubled.
-fn escaped(path: &Path) -> String {
+pub fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
 }

@@ -1,6 +1,6 @@
 //! The application: one model, one sensor, one link.
 
-use edge_runtime::{FeatureError, Model, format::kernel_set};
+use edge_runtime::{FeatureError, Model, kernels};
 use edge_sync::device::SessionError;
 use edge_sync::manifest::Identity;
 use edge_sync::record::Event;
@@ -103,7 +103,7 @@ impl<'a, S: Sensor, F: MappedFlash> App<'a, S, F> {
             device_id: config.device_id,
             hardware_id: config.hardware_id,
             firmware_version: config.firmware_version,
-            kernel_set: kernel_set::SUPPORTED,
+            kernel_set: kernels::supported(kernels::native()),
             arena_bytes: u32::try_from(limits.arena).unwrap_or(u32::MAX),
             public_key: config.public_key,
         };

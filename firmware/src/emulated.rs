@@ -19,7 +19,7 @@ pub const SECTOR: usize = 4096;
 /// Bytes of the memory that stands in for flash; the length of the file.
 pub const FLASH_LEN: usize = 16 << 20;
 /// Bytes of one model slot; `model_slot_bytes` in the `board.toml` of every emulated board.
-pub const SLOT_LEN: usize = 256 << 10;
+pub const SLOT_LEN: usize = 1 << 20;
 /// First bytes of the two model slots, from the start of the flash.
 pub const SLOTS: [usize; 2] = [0, SLOT_LEN];
 /// First byte of the journal.

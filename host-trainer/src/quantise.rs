@@ -125,6 +125,8 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
         operators: Vec::new(),
         input: 0,
         output: 0,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
     };
     for (index, (layer, column)) in model.layers.iter().zip(columns).enumerate() {
         let from = &graph.tensors[graph.tensors.len() - 1];
@@ -204,7 +206,7 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
         scale: 1.0 / 256.0,
         zero_point: -128,
     };
-    push(&mut graph, OperatorKind::Softmax, softmax);
+    push(&mut graph, OperatorKind::Softmax { beta: 1.0 }, softmax);
     graph
 }
 

@@ -1,14 +1,22 @@
-//! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask evaluate`.
+//! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask bench-boards`,
+//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`.
 
+mod bench;
+mod bench_boards;
 mod evaluate;
 mod firmware;
+mod peers;
 mod setup;
 mod steps;
 mod test;
 
 // One reader of ELF files for both; the file needs nothing of its crate.
 #[path = "../../emulator/src/elf.rs"]
+#[allow(dead_code, reason = "the emulator needs more of it")]
 mod elf;
+// One list of emulated processors for both, likewise.
+#[path = "../../emulator/src/bench/machine.rs"]
+mod machine;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -28,8 +36,15 @@ enum Command {
     Test,
     /// Builds a board's firmware, checks it and reports its size.
     Firmware {
-        /// Folder in `boards/`, such as `mps2-an386`.
+        /// Folder in `boards/`, such as `mps2-an386`, or a bench board, such as `bench-mps2-an386`.
         board: String,
+    },
+    /// Builds the bench programs of all emulated processors and checks them.
+    BenchBoards,
+    /// Measures.
+    Bench {
+        #[command(subcommand)]
+        what: Bench,
     },
     /// Runs both loops over many seeds and checks every figure they promise (about half an hour).
     Evaluate {
@@ -39,11 +54,59 @@ enum Command {
     },
 }
 
+#[derive(Subcommand)]
+enum Bench {
+    /// Runs model images on the emulated processors: instructions, cycles, memory, beside the peer's
+    /// and against the committed baseline.
+    Boards {
+        /// Folder with, for each model, `NAME.dnl`, `NAME.input.i8` and `NAME.output.i8`.
+        models: PathBuf,
+        /// Only this board; may be given several times.
+        #[arg(long)]
+        board: Vec<String>,
+        /// Writes what was measured as the new baseline.
+        #[arg(long)]
+        accept: bool,
+    },
+    /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
+    Peers {
+        /// Folder with, for each model, `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8`.
+        models: PathBuf,
+        /// Folder with the models compiled for this machine, `NAME.dnl`; only the peers without it.
+        images: Option<PathBuf>,
+        /// Turns of each contender.
+        #[arg(long, default_value_t = 100)]
+        rounds: u32,
+    },
+}
+
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Test => test::run(),
         Command::Evaluate { data } => evaluate::run(data.as_deref()),
+        Command::Firmware { board } if board.starts_with(bench_boards::PREFIX) => {
+            bench_boards::machine(&board)
+                .and_then(bench_boards::build)
+                .map(|built| println!("{built}"))
+        }
+        Command::Bench {
+            what:
+                Bench::Peers {
+                    models,
+                    images,
+                    rounds,
+                },
+        } => peers::run(&models, images.as_deref(), rounds),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
+        Command::BenchBoards => bench_boards::build_all(),
+        Command::Bench {
+            what:
+                Bench::Boards {
+                    models,
+                    board,
+                    accept,
+                },
+        } => bench::boards(&models, &board, accept),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

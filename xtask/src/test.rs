@@ -5,7 +5,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    firmware,
+    bench_boards, firmware,
+    machine::Machine,
     setup::{self, QEMU_SYSTEM, QEMU_USER},
     steps::{Steps, cargo, must_succeed},
 };
@@ -61,7 +62,11 @@ fn all(steps: &mut Steps) -> Result<()> {
                     .arg(manifest(board)),
             )?;
         }
-        Ok(())
+        must_succeed(
+            cargo()
+                .args(["fmt", "--check", "--manifest-path"])
+                .arg(bench_boards::manifest()),
+        )
     })?;
     steps.step("device crates without std on every target", || {
         for target in BARE_METAL {
@@ -98,6 +103,13 @@ fn all(steps: &mut Steps) -> Result<()> {
                 .arg(folder)
                 .args(["--", "-D", "warnings"]),
         )?;
+    }
+    for machine in Machine::ALL {
+        steps.step(&format!("bench board {}", machine.name), || {
+            println!("{}", bench_boards::build(machine)?);
+            let mut clippy = bench_boards::cargo_for(machine, "clippy", "release");
+            must_succeed(clippy.args(["--", "-D", "warnings"]))
+        })?;
     }
     let own = crate::root().join("target/boards");
     steps.run(

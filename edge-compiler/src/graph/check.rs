@@ -1,5 +1,7 @@
 //! Whether a graph is well formed.
 
+mod recurrent;
+
 use super::{Graph, GraphError, Operator, OperatorKind, Role, Tensor, Weights};
 use crate::shape;
 use edge_runtime::kernels::reference::softmax::MAX_CHANNELS;
@@ -52,13 +54,22 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphError> {
         }
         let to = find(graph, place, operator.output)?;
         let mut from = Vec::new();
-        for &input in &operator.inputs {
+        let first_state = operator.inputs.len() - operator.kind.state_count();
+        for (slot, &input) in operator.inputs.iter().enumerate() {
             let tensor = find(graph, place, input)?;
-            if matches!(tensor.role, Role::State { .. }) {
+            let is_state = matches!(tensor.role, Role::State { .. });
+            // Each state belongs to one operator, in one place.
+            let taken = is_state && written[input] != Written::Not;
+            if is_state != (slot >= first_state) || taken {
                 return Err(GraphError::BadRole {
                     place: place(),
                     tensor: input,
                 });
+            }
+            if is_state {
+                written[input] = Written::Whole;
+                from.push(tensor);
+                continue;
             }
             if tensor.role.is_activation() && written[input] == Written::Not {
                 return Err(GraphError::ReadBeforeWritten {
@@ -364,6 +375,12 @@ fn check_operator(
             same_quantisation(place, from, to)?;
             check_clamp(place, activation.range(to.scale, to.zero_point))?;
             from.shape
+        }
+        OperatorKind::Lstm(lstm) => recurrent::check_lstm(place, lstm, inputs)?,
+        OperatorKind::Svdf(svdf) => {
+            recurrent::check_svdf(place, svdf, inputs)?;
+            // Any shape of one element for each unit.
+            if to.len() == svdf.bias.len() { to.shape } else { [0; 4] }
         }
     };
     if expected != to.shape {

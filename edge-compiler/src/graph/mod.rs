@@ -7,10 +7,12 @@
 mod check;
 mod error;
 mod hash;
+mod recurrent;
 #[cfg(test)]
 mod tests;
 
 pub use error::GraphError;
+pub use recurrent::{Lstm, LstmGate, Svdf};
 
 use serde::{Deserialize, Serialize};
 
@@ -118,7 +120,7 @@ impl Tensor {
 pub struct Operator {
     /// What it does, with its constants.
     pub kind: OperatorKind,
-    /// The tensors it reads: one, or two where [`OperatorKind`] says so.
+    /// The tensors it reads, states included: one, or more where [`OperatorKind`] says so.
     pub inputs: Vec<TensorId>,
     /// The tensor it writes; nothing else writes it, except that several copies and fills may
     /// write parts of one.
@@ -296,6 +298,13 @@ pub enum OperatorKind {
     /// A stand-alone clamp; shape and quantisation unchanged. [`crate::passes::fuse_activations`]
     /// merges it into the operator before it where it can.
     Activation(Activation),
+    /// A long short-term memory over the pixels in their order: `[1,h,w,c] -> [1,h,w,cells]`. The
+    /// second input is the hidden state (int8, `cells` elements), the third the cell state (wide, as
+    /// many, a power of two as its scale); both are its own.
+    Lstm(Box<Lstm>),
+    /// A rank-1 filter over time, one step: any shape of `n` elements -> any of `units`. The second
+    /// input is its state, wide, `[1,1,filters,memory]`. No activation: LiteRT ignores it.
+    Svdf(Box<Svdf>),
 }
 
 impl OperatorKind {
@@ -323,6 +332,8 @@ impl OperatorKind {
             Self::Reshape => "RESHAPE",
             Self::Softmax { .. } => "SOFTMAX",
             Self::Activation(_) => "CLAMP",
+            Self::Lstm(_) => "UNIDIRECTIONAL_SEQUENCE_LSTM",
+            Self::Svdf(_) => "SVDF",
         }
     }
 
@@ -405,9 +416,19 @@ impl OperatorKind {
     /// Tensors that it reads.
     pub fn input_count(&self) -> usize {
         match self {
-            Self::Add { .. } | Self::Mul { .. } | Self::Prelu => 2,
+            Self::Add { .. } | Self::Mul { .. } | Self::Prelu | Self::Svdf(_) => 2,
+            Self::Lstm(_) => 3,
             Self::Fill { .. } => 0,
             _ => 1,
+        }
+    }
+
+    /// Inputs, the last ones, that are states of its own.
+    pub fn state_count(&self) -> usize {
+        match self {
+            Self::Lstm(_) => 2,
+            Self::Svdf(_) => 1,
+            _ => 0,
         }
     }
 
@@ -596,6 +617,23 @@ pub enum RoundingMode {
 }
 
 impl Graph {
+    /// A graph of one input and one output.
+    pub fn new(
+        tensors: Vec<Tensor>,
+        operators: Vec<Operator>,
+        input: TensorId,
+        output: TensorId,
+    ) -> Self {
+        Self {
+            tensors,
+            operators,
+            input,
+            output,
+            further_inputs: Vec::new(),
+            further_outputs: Vec::new(),
+        }
+    }
+
     /// Whether the graph is well formed: indices, order, shapes, quantisation, lengths.
     ///
     /// # Errors
@@ -629,6 +667,14 @@ impl Graph {
                 let places = input.map_or(0, |t| t.shape[1].saturating_mul(t.shape[2]));
                 (weights.values.len() as u64).saturating_mul(places as u64)
             }
+            OperatorKind::Lstm(lstm) => {
+                let steps = output.shape[1].saturating_mul(output.shape[2]);
+                let weights = lstm.gates().into_iter().map(|gate| {
+                    (gate.input_weights.len() + gate.recurrent_weights.len()) as u64
+                });
+                weights.fold(0, u64::saturating_add).saturating_mul(steps as u64)
+            }
+            OperatorKind::Svdf(svdf) => (svdf.feature_weights.len() + svdf.time_weights.len()) as u64,
             _ => 0,
         }
     }
@@ -651,7 +697,9 @@ impl Graph {
             OperatorKind::FullyConnected { .. }
             | OperatorKind::Conv2d { .. }
             | OperatorKind::DepthwiseConv2d { .. }
-            | OperatorKind::TransposeConv { .. } => self.operator_macs(operator),
+            | OperatorKind::TransposeConv { .. }
+            | OperatorKind::Lstm(_)
+            | OperatorKind::Svdf(_) => self.operator_macs(operator),
             OperatorKind::MaxPool2d { kernel, .. } | OperatorKind::AveragePool2d { kernel, .. } => {
                 kernel
                     .iter()

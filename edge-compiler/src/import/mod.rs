@@ -1,3 +1,4 @@
 //! Readers of other tools' model files.
 
+pub mod lower;
 pub mod tflite;

@@ -95,7 +95,7 @@ fn biases_take_in_the_zero_point() {
 #[test]
 fn softmax_parameters_are_those_of_tflite() {
     // 0.1 * 2^26 = 0.8 * 2^23; 31 * 2^26 / 2^23 = 248.
-    let [value, shift, least, 0, 0] = softmax_parameters(0.1).unwrap() else {
+    let [value, shift, least, 0, 0] = softmax_parameters(0.1, 1.0).unwrap() else {
         panic!()
     };
     assert_eq!((shift, least), (23, -248));
@@ -103,12 +103,12 @@ fn softmax_parameters_are_those_of_tflite() {
         value,
         (f64::from(0.1f32) * 8.0 * 2f64.powi(31)).round() as i32
     );
-    assert_eq!(softmax_parameters(1.0), Some([1 << 30, 27, -15, 0, 0]));
-    assert_eq!(softmax_parameters(15.9).unwrap()[1..3], [30, -1]);
-    assert_eq!(softmax_parameters(16.0), Some([i32::MAX, 30, 0, 0, 0]));
-    assert_eq!(softmax_parameters(f32::MAX), Some([i32::MAX, 30, 0, 0, 0]));
-    assert_eq!(softmax_parameters(2f32.powi(-26)), None);
-    assert!(softmax_parameters(2f32.powi(-26) * 1.01).is_some());
+    assert_eq!(softmax_parameters(1.0, 1.0), Some([1 << 30, 27, -15, 0, 0]));
+    assert_eq!(softmax_parameters(15.9, 1.0).unwrap()[1..3], [30, -1]);
+    assert_eq!(softmax_parameters(16.0, 1.0), Some([i32::MAX, 30, 0, 0, 0]));
+    assert_eq!(softmax_parameters(f32::MAX, 1.0), Some([i32::MAX, 30, 0, 0, 0]));
+    assert_eq!(softmax_parameters(2f32.powi(-26), 1.0), None);
+    assert!(softmax_parameters(2f32.powi(-26) * 1.01, 1.0).is_some());
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! Places buffers in the arena.
 //!
 //! One pass takes the buffers in some order and puts each at the lowest place that conflicts with
-//! none before it. The order decides: it starts with the largest first, and then pairs are swapped
-//! for as long as that does not make the arena larger.
+//! none before it. The order decides: the better of the largest first and the last one first, and
+//! then one buffer after the other moves in the order, as long as that does not make the arena
+//! larger.
 
 use edge_runtime::format::ALIGNMENT;
 
 use super::Lifetime;
 
-/// Swaps that are tried.
+/// Moves that are tried.
 const ATTEMPTS: usize = 4000;
 
 /// Tensors that share one place, or the scratch of an operator.
@@ -46,13 +47,27 @@ struct Distance {
 /// The offset of each buffer, and the bytes of the whole.
 pub(super) fn place(buffers: &[Buffer], overlaps: &[Overlap]) -> (Vec<usize>, usize) {
     let distances = distances(buffers, overlaps);
-    let mut order: Vec<usize> = (0..buffers.len()).collect();
-    // Ties by lifetime, then index: the plan must not depend on anything else.
-    order.sort_by_key(|&i| {
+    let by_size = |&i: &usize| {
         let Buffer { len, lifetime } = &buffers[i];
+        // Ties by lifetime, then index: the plan must not depend on anything else.
         (std::cmp::Reverse(*len), lifetime.first, i)
+    };
+    let last_first = |&i: &usize| {
+        let Buffer { lifetime, .. } = &buffers[i];
+        // Scratch, live during one operator only, fits in where the tensors leave room.
+        let brief = lifetime.first == lifetime.last;
+        (brief, std::cmp::Reverse(lifetime.first), by_size(&i))
+    };
+    let mut orders: [Vec<usize>; 2] = std::array::from_fn(|_| (0..buffers.len()).collect());
+    orders[0].sort_by_key(by_size);
+    // An output lies below the input that it is written over, so that a chain of them descends: the
+    // last one belongs to the bottom.
+    orders[1].sort_by_key(last_first);
+    let [first, second] = orders.map(|order| {
+        let found = in_order(buffers, &distances, &order);
+        (order, found)
     });
-    let mut best = in_order(buffers, &distances, &order);
+    let (mut order, mut best) = if second.1.1 < first.1.1 { second } else { first };
     // xorshift: any fixed sequence will do.
     let mut state = 0x9e37_79b9_u32;
     let mut random = |below: usize| {
@@ -66,13 +81,15 @@ pub(super) fn place(buffers: &[Buffer], overlaps: &[Overlap]) -> (Vec<usize>, us
         if order.len() < 2 || best.1 <= least {
             break;
         }
-        let (a, b) = (random(order.len()), random(order.len()));
-        order.swap(a, b);
+        let (from, to) = (random(order.len()), random(order.len()));
+        let moved = order.remove(from);
+        order.insert(to, moved);
         let found = in_order(buffers, &distances, &order);
         if found.1 <= best.1 {
             best = found;
         } else {
-            order.swap(a, b);
+            let moved = order.remove(to);
+            order.insert(from, moved);
         }
     }
     best

@@ -47,7 +47,8 @@ pub fn add(
 
 /// The same function as one product sum, proven over all 65,536 pairs; `None` where none was found.
 ///
-/// The factors fit int16 (a dual multiply-accumulate holds both) and no sum leaves int32.
+/// Factors that fit int16 (a dual multiply-accumulate holds both) come first, but seldom have the
+/// bits; no sum leaves int32 in either case.
 pub fn fitted(add: &Add) -> Option<AddFitted> {
     let real = |index: usize| {
         f64::from(add.multipliers[index]) * 2f64.powi(i32::from(add.shifts[index]) - 31)
@@ -58,18 +59,19 @@ pub fn fitted(add: &Add) -> Option<AddFitted> {
         b = -b;
     }
     let table = Table::new(add);
-    // The more bits, the nearer the line; two steps down cost little and sometimes fit better.
-    let most = (0..=30).rev().find(|&shift| {
-        let factor = |x: f64| (x * 2f64.powi(shift)).round().abs() <= f64::from(i16::MAX) - 2.0;
-        factor(a) && factor(b)
-    })?;
-    let shifts = (most.saturating_sub(2)..=most).rev();
-    shifts
-        .flat_map(|shift| neighbours().map(move |(da, db)| (shift, da, db)))
-        .find_map(|(shift, da, db)| {
-            let factor = |x: f64| (x * 2f64.powi(shift)).round() as i64;
-            table.offset(factor(a) + da, factor(b) + db, shift as u32)
-        })
+    let factor = |x: f64, shift: i32| (x * 2f64.powi(shift)).round() as i64;
+    let fit = |limit: i64| {
+        // The more bits, the nearer the line; a few steps down cost little and sometimes fit better.
+        let fits = |&shift: &i32| factor(a, shift).abs().max(factor(b, shift).abs()) <= limit - 2;
+        let most = (0..=30).rev().find(fits)?;
+        (most.saturating_sub(3).max(0)..=most)
+            .rev()
+            .flat_map(|shift| neighbours().map(move |(da, db)| (shift, da, db)))
+            .find_map(|(shift, da, db)| {
+                table.offset(factor(a, shift) + da, factor(b, shift) + db, shift as u32)
+            })
+    };
+    fit(i16::MAX.into()).or_else(|| fit(1 << 23))
 }
 
 /// Small changes to both factors, the smallest first.
@@ -81,7 +83,7 @@ fn neighbours() -> impl Iterator<Item = (i64, i64)> {
     all.into_iter()
 }
 
-/// All 65,536 outputs.
+/// All 65,536 outputs, each with its pair of inputs.
 struct Table<'a> {
     add: &'a Add,
     rows: Vec<(i64, i64, i64)>,

@@ -99,14 +99,14 @@ fn target(ram: u64, slot: u64) -> Target {
 #[test]
 fn too_little_ram_says_how_much_and_where() {
     let graph = network();
-    let plan = crate::plan::plan(&graph);
-    let needed = 64 + u64::from(STACK_BYTES) + 1000;
+    let plan = crate::plan::plan(&graph, &vec![0; graph.operators.len()]);
+    let needed = 48 + u64::from(STACK_BYTES) + 1000;
     ram(&graph, &plan, &target(needed, 0)).unwrap();
     let error = ram(&graph, &plan, &target(needed - 5, 0)).unwrap_err();
     let ProofError::Ram {
         missing: 5,
-        arena: 64,
-        live: 64,
+        arena: 48,
+        live: 48,
         ..
     } = error
     else {
@@ -114,7 +114,7 @@ fn too_little_ram_says_how_much_and_where() {
     };
     let text = error.to_string();
     assert!(text.contains("tiny lacks 5 bytes of RAM"), "{text}");
-    assert!(text.contains("operator 1 (CLAMP)"), "{text}");
+    assert!(text.contains("operator 0 (CONV_2D)"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! From a package to the bytes of an image.
 
 mod operators;
+mod recurrent;
 mod sections;
 
 use edge_runtime::format::{
@@ -16,6 +17,7 @@ use crate::package::{Package, PackageError};
 use crate::plan::{self, MemoryPlan};
 use crate::proofs::{self, ProofError};
 use crate::select;
+use crate::layer;
 use crate::target::Target;
 
 /// What a self-test feeds the model with; any number but zero would do.
@@ -34,6 +36,26 @@ pub struct Compiled {
     pub plan: MemoryPlan,
     /// Multiply-accumulate operations of one inference.
     pub macs: u32,
+}
+
+/// How to compile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// What kernels are chosen for.
+    pub optimize: Optimize,
+    /// Whether every operator of the package stays as it is, so that a trace shows the output of
+    /// each.
+    pub unfused: bool,
+}
+
+/// What kernels are chosen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Optimize {
+    /// The fewest instructions.
+    #[default]
+    Speed,
+    /// The smallest image.
+    Size,
 }
 
 /// Why a package cannot be compiled.
@@ -96,10 +118,27 @@ pub enum CompileError {
 /// # Errors
 /// [`CompileError`]; nothing is left behind.
 pub fn compile(package: &Package, target: &Target) -> Result<Compiled, CompileError> {
+    compile_with(package, target, Options::default())
+}
+
+/// As [`compile`], with a say in how.
+///
+/// # Errors
+/// [`CompileError`]; nothing is left behind.
+pub fn compile_with(
+    package: &Package,
+    target: &Target,
+    options: Options,
+) -> Result<Compiled, CompileError> {
     package.check()?;
-    let graph = crate::passes::all(package.graph.clone());
+    let graph = if options.unfused {
+        package.graph.clone()
+    } else {
+        crate::passes::all(package.graph.clone())
+    };
     graph.check().map_err(PackageError::from)?;
-    let kernels = select::select(&graph);
+    let layers = layer::layers(&graph)?;
+    let kernels = select::select(&graph, &layers, target, options.optimize);
     let scratch: Vec<usize> = kernels.iter().map(|kernel| kernel.scratch).collect();
     let plan = plan::plan(&graph, &scratch);
     proofs::ram(&graph, &plan, target)?;
@@ -109,6 +148,7 @@ pub fn compile(package: &Package, target: &Target) -> Result<Compiled, CompileEr
     let operators = operators::records(&mut operators::Writer {
         graph: &graph,
         plan: &plan,
+        layers: &layers,
         kernels: &kernels,
         constants: &mut constants,
     })?;

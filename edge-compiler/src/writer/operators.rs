@@ -3,18 +3,21 @@
 use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, rounding};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{CompileError, narrow};
-use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, StridedCopy, Tensor, Weights};
-use crate::pack::{self, Constants, Multiplier};
+use super::{CompileError, narrow, recurrent};
+use crate::graph::{Graph, Operator, OperatorKind, StridedCopy, Tensor};
+use crate::layer::LayerSource;
+use crate::pack::{self, Constants};
 use crate::plan::MemoryPlan;
+use crate::prepare;
 use crate::select::{self, Choice};
-use crate::{prepare, proofs};
 use edge_runtime::kernels::reference::broadcast::Broadcast;
+use edge_runtime::kernels::reference::requantise::Rounding;
 
 /// Where the records go and what they may refer to.
 pub(super) struct Writer<'a> {
     pub graph: &'a Graph,
     pub plan: &'a MemoryPlan,
+    pub layers: &'a [Option<LayerSource<'a>>],
     pub kernels: &'a [Choice],
     pub constants: &'a mut Constants,
 }
@@ -65,33 +68,22 @@ impl Writer<'_> {
             operator: graph.describe(index),
         };
         match &operator.kind {
-            OperatorKind::FullyConnected {
-                weights, rounding, ..
-            } => {
+            OperatorKind::FullyConnected { .. } => {
                 record.opcode = opcode::FULLY_CONNECTED;
-                self.layer(&mut record, index, weights, *rounding)?;
+                self.layer(&mut record, index)?;
             }
-            OperatorKind::Conv2d {
-                weights, rounding, ..
-            } => {
+            OperatorKind::Conv2d { .. } => {
                 record.opcode = opcode::CONV_2D;
-                self.layer(&mut record, index, weights, *rounding)?;
+                self.layer(&mut record, index)?;
             }
-            OperatorKind::DepthwiseConv2d {
-                weights, rounding, ..
-            } => {
+            OperatorKind::DepthwiseConv2d { .. } => {
                 record.opcode = opcode::DEPTHWISE_CONV_2D;
-                self.layer(&mut record, index, weights, *rounding)?;
+                self.layer(&mut record, index)?;
             }
-            OperatorKind::TransposeConv {
-                weights,
-                rounding,
-                padding,
-                ..
-            } => {
+            OperatorKind::TransposeConv { padding, .. } => {
                 record.opcode = opcode::TRANSPOSE_CONV;
                 record.padding = narrow_pair(*padding);
-                self.layer(&mut record, index, weights, *rounding)?;
+                self.layer(&mut record, index)?;
             }
             OperatorKind::MaxPool2d { .. } => record.opcode = opcode::MAX_POOL_2D,
             OperatorKind::AveragePool2d { .. } => record.opcode = opcode::AVERAGE_POOL_2D,
@@ -186,6 +178,14 @@ impl Writer<'_> {
                 let (rows, columns) = (axis(1)?, axis(2)?);
                 record.parameters = [rows.scale, rows.offset, columns.scale, columns.offset, 0];
             }
+            OperatorKind::Lstm(lstm) => {
+                let packed = recurrent::lstm(&mut record, operator, lstm, &graph.tensors);
+                self.weights(&mut record, &packed.ok_or_else(refused)?)?;
+            }
+            OperatorKind::Svdf(svdf) => {
+                let packed = recurrent::svdf(&mut record, operator, svdf, &graph.tensors);
+                self.weights(&mut record, &packed.ok_or_else(refused)?)?;
+            }
         }
         Ok(record)
     }
@@ -206,36 +206,24 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Multipliers, proofs, and the constants of a layer with weights.
-    fn layer(
-        &mut self,
-        record: &mut OperatorRecord,
-        index: usize,
-        weights: &Weights,
-        mode: RoundingMode,
-    ) -> Result<(), CompileError> {
-        let graph = self.graph;
-        let operator = &graph.operators[index];
-        let input = &graph.tensors[operator.inputs[0]];
-        let multipliers = multipliers(graph, index, operator, weights, mode)?;
-        proofs::accumulators(graph, index, weights, input.zero_point, &multipliers)?;
-        record.rounding = match mode {
-            RoundingMode::Double => rounding::DOUBLE,
-            RoundingMode::Single => rounding::SINGLE,
-            RoundingMode::High32 => rounding::HIGH_32,
+    /// The constants of a layer with weights, in the packing that was chosen for it.
+    fn layer(&mut self, record: &mut OperatorRecord, index: usize) -> Result<(), CompileError> {
+        // Every operator with weights has a layer.
+        let Some(layer) = &self.layers[index] else {
+            return Ok(());
         };
-        // The proof bounds the folded biases too.
-        let bias: Vec<i32> = pack::folded_bias(weights, input.zero_point)
-            .iter()
-            .map(|&b| b as i32)
-            .collect();
-        let values: Vec<i32> = multipliers.iter().map(|m| m.value).collect();
-        let shifts: Vec<i8> = multipliers.iter().map(|m| m.shift).collect();
-        let packed = pack::layer(&operator.kind, record.packing, weights);
-        self.weights(record, &packed)?;
-        record.bias = self.push(bias.as_bytes(), 4)?;
-        record.multipliers = self.push(values.as_bytes(), 4)?;
-        record.shifts = self.push(shifts.as_bytes(), 4)?;
+        record.rounding = match layer.rounding {
+            Rounding::Double => rounding::DOUBLE,
+            Rounding::Single => rounding::SINGLE,
+            Rounding::High32 => rounding::HIGH_32,
+        };
+        let choice = &self.kernels[index];
+        self.weights(record, &choice.packed)?;
+        if choice.channels_apart {
+            record.bias = self.push(layer.bias.as_bytes(), 4)?;
+            record.multipliers = self.push(layer.multipliers.as_bytes(), 4)?;
+            record.shifts = self.push(layer.shifts.as_bytes(), 4)?;
+        }
         Ok(())
     }
 }
@@ -264,28 +252,4 @@ fn copy_words(copy: &StridedCopy) -> Option<Vec<i32>> {
 
 fn narrow_pair(pair: [usize; 2]) -> [u16; 2] {
     pair.map(|n| n as u16)
-}
-
-fn multipliers(
-    graph: &Graph,
-    index: usize,
-    operator: &Operator,
-    weights: &Weights,
-    rounding: RoundingMode,
-) -> Result<Vec<Multiplier>, CompileError> {
-    let (input, output) = (
-        &graph.tensors[operator.inputs[0]],
-        &graph.tensors[operator.output],
-    );
-    let of_channel = |channel| {
-        let real = pack::real_multiplier(&operator.kind, weights, channel, input, output);
-        let operator = || graph.describe(index);
-        pack::multiplier(real, rounding).ok_or_else(|| CompileError::Multiplier {
-            operator: operator(),
-            channel,
-            real,
-            rounding,
-        })
-    };
-    (0..weights.bias.len()).map(of_channel).collect()
 }

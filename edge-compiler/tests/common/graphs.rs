@@ -15,27 +15,20 @@ pub const ROUNDINGS: [RoundingMode; 3] = [
 ];
 
 pub fn tensor(shape: [usize; 4], scale: f32, zero_point: i32) -> Tensor {
-    Tensor {
-        name: format!("{shape:?}"),
-        shape,
-        scale,
-        zero_point,
-    }
+    Tensor::activation(format!("{shape:?}"), shape, scale, zero_point)
 }
 
 /// A graph of operators that each read what the one before wrote.
 pub fn chain(tensors: Vec<Tensor>, kinds: Vec<OperatorKind>) -> Graph {
-    let operator = |(index, kind)| Operator {
-        kind,
-        inputs: vec![index],
-        output: index + 1,
-    };
+    let operator = |(index, kind)| Operator::new(kind, index, index + 1);
     let output = tensors.len() - 1;
     Graph {
         operators: kinds.into_iter().enumerate().map(operator).collect(),
         tensors,
         input: 0,
         output,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
     }
 }
 
@@ -160,6 +153,7 @@ pub fn pooling() -> impl Strategy<Value = Graph> {
                 Some(chain(
                     tensors,
                     vec![OperatorKind::MaxPool2d {
+        activation: Activation::None,
                         kernel,
                         stride,
                         padding,
@@ -176,7 +170,7 @@ pub fn softmax() -> impl Strategy<Value = Graph> {
             tensor([1, h, w, c], scale, zero_point),
             tensor([1, h, w, c], 1.0 / 256.0, -128),
         ];
-        chain(tensors, vec![OperatorKind::Softmax])
+        chain(tensors, vec![OperatorKind::Softmax { beta: 1.0 }])
     })
 }
 
@@ -201,6 +195,7 @@ pub fn network(seed: u32, rounding: RoundingMode) -> Graph {
         rounding,
     };
     let pool = OperatorKind::MaxPool2d {
+        activation: Activation::None,
         kernel: [1, 2],
         stride: [1, 2],
         padding: Padding::Valid,
@@ -230,7 +225,7 @@ pub fn network(seed: u32, rounding: RoundingMode) -> Graph {
             pool,
             OperatorKind::Reshape,
             dense,
-            OperatorKind::Softmax,
+            OperatorKind::Softmax { beta: 1.0 },
         ],
     )
 }

@@ -9,10 +9,21 @@
 //! A kernel takes cells and a struct of its settings. It never panics: with lengths that do not
 //! fit together (which no loaded model has) some outputs are left as they were.
 
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub mod dsp;
+pub mod footprint;
 pub mod layer;
+#[cfg(all(target_arch = "arm", feature = "mve"))]
+pub mod mve;
 pub mod packing;
 pub mod portable;
 pub mod reference;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
 
 use crate::format::kernel_set;
 use crate::operator::{Call, Cost, Fault};
@@ -47,7 +58,36 @@ impl core::fmt::Debug for Kernel {
 
 /// The best kernels that this program has for the machine it runs on.
 pub fn native() -> &'static [Kernel] {
-    reference::KERNELS
+    #[cfg(all(target_arch = "arm", feature = "mve"))]
+    return &mve::KERNELS;
+    #[cfg(all(target_arch = "arm", feature = "dsp", not(feature = "mve")))]
+    return &dsp::KERNELS;
+    #[cfg(target_arch = "x86_64")]
+    return &x86::KERNELS;
+    // A device has no use for what was packed for others.
+    #[cfg(all(
+        target_os = "none",
+        not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
+    ))]
+    return &portable::KERNELS;
+    #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
+    return &portable::ANY;
+}
+
+/// Two tables one behind the other: what stands in the first is found first.
+pub(crate) const fn joined<const N: usize>(first: &[Kernel], second: &[Kernel]) -> [Kernel; N] {
+    assert!(first.len() + second.len() == N);
+    let mut all = [reference::table::CLAMP; N];
+    let mut index = 0;
+    while index < N {
+        all[index] = if index < first.len() {
+            first[index]
+        } else {
+            second[index - first.len()]
+        };
+        index += 1;
+    }
+    all
 }
 
 /// The kernel of a table for an operator in a packing: the first that fits.
@@ -66,7 +106,7 @@ pub fn supported(kernels: &[Kernel]) -> u32 {
 
 /// The name of an operator; `None` for an unknown opcode.
 pub fn operator_name(opcode: u8) -> Option<&'static str> {
-    reference::KERNELS
+    reference::CANONICAL
         .iter()
         .find(|kernel| kernel.opcode == opcode)
         .map(|kernel| kernel.operator)

@@ -9,8 +9,8 @@ use crate::kernels::reference::requantise::Rounding;
 /// How a packing keeps a layer's constants.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed {
-    /// Bytes of the packed weights of a window; `None` where the packing has no such window.
-    pub weights_len: fn(&Window) -> Option<u64>,
+    /// Whether these bytes are the packed weights of a window.
+    pub holds: fn(&Window, &[u8]) -> bool,
     /// Bytes of scratch that the kernel needs.
     pub scratch_len: fn(&Window) -> usize,
     /// Whether bias, multipliers and shifts are arrays of their own.
@@ -19,10 +19,10 @@ pub(crate) struct Packed {
 
 /// Canonical weights of a fully connected layer or a convolution.
 pub(crate) const CANONICAL: Packed = Packed {
-    weights_len: |window| {
+    holds: |window, weights| {
         let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
         let [height, width] = window.kernel;
-        product(&[channels, height, width, depth]).ok()
+        product(&[channels, height, width, depth]) == Ok(weights.len() as u64)
     },
     scratch_len: |_| 0,
     channels_apart: true,
@@ -30,10 +30,10 @@ pub(crate) const CANONICAL: Packed = Packed {
 
 /// Canonical weights of a depthwise convolution.
 pub(crate) const CANONICAL_DEPTHWISE: Packed = Packed {
-    weights_len: |window| {
+    holds: |window, weights| {
         let [_, _, channels] = window.output;
         let [height, width] = window.kernel;
-        product(&[channels, height, width]).ok()
+        product(&[channels, height, width]) == Ok(weights.len() as u64)
     },
     scratch_len: |_| 0,
     channels_apart: true,
@@ -176,7 +176,10 @@ fn axis_follows(axis: [usize; 6]) -> bool {
 fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<(), Fault> {
     call.no_parameters()?;
     call.no_state()?;
-    call.check_weights((packed.weights_len)(window).ok_or(Fault::Packing)?)?;
+    call.check_weights(call.record.weights_len.into())?;
+    if !(packed.holds)(window, call.weights()) {
+        return Err(Fault::Weights);
+    }
     if (call.record.scratch_len as usize) < (packed.scratch_len)(window) {
         return Err(Fault::Scratch);
     }

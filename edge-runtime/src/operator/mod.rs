@@ -3,8 +3,10 @@
 
 pub(crate) mod elementwise;
 pub(crate) mod layers;
+pub(crate) mod packed;
 pub mod overlap;
 pub(crate) mod pools;
+pub(crate) mod recurrent;
 pub(crate) mod rows;
 pub(crate) mod shape;
 
@@ -63,6 +65,8 @@ pub(crate) enum Inputs {
     OneOrConstant,
     /// Two of these.
     Two,
+    /// A tensor of the arena and a state, of any type.
+    OneAndState,
 }
 
 /// How output and input may share bytes of the arena.
@@ -177,17 +181,24 @@ impl<'a> Call<'a> {
             Inputs::One => (1, false),
             Inputs::OneOrConstant => (1, true),
             Inputs::Two => (2, true),
+            Inputs::OneAndState => (2, false),
         };
-        for (index, wanted, may_be_constant) in [
-            (first, count > 0, constants),
-            (second, count > 1, constants),
-            (record.output, true, false),
+        for (index, wanted, may_be_constant, is_state) in [
+            (first, count > 0, constants, false),
+            (second, count > 1, constants, inputs == Inputs::OneAndState),
+            (record.output, true, false, false),
         ] {
             if wanted != (index != NO_TENSOR) {
                 return Err(Fault::Tensors);
             }
             if wanted {
                 let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
+                if is_state {
+                    if tensor.storage != storage::STATE {
+                        return Err(Fault::Tensors);
+                    }
+                    continue;
+                }
                 let constant = may_be_constant && tensor.storage == storage::CONSTANT;
                 if tensor.element != element::I8 || (tensor.storage != storage::ARENA && !constant)
                 {
@@ -221,7 +232,8 @@ impl<'a> Call<'a> {
         }
         for index in inputs.iter().filter(|index| **index != NO_TENSOR) {
             let input = self.tensor(*index).ok_or(Fault::Tensors)?;
-            if input.storage == storage::CONSTANT {
+            // The plan keeps states apart from everything else in the arena.
+            if input.storage != storage::ARENA {
                 continue;
             }
             let read = (input.arena_offset, input.len);

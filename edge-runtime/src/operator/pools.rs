@@ -2,7 +2,6 @@
 
 use super::layers::check_window;
 use super::{Call, Cost, Fault, Inputs, Sharing, product, same_quantisation};
-
 pub(crate) fn check(call: &Call<'_>) -> Result<Cost, Fault> {
     call.check_record(Inputs::One, Sharing::Raster)?;
     call.no_constants()?;

@@ -56,6 +56,8 @@ pub fn image_of(variant: u32, padding: usize, window: usize) -> AlignedBytes {
         }],
         input: 0,
         output: 1,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
     };
     let package = Package {
         graph,

@@ -118,6 +118,8 @@ pub fn small(variant: u32) -> AlignedBytes {
             }],
             input: 0,
             output: 1,
+            further_inputs: Vec::new(),
+            further_outputs: Vec::new(),
         },
         features: FeatureSpec {
             kind: FeatureKind::Standardise,
@@ -236,7 +238,7 @@ fn graph(variant: u32) -> Graph {
             activation: Activation::None,
             rounding: RoundingMode::High32,
         },
-        OperatorKind::Softmax,
+        OperatorKind::Softmax { beta: 1.0 },
     ];
     Graph {
         tensors: vec![
@@ -260,5 +262,7 @@ fn graph(variant: u32) -> Graph {
             .collect(),
         input: 0,
         output: 7,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
     }
 }

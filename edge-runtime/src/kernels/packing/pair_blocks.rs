@@ -59,6 +59,44 @@ pub fn runs_fit(weights: &[i8], taps: usize, run: usize) -> bool {
     channels.all(|channel| channel.chunks(run.max(1)).all(|run| sum(run) <= RUN_LIMIT))
 }
 
+/// Whether these bytes are blocks of `channels` channels of `taps` taps, of weights -128..=127 in
+/// runs that fit: then kernel and decoder agree.
+pub fn holds(bytes: &[u8], taps: usize, channels: usize) -> bool {
+    let blocks = channels.div_ceil(CHANNELS);
+    let words = taps.div_ceil(QUAD).checked_mul(QUAD_WORDS);
+    let block = words.and_then(|words| words.checked_add(1)?.checked_mul(4));
+    let Some(block) = block.filter(|block| block.checked_mul(blocks) == Some(bytes.len())) else {
+        return false;
+    };
+    bytes.chunks_exact(block).all(|block| {
+        let (words, _) = block.as_chunks::<4>();
+        let mut words = words.iter().map(|word| i32::from_le_bytes(*word));
+        let Some(run @ (2 | 4)) = words.next() else {
+            return false;
+        };
+        let mut before = 0;
+        words.enumerate().all(|(index, word)| {
+            let (even, odd) = lanes(word);
+            let range = -128..=127;
+            let sum = even.unsigned_abs().wrapping_add(odd.unsigned_abs());
+            // The pairs of four taps of a channel are neighbours.
+            let whole = if run == 4 && !index.is_multiple_of(2) {
+                sum.wrapping_add(before)
+            } else {
+                sum
+            };
+            before = sum;
+            range.contains(&even) && range.contains(&odd) && whole <= RUN_LIMIT
+        })
+    })
+}
+
+/// Both weights of a word.
+fn lanes(word: i32) -> (i32, i32) {
+    let even = i32::from(word as i16);
+    (even, word.wrapping_sub(even) >> 16)
+}
+
 /// The weights of a layer in this packing.
 #[derive(Clone, Copy, Debug)]
 pub struct PairBlocks<'a> {
@@ -97,12 +135,8 @@ impl Weights for PairBlocks<'_> {
         let place = 1 + channel % CHANNELS * 2 + tap % QUAD / 2;
         let at = block.saturating_add(quad).saturating_add(place);
         let word = self.words.get(at).copied().unwrap_or(0);
-        let even = i32::from(word as i16);
-        if tap.is_multiple_of(2) {
-            even
-        } else {
-            word.wrapping_sub(even) >> 16
-        }
+        let (even, odd) = lanes(word);
+        if tap.is_multiple_of(2) { even } else { odd }
     }
 
     fn bias(&self, channel: usize) -> i32 {

@@ -26,9 +26,9 @@ pub const fn pairs_scratch_len(window: &Window) -> usize {
     conv_2d::scratch_len(window)
 }
 
-/// The weights of packing [`crate::format::packing::CHANNELS`], `[output channel][tap]`, as the
+/// The weights of packing [`crate::format::packing::DEPTHWISE_CHANNELS`], `[output channel][tap]`, as the
 /// plain decoder reads them.
-pub(crate) fn decode<'a>(layer: &Layer<'a>) -> Canonical<'a> {
+pub(crate) fn by_channel<'a>(layer: &Layer<'a>) -> Canonical<'a> {
     let [rows, columns] = layer.window.kernel;
     Canonical {
         weights: <[i8]>::ref_from_bytes(layer.weights).unwrap_or_default(),
@@ -60,11 +60,11 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     let patch = layer.scratch.get(..scratch_len(window));
     let multiplier = channels.checked_div(depth).unwrap_or(0);
     let (Some(patch), true) = (patch, multiplier > 0) else {
-        return run_depthwise(layer, decode);
+        return run_depthwise(layer, by_channel);
     };
     let finish = Finish::new(layer);
     let nine = window.kernel == [3, 3] && multiplier == 1 && channels == depth;
-    let weights = decode(layer);
+    let weights = by_channel(layer);
     let gather = Gather::new(window, layer.pad, layer.input);
     let line = depth.wrapping_mul(3);
     #[cfg(all(target_arch = "arm", feature = "thumb2"))]

@@ -10,13 +10,13 @@ mod dot;
 mod gather;
 pub mod pool_2d;
 mod requantise;
-pub(crate) mod table;
+mod table;
 #[cfg(all(target_arch = "arm", feature = "thumb2"))]
 mod thumb2;
 #[cfg(all(target_arch = "arm", feature = "thumb2"))]
 mod thumb2_depthwise;
 
-pub use table::KERNELS;
+pub use table::*;
 
 use core::cell::Cell;
 

@@ -2,48 +2,13 @@
 
 use super::add::add_fitted;
 use super::conv_2d::conv_2d_pairs;
-use super::depthwise_conv_2d::{self, depthwise_conv_2d, depthwise_conv_2d_pairs};
+use super::depthwise_conv_2d::{depthwise_conv_2d, depthwise_conv_2d_pairs};
 use super::pool_2d::{average_pool_2d, max_pool_2d};
 use crate::format::{opcode, packing};
-use crate::kernels::Kernel;
-use crate::kernels::packing::pair_blocks;
+use crate::kernels::{Kernel, joined, reference};
 use crate::kernels::reference::average_pool_2d::AveragePool2d;
 use crate::kernels::reference::max_pool_2d::MaxPool2d;
-use crate::operator::layers::{self, Packed};
-use crate::operator::{elementwise, pools};
-
-/// How [`packing::PAIRS`] keeps a layer's constants, and what the portable kernel takes.
-pub(crate) const PAIRS: Packed = Packed {
-    weights_len: |window| {
-        let [_, _, channels] = window.output;
-        let [height, width] = window.kernel;
-        let [_, _, depth] = window.input;
-        let taps = height.checked_mul(width)?.checked_mul(depth)?;
-        let blocks = channels.div_ceil(pair_blocks::CHANNELS);
-        let quads = taps.div_ceil(pair_blocks::QUAD);
-        let words = quads.checked_mul(pair_blocks::QUAD_WORDS)?.checked_add(1)?;
-        words.checked_mul(blocks)?.checked_mul(4)?.try_into().ok()
-    },
-    scratch_len: super::conv_2d::scratch_len,
-    channels_apart: true,
-};
-
-/// [`packing::PAIRS`] of a depthwise convolution, which has one input channel.
-pub(crate) const DEPTHWISE_PAIRS: Packed = Packed {
-    weights_len: |window| {
-        let [_, _, depth] = window.input;
-        if depth == 1 { (PAIRS.weights_len)(window) } else { None }
-    },
-    scratch_len: depthwise_conv_2d::pairs_scratch_len,
-    channels_apart: true,
-};
-
-/// How [`packing::CHANNELS`] keeps the constants of a depthwise convolution.
-pub(crate) const CHANNELS: Packed = Packed {
-    weights_len: layers::CANONICAL_DEPTHWISE.weights_len,
-    scratch_len: depthwise_conv_2d::scratch_len,
-    channels_apart: true,
-};
+use crate::operator::{elementwise, layers, packed, pools};
 
 /// FULLY_CONNECTED with paired weights.
 pub const FULLY_CONNECTED: Kernel = Kernel {
@@ -51,7 +16,7 @@ pub const FULLY_CONNECTED: Kernel = Kernel {
     packing: packing::PAIRS,
     operator: "FULLY_CONNECTED",
     instruction_set: "portable",
-    check: |call| layers::check_fully_connected(call, &PAIRS),
+    check: |call| layers::check_fully_connected(call, &packed::PAIRS),
     run: |call| conv_2d_pairs(&layers::flat_layer(call)),
 };
 /// CONV_2D with paired weights.
@@ -60,26 +25,26 @@ pub const CONV_2D: Kernel = Kernel {
     packing: packing::PAIRS,
     operator: "CONV_2D",
     instruction_set: "portable",
-    check: |call| layers::check_conv(call, &PAIRS),
+    check: |call| layers::check_conv(call, &packed::PAIRS),
     run: |call| conv_2d_pairs(&layers::layer(call)),
 };
 
 /// DEPTHWISE_CONV_2D with weights channel by channel.
 pub const DEPTHWISE_CONV_2D: Kernel = Kernel {
     opcode: opcode::DEPTHWISE_CONV_2D,
-    packing: packing::CHANNELS,
+    packing: packing::DEPTHWISE_CHANNELS,
     operator: "DEPTHWISE_CONV_2D",
     instruction_set: "portable",
-    check: |call| layers::check_depthwise(call, &CHANNELS),
+    check: |call| layers::check_depthwise(call, &packed::DEPTHWISE_CHANNELS),
     run: |call| depthwise_conv_2d(&layers::layer(call)),
 };
 /// DEPTHWISE_CONV_2D of one input channel with paired weights.
 pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
     opcode: opcode::DEPTHWISE_CONV_2D,
-    packing: packing::PAIRS,
+    packing: packing::DEPTHWISE_PAIRS,
     operator: "DEPTHWISE_CONV_2D",
     instruction_set: "portable",
-    check: |call| layers::check_depthwise(call, &DEPTHWISE_PAIRS),
+    check: |call| layers::check_depthwise(call, &packed::DEPTHWISE_PAIRS),
     run: |call| depthwise_conv_2d_pairs(&layers::layer(call)),
 };
 
@@ -129,8 +94,8 @@ pub const MAX_POOL_2D: Kernel = Kernel {
     },
 };
 
-/// Every portable kernel. They come before the reference kernels in a table.
-pub const KERNELS: &[Kernel] = &[
+/// Every portable kernel.
+pub const OWN: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D,
     DEPTHWISE_CONV_2D,
@@ -139,3 +104,10 @@ pub const KERNELS: &[Kernel] = &[
     AVERAGE_POOL_2D,
     MAX_POOL_2D,
 ];
+
+/// These, then the reference kernels.
+pub static KERNELS: [Kernel; OWN.len() + reference::CANONICAL.len()] =
+    joined(OWN, reference::CANONICAL);
+
+/// These, then the reference kernels in every packing: it runs any image.
+pub static ANY: [Kernel; OWN.len() + reference::KERNELS.len()] = joined(OWN, &reference::KERNELS);

@@ -49,6 +49,9 @@ impl Broadcast {
         operation: impl Fn(i8, i8) -> i8,
     ) {
         let [height, width, channels] = self.shape;
+        if width == 0 || channels == 0 {
+            return; // not `height` times nothing
+        }
         let rows = (0..height).flat_map(|y| (0..width).map(move |x| [y, x]));
         let places = rows.flat_map(|[y, x]| (0..channels).map(move |c| [y, x, c]));
         let [first, second] = inputs;

@@ -37,15 +37,17 @@ pub fn depthwise_conv_2d<W: Weights>(
     } = settings;
     let [_, _, depth] = window.input;
     let [_, _, channels] = window.output;
-    let Some(multiplier) = channels.checked_div(depth).filter(|quotient| *quotient > 0) else {
+    let multiplier = channels.checked_div(depth).unwrap_or(0);
+    if multiplier == 0 {
         return;
-    };
+    }
     for (at, pixel) in window.outputs(output) {
         for (channel, y) in pixel.iter().enumerate() {
+            let source = channel.checked_div(multiplier).unwrap_or(0);
             let mut acc = weights.bias(channel);
             for (index, tap) in window.taps().enumerate() {
                 let under = window.pixel(input, at, tap);
-                let x = under.and_then(|x| x.get(channel / multiplier));
+                let x = under.and_then(|x| x.get(source));
                 let x = x.map_or(*pad, Cell::get);
                 acc = acc.wrapping_add(weights.weight(channel, index).wrapping_mul(x.into()));
             }

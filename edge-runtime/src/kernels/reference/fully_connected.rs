@@ -1,5 +1,6 @@
 //! FULLY_CONNECTED.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 use super::requantise::Requantise;
@@ -33,8 +34,8 @@ pub fn fully_connected<W: Weights>(
     if *inputs == 0 || *outputs == 0 {
         return;
     }
-    let rows = input.chunks_exact(*inputs);
-    for (x, row) in rows.zip(output.chunks_exact(*outputs)) {
+    let rows = runs(input, *inputs);
+    for (x, row) in rows.zip(runs(output, *outputs)) {
         for (channel, y) in row.iter().enumerate() {
             let acc = weights.dot(channel, 0, x, weights.bias(channel));
             y.set(requantise.apply(acc, weights.multiplier(channel), weights.shift(channel)));

@@ -34,11 +34,14 @@ pub fn mean(settings: &Mean, input: &[Cell<i8>], output: &[Cell<i8>]) {
         ..
     } = *settings;
     let [z_in, z_out] = settings.zero_points;
+    if inner == 0 {
+        return; // not `outer` times nothing
+    }
     let places = (0..outer).flat_map(|o| (0..inner).map(move |i| (o, i)));
     for ((o, i), y) in places.zip(output) {
         let start = o.saturating_mul(reduce).saturating_mul(inner);
-        // `step_by(0)` panics; `inner` is above zero here.
         let values = input.get(start.saturating_add(i)..).unwrap_or_default();
+        // `step_by(0)` panics.
         let column = values.iter().step_by(inner.max(1)).take(reduce);
         let sum = column.fold(0_i32, |sum, x| {
             sum.wrapping_add(i32::from(x.get()).wrapping_sub(z_in))

@@ -23,6 +23,7 @@ pub mod lookup;
 pub mod max_pool_2d;
 pub mod mean;
 pub mod mul;
+pub mod packed;
 pub mod prelu;
 pub mod requantise;
 pub mod reshape;
@@ -38,7 +39,7 @@ pub mod weights;
 
 use core::cell::Cell;
 
-pub use table::KERNELS;
+pub use table::{CANONICAL, KERNELS};
 
 /// The geometry of a sliding window, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -64,18 +65,16 @@ impl Window {
         (0..height).flat_map(move |ky| (0..width).map(move |kx| [ky, kx]))
     }
 
-    /// The output pixels in raster order: row, column and all channels of each. None where the
-    /// output has no channels.
+    /// The output pixels in raster order: row, column and all channels of each.
     fn outputs<'a>(
         &self,
         output: &'a [Cell<i8>],
     ) -> impl Iterator<Item = ([usize; 2], &'a [Cell<i8>])> + use<'a> {
         let [height, width, channels] = self.output;
-        let places = (0..height).flat_map(move |y| (0..width).map(move |x| [y, x]));
-        // `chunks_exact(0)` panics.
-        let count = if channels == 0 { 0 } else { output.len() };
-        let pixels = output.get(..count).unwrap_or_default();
-        places.zip(pixels.chunks_exact(channels.max(1)))
+        let none = width == 0 || channels == 0;
+        let rows = if none { 0 } else { height };
+        let places = (0..rows).flat_map(move |y| (0..width).map(move |x| [y, x]));
+        places.zip(runs(output, channels))
     }
 
     /// The input pixel under tap `(ky, kx)` of the window for output `(y, x)`: all channels of it,
@@ -101,6 +100,17 @@ impl Window {
     }
 }
 
+/// The runs of `len` elements in a slice, whole ones only; none of length 0. As `chunks_exact`, but
+/// without a division, whose check for zero brings the machinery of a panic along.
+pub(crate) fn runs<T>(slice: &[T], len: usize) -> impl Iterator<Item = &[T]> {
+    let mut rest = if len == 0 { &[][..] } else { slice };
+    core::iter::from_fn(move || {
+        let (run, behind) = rest.split_at_checked(len)?;
+        rest = behind;
+        (!run.is_empty()).then_some(run)
+    })
+}
+
 /// `at * stride + tap * dilation - padding`, where that is not negative.
 fn position(
     at: usize,
@@ -114,5 +124,9 @@ fn position(
         .checked_sub(padding)
 }
 
+#[cfg(test)]
+mod more_tests;
+#[cfg(test)]
+mod overlap_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! RESIZE_BILINEAR.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 /// One axis of [`resize_bilinear`], in units of 2^-10 input elements.
@@ -64,11 +65,11 @@ impl BilinearAxis {
 pub fn resize_bilinear(settings: &ResizeBilinear, input: &[Cell<i8>], output: &[Cell<i8>]) {
     let [height, width, channels] = settings.input;
     let [out_height, out_width] = settings.output;
-    if channels == 0 {
+    if channels == 0 || out_width == 0 {
         return;
     }
     let places = (0..out_height).flat_map(|y| (0..out_width).map(move |x| (y, x)));
-    for ((y, x), pixel) in places.zip(output.chunks_exact(channels)) {
+    for ((y, x), pixel) in places.zip(runs(output, channels)) {
         let row = settings.vertical.at(y, height);
         let column = settings.horizontal.at(x, width);
         for (channel, cell) in pixel.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! RESIZE_NEAREST_NEIGHBOR.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 /// Settings of [`resize_nearest`].
@@ -26,7 +27,7 @@ pub fn resize_nearest(settings: &ResizeNearest<'_>, input: &[Cell<i8>], output: 
         .rows
         .iter()
         .flat_map(|row| settings.columns.iter().map(move |column| (row, column)));
-    for ((row, column), pixel) in places.zip(output.chunks_exact(channels)) {
+    for ((row, column), pixel) in places.zip(runs(output, channels)) {
         let (row, column) = (usize::from(*row), usize::from(*column));
         if row >= height || column >= width {
             continue;

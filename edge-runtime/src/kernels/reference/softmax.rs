@@ -3,6 +3,7 @@
 //!
 //! `Qa.b` has `a` integer and `b` fraction bits beside the sign.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 use super::requantise::{doubling_high_multiply, rounding_divide_by_power};
@@ -50,8 +51,8 @@ pub fn softmax(settings: &Softmax, input: &[Cell<i8>], output: &[Cell<i8>]) {
     if settings.channels == 0 {
         return;
     }
-    let rows = input.chunks_exact(settings.channels);
-    for (x, y) in rows.zip(output.chunks_exact(settings.channels)) {
+    let rows = runs(input, settings.channels);
+    for (x, y) in rows.zip(runs(output, settings.channels)) {
         row(settings, x, y);
     }
 }

@@ -1,5 +1,6 @@
 //! SVDF with int8 activations and weights and a 16-bit state: LiteRT's integer kernel.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 use super::requantise::{Rounding, limit};
@@ -51,7 +52,7 @@ pub fn svdf(settings: &Svdf<'_>, input: &[Cell<i8>], state: State16<'_>, output:
         return;
     }
     let last = memory.saturating_sub(1);
-    let filters = settings.feature_weights.chunks_exact(inputs);
+    let filters = runs(settings.feature_weights, inputs);
     for (filter, (weights, bias)) in filters.zip(settings.feature_bias).enumerate() {
         let start = filter.saturating_mul(memory);
         for at in start..start.saturating_add(last) {

@@ -11,21 +11,21 @@ use super::lookup::lookup;
 use super::max_pool_2d::{MaxPool2d, max_pool_2d};
 use super::mean::mean;
 use super::mul::mul;
+use super::packed::KERNELS as PACKED;
 use super::prelu::prelu;
 use super::requantise::Requantise;
 use super::reshape::reshape;
 use super::resize_bilinear::resize_bilinear;
 use super::resize_nearest::resize_nearest;
 use super::softmax::softmax;
+use super::svdf::svdf;
 use super::transpose_conv::{TransposeConv, transpose_conv};
+use super::unidirectional_sequence_lstm::unidirectional_sequence_lstm;
 use super::weights::{Canonical, CanonicalDepthwise, Weights};
 use crate::format::{opcode, packing};
-use crate::kernels::Kernel;
+use crate::kernels::{Kernel, joined};
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::pair_blocks::PairBlocks;
-use crate::kernels::portable::depthwise_conv_2d::decode as by_channel;
-use crate::kernels::portable::table::{CHANNELS, DEPTHWISE_PAIRS, PAIRS};
-use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, rows, shape};
+use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, recurrent, rows, shape};
 use zerocopy::FromBytes;
 
 const fn kernel(
@@ -189,51 +189,30 @@ pub const RESIZE_BILINEAR: Kernel = kernel(
         resize_bilinear(&shape::resize_bilinear(call), x, y);
     },
 );
+/// UNIDIRECTIONAL_SEQUENCE_LSTM.
+pub const LSTM: Kernel = kernel(
+    opcode::LSTM,
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    recurrent::check_lstm,
+    |call| {
+        let hidden = call.cells(&call.second());
+        let cell = recurrent::state(call, &call.info(call.record.state));
+        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        unidirectional_sequence_lstm(&recurrent::lstm(call), x, hidden, cell, y);
+    },
+);
+/// SVDF.
+pub const SVDF: Kernel = kernel(opcode::SVDF, "SVDF", recurrent::check_svdf, |call| {
+    let state = recurrent::state(call, &call.second());
+    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    svdf(&recurrent::svdf(call), x, state, y);
+});
 
-/// FULLY_CONNECTED from weights packed for the portable kernel.
-pub const FULLY_CONNECTED_PAIRS: Kernel = Kernel {
-    packing: packing::PAIRS,
-    ..kernel(
-        opcode::FULLY_CONNECTED,
-        "FULLY_CONNECTED",
-        |call| layers::check_fully_connected(call, &PAIRS),
-        |call| run_fully_connected(&layers::flat_layer(call), PairBlocks::of),
-    )
-};
-/// CONV_2D from weights packed for the portable kernel.
-pub const CONV_2D_PAIRS: Kernel = Kernel {
-    packing: packing::PAIRS,
-    ..kernel(
-        opcode::CONV_2D,
-        "CONV_2D",
-        |call| layers::check_conv(call, &PAIRS),
-        |call| run_conv(&layers::layer(call), PairBlocks::of),
-    )
-};
+/// Every reference kernel, in every packing: it runs any image.
+pub static KERNELS: [Kernel; CANONICAL.len() + PACKED.len()] = joined(CANONICAL, PACKED);
 
-/// DEPTHWISE_CONV_2D from weights packed for the portable kernel.
-pub const DEPTHWISE_CONV_2D_CHANNELS: Kernel = Kernel {
-    packing: packing::CHANNELS,
-    ..kernel(
-        opcode::DEPTHWISE_CONV_2D,
-        "DEPTHWISE_CONV_2D",
-        |call| layers::check_depthwise(call, &CHANNELS),
-        |call| run_depthwise(&layers::layer(call), by_channel),
-    )
-};
-/// DEPTHWISE_CONV_2D of one input channel from weights packed for the portable kernel.
-pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
-    packing: packing::PAIRS,
-    ..kernel(
-        opcode::DEPTHWISE_CONV_2D,
-        "DEPTHWISE_CONV_2D",
-        |call| layers::check_depthwise(call, &DEPTHWISE_PAIRS),
-        |call| run_depthwise(&layers::layer(call), PairBlocks::of),
-    )
-};
-
-/// Every reference kernel, in every packing that has a plain decoder: it runs any image.
-pub const KERNELS: &[Kernel] = &[
+/// Those in canonical packing, and of ADD in both forms.
+pub const CANONICAL: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D,
     DEPTHWISE_CONV_2D,
@@ -253,10 +232,8 @@ pub const KERNELS: &[Kernel] = &[
     MEAN,
     RESIZE_NEAREST,
     RESIZE_BILINEAR,
-    FULLY_CONNECTED_PAIRS,
-    CONV_2D_PAIRS,
-    DEPTHWISE_CONV_2D_CHANNELS,
-    DEPTHWISE_CONV_2D_PAIRS,
+    LSTM,
+    SVDF,
 ];
 
 fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {

@@ -37,7 +37,7 @@ fn halved<'a>(weights: &'a [i8], bias: &'a [i32]) -> Canonical<'a> {
 }
 
 /// Values as a kernel reads them.
-fn cells(values: &mut [i8]) -> &[Cell<i8>] {
+pub(super) fn cells(values: &mut [i8]) -> &[Cell<i8>] {
     Cell::from_mut(values).as_slice_of_cells()
 }
 
@@ -49,7 +49,11 @@ fn run<const N: usize>(kernel: impl Fn(&[Cell<i8>], &[Cell<i8>]), input: &[i8]) 
 }
 
 /// As [`run`], for `count` outputs.
-fn run_vec(kernel: impl Fn(&[Cell<i8>], &[Cell<i8>]), input: &[i8], count: usize) -> Vec<i8> {
+pub(super) fn run_vec(
+    kernel: impl Fn(&[Cell<i8>], &[Cell<i8>]),
+    input: &[i8],
+    count: usize,
+) -> Vec<i8> {
     let mut output = vec![0; count];
     kernel(cells(&mut input.to_vec()), cells(&mut output));
     output

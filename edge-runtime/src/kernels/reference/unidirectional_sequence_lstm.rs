@@ -1,6 +1,7 @@
 //! UNIDIRECTIONAL_SEQUENCE_LSTM with int8 activations and weights and a 16-bit cell state, without
 //! peephole, projection or layer normalisation: LiteRT's "8x8_16" integer kernel.
 
+use crate::kernels::reference::runs;
 use core::cell::Cell;
 
 use super::fixed_point_16::{self, logistic, tanh};
@@ -71,8 +72,8 @@ pub fn unidirectional_sequence_lstm(
     if inputs == 0 || cells == 0 || hidden.len() != cells {
         return;
     }
-    let steps = input.chunks_exact(inputs);
-    for (x, y) in steps.zip(output.chunks_exact(cells)) {
+    let steps = runs(input, inputs);
+    for (x, y) in steps.zip(runs(output, cells)) {
         for (index, y) in y.iter().enumerate() {
             y.set(settings.step(index, x, hidden, cell));
         }

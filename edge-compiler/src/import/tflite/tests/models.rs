@@ -203,6 +203,7 @@ fn padding(padding: Padding) -> &'static str {
     match padding {
         Padding::Same => "SAME",
         Padding::Valid => "VALID",
+        Padding::Explicit { .. } => unreachable!("no TFLite file has it"),
     }
 }
 

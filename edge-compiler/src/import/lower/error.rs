@@ -1,0 +1,53 @@
+//! Why a model cannot be lowered.
+
+use std::fmt;
+
+use crate::graph::GraphError;
+use crate::import::tflite::TfliteError;
+
+/// Why a model cannot be imported.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(#[from] TfliteError),
+    /// Everything in the model that has no counterpart here, in the order of execution.
+    #[error("the model has {} unsupported parts:{}", .0.len(), lines(.0))]
+    Unsupported(Vec<Unsupported>),
+    /// The model contradicts itself: its shapes do not follow from each other.
+    #[error("the model is not well formed: {0}")]
+    Graph(#[from] GraphError),
+}
+
+/// One thing that cannot be imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Index of the operator; `None` for the model's inputs and outputs.
+    pub operator: Option<usize>,
+    /// The operator's name, or `input` or `output`.
+    pub name: String,
+    /// Name of the tensor that the operator writes.
+    pub location: String,
+    /// What about it is unsupported.
+    pub reason: String,
+}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            operator,
+            name,
+            location,
+            reason,
+        } = self;
+        match operator {
+            Some(index) => write!(f, "operator {index} ({name}) at `{location}`: {reason}"),
+            None => write!(f, "the model's {name} `{location}`: {reason}"),
+        }
+    }
+}
+
+fn lines(all: &[Unsupported]) -> String {
+    all.iter().map(|one| format!("\n  {one}")).collect()
+}

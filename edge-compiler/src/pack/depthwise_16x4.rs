@@ -1,0 +1,24 @@
+//! Packs weights as `edge_runtime::kernels::packing::depthwise_16x4` lays them out.
+
+use edge_runtime::kernels::packing::affine::End;
+use edge_runtime::kernels::packing::depthwise_16x4::Shape;
+use edge_runtime::kernels::reference::Window;
+
+/// Packs the weights of a depthwise convolution with as many output as input channels.
+///
+/// `weights` is `[kernel row][kernel column][channel]`, as long as the window says; missing weights
+/// count as zero. `ends` are those of the output channels; a channel without one is scaled by its
+/// multiplier alone. Bias, multipliers and shifts stay canonical.
+pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Vec<u8> {
+    let shape = Shape::new(window);
+    let [height, width] = shape.kernel;
+    let taps = height * width;
+    super::x86::pack(
+        shape.len(),
+        shape.channels,
+        taps,
+        weights,
+        ends,
+        |channel, tap| (shape.position(channel, tap), tap * shape.channels + channel),
+    )
+}

@@ -1,0 +1,115 @@
+//! Kernels of the DSP extension (Cortex-M4, M7, M33).
+
+use edge_runtime::format::packing;
+use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
+use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
+use edge_runtime::kernels::packing::dsp_forms::Output;
+
+use super::Choice;
+use crate::layer::{LayerKind, LayerSource};
+use crate::pack;
+
+/// Every kernel that is exact for the layer.
+pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
+    match layer.kind {
+        LayerKind::Conv2d => [
+            blocks(layer, Width::I16, dsp_blocks::scratch_len(&layer.window)),
+            blocks(layer, Width::I8, dsp_blocks::scratch_len(&layer.window)),
+            winograd(layer),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        LayerKind::FullyConnected => {
+            let scratch = dsp_blocks::fully_connected_scratch_len(&layer.window);
+            let widths = [Width::I16, Width::I8].into_iter();
+            widths.filter_map(|w| blocks(layer, w, scratch)).collect()
+        }
+        LayerKind::DepthwiseConv2d => depthwise(layer).into_iter().collect(),
+        LayerKind::TransposeConv => Vec::new(),
+    }
+}
+
+fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choice> {
+    let source = pack::dsp_blocks::Source {
+        weights: layer.weights,
+        taps: Taps::of(&layer.window),
+        bias: &layer.bias,
+        multipliers: &layer.multipliers,
+        shifts: &layer.shifts,
+        output: Output {
+            rounding: layer.rounding,
+            zero_point: layer.zero_point,
+            min: layer.min,
+            max: layer.max,
+        },
+    };
+    if !dsp_blocks::fits(&layer.window) {
+        return None;
+    }
+    // Instructions per hundred multiplications.
+    let (code, rate) = match width {
+        Width::I16 => (packing::DSP_I16, 75),
+        Width::I8 => (packing::DSP_I8, 87),
+    };
+    Some(Choice {
+        packing: code,
+        scratch,
+        packed: pack::dsp_blocks::pack(&source, width)?,
+        channels_apart: false,
+        fitted: None,
+        cost: layer.macs() * rate / 100,
+    })
+}
+
+fn winograd(layer: &LayerSource<'_>) -> Option<Choice> {
+    if !dsp_winograd::fits(&layer.window) {
+        return None;
+    }
+    let packed = pack::winograd_dsp::pack(&pack::winograd_dsp::Convolution {
+        weights: layer.weights,
+        bias: &layer.bias,
+        multipliers: &layer.multipliers,
+        shifts: &layer.shifts,
+        rounding: layer.rounding,
+        zero_point: layer.zero_point,
+        min: layer.min,
+    })?;
+    // The transformations cost the more the fewer channels share them.
+    let [_, _, depth] = layer.window.input;
+    let [_, _, channels] = layer.window.output;
+    let rate = 30 + 240 / depth.min(channels) as u64;
+    Some(Choice {
+        packing: packing::DSP_WINOGRAD_2X2,
+        scratch: dsp_winograd::scratch_len(&layer.window),
+        packed,
+        channels_apart: false,
+        fitted: None,
+        cost: layer.macs() * rate / 100,
+    })
+}
+
+fn depthwise(layer: &LayerSource<'_>) -> Option<Choice> {
+    if !dsp_depthwise::fits(&layer.window) {
+        return None;
+    }
+    // The packer reads them tap by tap.
+    let weights: Vec<i8> = pack::canonical(layer).iter().map(|w| w.cast_signed()).collect();
+    let packed = pack::depthwise_dsp::pack(&pack::depthwise_dsp::Depthwise {
+        weights: &weights,
+        bias: &layer.bias,
+        multipliers: &layer.multipliers,
+        shifts: &layer.shifts,
+        rounding: layer.rounding,
+        zero_point: layer.zero_point,
+        min: layer.min,
+    })?;
+    Some(Choice {
+        packing: packing::DSP_DEPTHWISE,
+        scratch: dsp_depthwise::scratch_len(&layer.window),
+        packed,
+        channels_apart: false,
+        fitted: None,
+        cost: layer.macs() * 170 / 100,
+    })
+}

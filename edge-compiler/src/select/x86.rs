@@ -1,0 +1,54 @@
+//! Kernels of x86-64.
+
+use edge_runtime::format::packing;
+use edge_runtime::kernels::packing::affine::End;
+use edge_runtime::kernels::x86;
+
+use super::Choice;
+use crate::layer::{LayerKind, LayerSource};
+use crate::pack;
+
+/// Every kernel that is exact for the layer.
+pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
+    let window = &layer.window;
+    let channels = layer.multipliers.iter().zip(&layer.shifts);
+    let ends: Vec<End> = channels
+        .map(|(&multiplier, &shift)| End {
+            rounding: layer.rounding,
+            multiplier,
+            shift,
+            // A graph that passed its check has zero points of 8 bits.
+            zero_point: layer.zero_point as i8,
+            min: layer.min,
+            max: layer.max,
+        })
+        .collect();
+    let choice = |packing, scratch, packed| Choice {
+        packing,
+        scratch,
+        packed,
+        channels_apart: true,
+        fitted: None,
+        cost: layer.macs() / 16,
+    };
+    match layer.kind {
+        LayerKind::Conv2d | LayerKind::FullyConnected => vec![choice(
+            packing::X86_DOT,
+            x86::conv_2d_scratch_len(window),
+            pack::dot_16x4::pack(window, layer.weights, &ends),
+        )],
+        LayerKind::DepthwiseConv2d if window.input[2] == window.output[2] => {
+            // The packer reads them tap by tap.
+            let weights: Vec<i8> = pack::canonical(layer)
+                .iter()
+                .map(|weight| weight.cast_signed())
+                .collect();
+            vec![choice(
+                packing::X86_DEPTHWISE,
+                x86::depthwise_conv_2d_scratch_len(window),
+                pack::depthwise_16x4::pack(window, &weights, &ends),
+            )]
+        }
+        LayerKind::DepthwiseConv2d | LayerKind::TransposeConv => Vec::new(),
+    }
+}

@@ -1,0 +1,39 @@
+//! Kernels of x86-64 with AVX2.
+//!
+//! Activations are 16 bits wide in scratch, weights are widened when they are loaded: `vpmaddwd`
+//! multiplies sixteen pairs and sums neighbours in 32 bits, which never saturates. (`vpmaddubsw`
+//! takes twice as many, but saturates to 16 bits.)
+//!
+//! A function is safe: it does nothing on a machine without AVX2.
+#![allow(unsafe_code)] // intrinsics
+
+mod add;
+mod conv;
+mod depthwise;
+mod requantise;
+
+pub(crate) use add::add_fitted;
+
+use super::layer::Layer;
+use super::x86::detect::{Level, level};
+
+/// The instruction set.
+struct Pairs;
+
+/// CONV_2D and FULLY_CONNECTED on packing [`dot_16x4`](super::packing::dot_16x4), tiles of up to
+/// 6 pixels by 8 channels. See [`x86::conv_2d`](super::x86::conv_2d).
+pub fn conv_2d(layer: &Layer<'_>) {
+    if level() >= Level::Avx2 {
+        // SAFETY: the machine has the instructions.
+        unsafe { super::x86::run::<Pairs>(layer) }
+    }
+}
+
+/// DEPTHWISE_CONV_2D on packing [`depthwise_16x4`](super::packing::depthwise_16x4), eight channels at
+/// a time. See [`x86::depthwise_conv_2d`](super::x86::depthwise_conv_2d).
+pub fn depthwise_conv_2d(layer: &Layer<'_>) {
+    if level() >= Level::Avx2 {
+        // SAFETY: the machine has the instructions.
+        unsafe { super::x86::run_depthwise::<Pairs>(layer) }
+    }
+}

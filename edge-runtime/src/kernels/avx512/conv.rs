@@ -1,0 +1,260 @@
+//! Convolution rows with `vpdpbusd`.
+//!
+//! A tile is `P` pixels by `B` blocks of sixteen channels: for each step of four taps `B` loads of
+//! weights, `P` broadcasts of four activations and `P * B` dot products.
+
+use core::arch::x86_64::*;
+use core::mem::MaybeUninit;
+
+use super::Vnni;
+use super::requantise::{finish, finish_pixel, prepare, starts};
+use crate::kernels::packing::dot_16x4::GROUP;
+use crate::kernels::x86::{Constants, Lanes, Row};
+
+/// Pixels whose sums wait for their end: a multiple of every tile's width.
+const STRIP: usize = 24;
+
+/// How far ahead of their use weights of a single pixel are fetched, in bytes.
+const AHEAD: usize = 2048;
+
+impl Lanes for Vnni {
+    const BYTES: usize = 1;
+    const BARE_PIXEL: bool = true;
+
+    unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
+        // SAFETY: passed on.
+        unsafe { widen(from, to, count) }
+    }
+
+    unsafe fn fill(value: i8, to: *mut u8, count: usize) {
+        // SAFETY: `to` is writable for `count` bytes.
+        unsafe { to.write_bytes(value.cast_unsigned() ^ 0x80, count) }
+    }
+
+    unsafe fn prepare(constants: &Constants, to: *mut u8) {
+        // SAFETY: passed on.
+        unsafe { prepare(constants, to) }
+    }
+
+    unsafe fn row(row: &Row) {
+        // SAFETY: passed on.
+        unsafe { all_groups(row) }
+    }
+}
+
+/// # Safety
+/// As [`Lanes::widen`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
+    let flip = _mm512_set1_epi8(i8::MIN);
+    let mut at = 0;
+    while at < count {
+        let left = count - at;
+        let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
+        // SAFETY: the mask ends where `count` does.
+        unsafe {
+            let x = _mm512_maskz_loadu_epi8(lanes, from.add(at));
+            let to = to.add(at).cast();
+            _mm512_mask_storeu_epi8(to, lanes, _mm512_xor_si512(x, flip));
+        }
+        at += 64;
+    }
+}
+
+/// One block or two of one group, and where they write.
+struct Part<'a> {
+    row: &'a Row,
+    /// First block of the layer.
+    block: usize,
+    /// Weights of the first step.
+    weights: *const i8,
+    /// Bytes of a step of the group.
+    step: usize,
+}
+
+/// # Safety
+/// As [`Lanes::row`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn all_groups(row: &Row) {
+    let blocks = row.constants.channels.div_ceil(16);
+    let steps = row.kernel_rows * row.segments * row.steps;
+    for group in (0..blocks).step_by(GROUP) {
+        let in_group = (blocks - group).min(GROUP);
+        let mut block = 0;
+        while block < in_group {
+            let part = Part {
+                row,
+                block: group + block,
+                // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
+                weights: unsafe { row.weights.add((group * steps + block) * 64) },
+                step: in_group * 64,
+            };
+            // SAFETY: the blocks are in the group, and all lies where `row` says.
+            block += unsafe {
+                match (row.pixels, in_group - block) {
+                    (1, 4) => pixel::<4>(&part),
+                    (1, 3) => pixel::<3>(&part),
+                    (1, 2) => pixel::<2>(&part),
+                    (1, _) => pixel::<1>(&part),
+                    (_, 1) => strips_of_one(&part),
+                    _ => strips_of_two(&part),
+                }
+            };
+        }
+    }
+}
+
+/// Runs `tile::<P, $blocks>` over all pixels in strips of nearly the same width; returns the blocks.
+macro_rules! strips {
+    ($name:ident, $blocks:literal, $most:literal, [$($p:literal)*]) => {
+        /// # Safety
+        /// The blocks of `part` are in the layer; else as [`Lanes::row`].
+        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+        unsafe fn $name(part: &Part<'_>) -> usize {
+            let row = part.row;
+            // Through memory, on purpose: an array that loops index would live there all the time.
+            let mut sums = [MaybeUninit::<__m512i>::uninit(); STRIP * $blocks];
+            let sums = sums.as_mut_ptr().cast::<__m512i>();
+            let mut strip = 0;
+            while strip < row.pixels {
+                let pixels = (row.pixels - strip).min(STRIP);
+                let mut start = 0;
+                while start < pixels {
+                    let left = pixels - start;
+                    let width = left.div_ceil(left.div_ceil($most));
+                    // SAFETY: the pixels are in the row, and the strip has room for their sums.
+                    unsafe {
+                        let sums = sums.add(start * $blocks);
+                        match width {
+                            $($p => tile::<$p, $blocks>(part, strip + start, sums),)*
+                            _ => break,
+                        }
+                    }
+                    start += width;
+                }
+                // SAFETY: all sums of the strip are written.
+                unsafe {
+                    let output = row.output.add(strip * row.constants.channels);
+                    finish(&row.constants, part.block, $blocks, sums, output, pixels);
+                }
+                strip += pixels;
+            }
+            $blocks
+        }
+    };
+}
+strips!(strips_of_one, 1, 16, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16]);
+strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
+
+/// # Safety
+/// Pixels `start..start + P` are in the row, `B` blocks in the part, and `sums` is writable for
+/// `P * B`: `[pixel][block]`; else as [`Lanes::row`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, sums: *mut __m512i) {
+    let row = part.row;
+    // SAFETY: the blocks are in the layer.
+    let first: [__m512i; B] =
+        core::array::from_fn(|b| unsafe { starts(&row.constants, part.block + b) });
+    let mut acc = [first; P];
+    let mut weights = part.weights;
+    let mut slot = row.first;
+    for _ in 0..row.kernel_rows {
+        for segment in 0..row.segments {
+            // SAFETY: taps, and the up to three bytes behind a segment, lie in the ring or in the
+            // slack behind it; the weights have as many steps as there are.
+            unsafe {
+                let mut x = row
+                    .ring
+                    .add(slot * row.row_bytes + segment * row.segment_bytes)
+                    .add(start * row.pixel_bytes);
+                for _ in 0..row.steps {
+                    let w: [__m512i; B] =
+                        core::array::from_fn(|b| _mm512_loadu_si512(weights.add(b * 64).cast()));
+                    for (p, acc) in acc.iter_mut().enumerate() {
+                        let x = x.add(p * row.pixel_bytes).cast::<i32>().read_unaligned();
+                        let x = _mm512_set1_epi32(x);
+                        for (acc, w) in acc.iter_mut().zip(w) {
+                            *acc = _mm512_dpbusd_epi32(*acc, x, w);
+                        }
+                    }
+                    x = x.add(4);
+                    weights = weights.add(part.step);
+                }
+            }
+        }
+        slot += row.row_step;
+        if slot >= row.ring_rows {
+            slot -= row.ring_rows;
+        }
+    }
+    for (p, acc) in acc.iter().enumerate() {
+        for (b, acc) in acc.iter().enumerate() {
+            // SAFETY: there is room for `P * B` sums.
+            unsafe { sums.add(p * B + b).write(*acc) }
+        }
+    }
+}
+
+/// Computes `B` blocks of a single pixel, and returns how many these are. Even and odd steps have
+/// sums of their own: one set would wait for itself.
+///
+/// # Safety
+/// The row has one pixel, and `B` blocks are in the part; else as [`Lanes::row`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn pixel<const B: usize>(part: &Part<'_>) -> usize {
+    let row = part.row;
+    // SAFETY: the blocks are in the layer.
+    let mut even: [__m512i; B] =
+        core::array::from_fn(|b| unsafe { starts(&row.constants, part.block + b) });
+    let mut odd = [_mm512_setzero_si512(); B];
+    let mut weights = part.weights;
+    let mut slot = row.first;
+    for _ in 0..row.kernel_rows {
+        for segment in 0..row.segments {
+            // SAFETY: as in `tile`.
+            unsafe {
+                let mut x = row
+                    .ring
+                    .add(slot * row.row_bytes + segment * row.segment_bytes)
+                    .cast::<i32>();
+                for _ in 0..row.steps / 2 {
+                    let first = _mm512_set1_epi32(x.read_unaligned());
+                    let second = _mm512_set1_epi32(x.add(1).read_unaligned());
+                    let next = weights.add(part.step);
+                    for line in 0..B * 2 {
+                        let ahead = weights.wrapping_add(AHEAD + line * 64);
+                        _mm_prefetch::<_MM_HINT_T0>(ahead);
+                    }
+                    for (b, (even, odd)) in even.iter_mut().zip(&mut odd).enumerate() {
+                        let w = _mm512_loadu_si512(weights.add(b * 64).cast());
+                        *even = _mm512_dpbusd_epi32(*even, first, w);
+                        let w = _mm512_loadu_si512(next.add(b * 64).cast());
+                        *odd = _mm512_dpbusd_epi32(*odd, second, w);
+                    }
+                    x = x.add(2);
+                    weights = next.add(part.step);
+                }
+                if row.steps % 2 == 1 {
+                    let first = _mm512_set1_epi32(x.read_unaligned());
+                    for (b, even) in even.iter_mut().enumerate() {
+                        let w = _mm512_loadu_si512(weights.add(b * 64).cast());
+                        *even = _mm512_dpbusd_epi32(*even, first, w);
+                    }
+                    weights = weights.add(part.step);
+                }
+            }
+        }
+        slot += row.row_step;
+        if slot >= row.ring_rows {
+            slot -= row.ring_rows;
+        }
+    }
+    for (even, odd) in even.iter_mut().zip(odd) {
+        *even = _mm512_add_epi32(*even, odd);
+    }
+    // SAFETY: the blocks are in the layer.
+    unsafe { finish_pixel(&row.constants, part.block, &even, row.output) };
+    B
+}

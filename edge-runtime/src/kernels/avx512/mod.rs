@@ -1,0 +1,39 @@
+//! Kernels of x86-64 with AVX-512 (F, BW, VL, VBMI) and VNNI.
+//!
+//! Activations are unsigned in scratch (`x + 128`), because `vpdpbusd` multiplies unsigned with
+//! signed bytes: sixteen lanes of four products, summed in 32 bits without saturation. The offsets
+//! in the packed weights take the 128 off again.
+//!
+//! A function is safe: it does nothing on a machine without these instructions.
+#![allow(unsafe_code)] // intrinsics
+
+mod add;
+mod conv;
+mod depthwise;
+mod requantise;
+
+pub(crate) use add::add_fitted;
+
+use super::layer::Layer;
+use super::x86::detect::{Level, level};
+
+/// The instruction set.
+struct Vnni;
+
+/// CONV_2D and FULLY_CONNECTED on packing [`dot_16x4`](super::packing::dot_16x4), tiles of up to
+/// 12 pixels by 32 channels. See [`x86::conv_2d`](super::x86::conv_2d).
+pub fn conv_2d(layer: &Layer<'_>) {
+    if level() >= Level::Avx512Vnni {
+        // SAFETY: the machine has the instructions.
+        unsafe { super::x86::run::<Vnni>(layer) }
+    }
+}
+
+/// DEPTHWISE_CONV_2D on packing [`depthwise_16x4`](super::packing::depthwise_16x4), sixteen channels at
+/// a time. See [`x86::depthwise_conv_2d`](super::x86::depthwise_conv_2d).
+pub fn depthwise_conv_2d(layer: &Layer<'_>) {
+    if level() >= Level::Avx512Vnni {
+        // SAFETY: the machine has the instructions.
+        unsafe { super::x86::run_depthwise::<Vnni>(layer) }
+    }
+}

@@ -1,0 +1,65 @@
+//! Short runs of bytes, where a call to `memset` or `memcpy` costs more than the run.
+
+/// Writes `len` bytes of `value`; returns their end.
+///
+/// # Safety
+///
+/// `to` has room for them.
+#[inline(always)]
+pub(super) unsafe fn fill(mut to: *mut u8, value: u8, mut len: usize) -> *mut u8 {
+    let word = u32::from(value) * 0x0101_0101;
+    // SAFETY: as the caller says.
+    unsafe {
+        while len >= 4 {
+            to.cast::<u32>().write_unaligned(word);
+            to = to.add(4);
+            len -= 4;
+        }
+        if len & 2 != 0 {
+            to.cast::<u16>().write_unaligned(word as u16);
+            to = to.add(2);
+        }
+        if len & 1 != 0 {
+            to.write(value);
+            to = to.add(1);
+        }
+    }
+    to
+}
+
+/// Copies `len` bytes, which do not overlap; returns the end of the copy.
+///
+/// # Safety
+///
+/// `from` can be read, `to` has room.
+#[inline(always)]
+pub(super) unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) -> *mut u8 {
+    // SAFETY: as the caller says.
+    unsafe {
+        while len >= 16 {
+            let words = from.cast::<[u32; 4]>().read_unaligned();
+            to.cast::<[u32; 4]>().write_unaligned(words);
+            to = to.add(16);
+            from = from.add(16);
+            len -= 16;
+        }
+        while len >= 4 {
+            let word = from.cast::<u32>().read_unaligned();
+            to.cast::<u32>().write_unaligned(word);
+            to = to.add(4);
+            from = from.add(4);
+            len -= 4;
+        }
+        if len & 2 != 0 {
+            let half = from.cast::<u16>().read_unaligned();
+            to.cast::<u16>().write_unaligned(half);
+            to = to.add(2);
+            from = from.add(2);
+        }
+        if len & 1 != 0 {
+            to.write(from.read());
+            to = to.add(1);
+        }
+    }
+    to
+}

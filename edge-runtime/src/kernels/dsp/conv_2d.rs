@@ -1,0 +1,79 @@
+//! CONV_2D over streams of [`crate::kernels::packing::dsp_blocks`].
+//!
+//! The window of each output pixel is laid out in scratch as `i16` (a *panel*: all taps, for two
+//! pixels word by word in turn), then all output channels are computed from it. A panel holds all
+//! that its pixels need, and pixels come in raster order, so the rule of overlap holds.
+
+use super::super::layer::Layer;
+use super::super::packing::dsp_blocks::Width;
+use super::job::Driven;
+use super::panel::Panel;
+use super::stream::Stream;
+use super::{matmul_1x4, matmul_2x4};
+
+pub use super::super::packing::dsp_panels::{conv_2d_scratch_len as scratch_len, fits};
+
+/// The kernels for a width of weights.
+struct Kernels {
+    width: Width,
+    pair: &'static Driven,
+    single: &'static Driven,
+}
+
+/// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
+/// together, alignment is missing or the window does not [`fits`].
+pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
+    const KERNELS: Kernels = Kernels {
+        width: Width::I16,
+        pair: &matmul_2x4::I16,
+        single: &matmul_1x4::I16,
+    };
+    conv_2d(layer, &KERNELS);
+}
+
+/// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
+pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
+    const KERNELS: Kernels = Kernels {
+        width: Width::I8,
+        pair: &matmul_2x4::I8,
+        single: &matmul_1x4::I8,
+    };
+    conv_2d(layer, &KERNELS);
+}
+
+fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
+    // Borrowed, not moved: a move is a copy on the stack.
+    let panel = Panel::new(layer, &layer.window);
+    let Some(panel) = &panel else {
+        return;
+    };
+    let mut stream = Stream::new(layer, kernels.width, kernels.pair, panel.words);
+    let Some(stream) = &mut stream else {
+        return;
+    };
+    let batch = if stream.takes_batches() {
+        panel.batch
+    } else {
+        1
+    };
+    let mut at = panel.start();
+    let mut left = panel.pixels;
+    while left > 1 {
+        let pairs = (left / 2).min(batch);
+        // SAFETY: `Panel::new` checked that input, output and scratch hold what the window says;
+        // there are `2 * pairs` more pixels, and no more than a batch.
+        unsafe {
+            panel.fill_pairs(&mut at, pairs);
+            stream.run(pairs);
+        }
+        left -= 2 * pairs;
+    }
+    if left == 1 {
+        stream.drive(kernels.single);
+        // SAFETY: as above, for the last pixel.
+        unsafe {
+            panel.fill_single(at);
+            stream.run(1);
+        }
+    }
+}

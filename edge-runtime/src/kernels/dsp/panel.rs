@@ -1,0 +1,390 @@
+//! Lays out the windows of output pixels as `i16`.
+
+use super::super::layer::Layer;
+use super::super::packing::dsp_blocks::Taps;
+use super::super::packing::dsp_panels::{
+    Panels, columns_inside, conv_2d_scratch_len, fits, rows_inside,
+};
+use super::super::reference::Window;
+use super::bytes::{copy, fill};
+use super::widen::{Rows, widen_1, widen_2};
+
+/// An output pixel and its window.
+#[derive(Clone, Copy)]
+pub(super) struct Cursor {
+    y: i32,
+    x: i32,
+    /// The first byte under the window; not in the input where that is padding.
+    window: *const u8,
+    /// Whether no row of the window is padding.
+    row_inside: bool,
+}
+
+/// A checked layer and its scratch.
+pub(super) struct Panel<'a> {
+    window: &'a Window,
+    input: *const u8,
+    /// The widened windows.
+    pub words: *mut u32,
+    /// Of the output.
+    pub pixels: usize,
+    /// Most pairs that [`Self::fill_pairs`] takes.
+    pub batch: usize,
+    /// Bytes of the panel of a pair.
+    pair: usize,
+    /// Bytes of one pixel to gather at a time; there is room for two after the batch.
+    gather: usize,
+    /// Kernel rows to gather at a time.
+    gather_rows: usize,
+    /// Output rows and columns whose windows lie within the input, from and to.
+    rows: [i32; 2],
+    columns: [i32; 2],
+    out_width: i32,
+    /// Bytes of an input row.
+    pitch: i32,
+    /// Bytes of input between the windows of neighbouring pixels.
+    step: usize,
+    pad: u8,
+    /// Whether windows follow one another in the input without a gap.
+    pointwise: bool,
+    /// A window where it lies in the input.
+    in_place: Rows,
+}
+
+impl<'a> Panel<'a> {
+    /// `None` where input, output or scratch are shorter than the window says.
+    #[inline(never)] // Its frame is gone before the kernels run.
+    pub fn new(layer: &Layer<'a>, window: &'a Window) -> Option<Self> {
+        if !fits(window) {
+            return None;
+        }
+        let [height, width, channels] = window.input;
+        let [out_height, out_width, out_channels] = window.output;
+        let pitch = width.checked_mul(channels)?; // below 2^30
+        let pixels = out_height.checked_mul(out_width)?;
+        let input_len = height.checked_mul(pitch)?;
+        // Byte offsets are computed in `i32`.
+        if input_len >= 1 << 30
+            || layer.input.len() < input_len
+            || layer.output.len() < pixels.checked_mul(out_channels)?
+            || layer.scratch.len() < conv_2d_scratch_len(window)
+        {
+            return None;
+        }
+        let words = layer.scratch.as_ptr().cast::<u32>().cast_mut();
+        if !words.is_aligned() {
+            return None;
+        }
+        let sizes = Panels::new(window);
+        let taps = Taps::of(window);
+        let [_, right] = window.stride;
+        let [dilation_y, dilation_x] = window.dilation;
+        let (first_row, end_row) = rows_inside(window);
+        let (first_column, end_column) = if dilation_x == 1 {
+            columns_inside(window)
+        } else {
+            (0, 0)
+        };
+        Some(Self {
+            window,
+            input: layer.input.as_ptr().cast(),
+            words,
+            pixels,
+            batch: sizes.batch,
+            pair: sizes.pair,
+            gather: sizes.gather,
+            gather_rows: sizes.gather_rows,
+            rows: [first_row as i32, end_row as i32],
+            columns: [first_column as i32, end_column.min(out_width) as i32],
+            out_width: out_width as i32,
+            pitch: pitch as i32,
+            step: right.wrapping_mul(channels),
+            pad: layer.pad.cast_unsigned(),
+            pointwise: matches!(window.kernel, [1, 1])
+                && matches!(window.stride, [1, 1])
+                && matches!(window.padding, [0, 0])
+                && out_height == height
+                && out_width == width,
+            in_place: Rows {
+                rows: taps.rows,
+                skip: dilation_y.wrapping_mul(pitch).wrapping_sub(taps.row),
+                groups: taps.row / 4,
+                rest: taps.row % 4,
+            },
+        })
+    }
+
+    fn channels(&self) -> i32 {
+        let [_, _, channels] = self.window.input;
+        channels as i32
+    }
+
+    /// The first pixel.
+    pub fn start(&self) -> Cursor {
+        self.row(0)
+    }
+
+    /// The first pixel of a row.
+    fn row(&self, y: i32) -> Cursor {
+        let at = Cursor {
+            y,
+            x: 0,
+            window: self.input,
+            row_inside: y >= self.rows[0] && y < self.rows[1],
+        };
+        let [y, x] = self.origin(&at);
+        let byte = y * self.pitch + x * self.channels();
+        Cursor {
+            window: self.input.wrapping_offset(byte as isize),
+            ..at
+        }
+    }
+
+    /// Moves on by one or two pixels of a row.
+    fn advance(&self, at: &mut Cursor, pixels: i32) {
+        at.x += pixels;
+        at.window = at.window.wrapping_add(self.step * pixels as usize);
+        if at.x >= self.out_width {
+            *at = self.row(at.y + 1);
+        }
+    }
+
+    /// Fills the panel with the windows of `2 * pairs` pixels from `at` on, and moves on.
+    ///
+    /// # Safety
+    ///
+    /// The pixels exist; `pairs` is 1 to a batch.
+    pub unsafe fn fill_pairs(&self, at: &mut Cursor, pairs: usize) {
+        if self.pointwise {
+            // SAFETY: as the caller says.
+            unsafe { self.fill_pointwise(at, pairs) };
+            return;
+        }
+        let mut panel = self.words;
+        for _ in 0..pairs {
+            if at.row_inside && at.x >= self.columns[0] && at.x + 2 <= self.columns[1] {
+                let second = at.window.wrapping_add(self.step);
+                // SAFETY: both windows lie within the input, and the panel has room.
+                unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
+                self.advance(at, 2);
+            } else {
+                let first = *at;
+                self.advance(at, 1);
+                // SAFETY: both pixels exist, and the panel has room.
+                unsafe { self.fill_pair(panel, &first, at) };
+                self.advance(at, 1);
+            }
+            panel = panel.wrapping_byte_add(self.pair);
+        }
+    }
+
+    /// As [`Self::fill_pairs`], for windows of one pixel that follow one another.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::fill_pairs`].
+    unsafe fn fill_pointwise(&self, at: &mut Cursor, pairs: usize) {
+        let rows = Rows {
+            rows: pairs,
+            skip: self.step,
+            ..self.in_place
+        };
+        let second = at.window.wrapping_add(self.step);
+        // SAFETY: there are as many input pixels as output pixels; pair after pair, a pixel and
+        // the next one are read.
+        unsafe { widen_2(at.window, second, self.words, &raw const rows) };
+        at.window = at.window.wrapping_add(2 * pairs * self.step);
+    }
+
+    /// The window of a pixel, where all of it is input.
+    fn inside(&self, at: &Cursor) -> Option<*const u8> {
+        let inside = at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1];
+        (inside || self.pointwise).then_some(at.window)
+    }
+
+    /// Row and column of the input under the first tap of a pixel's window.
+    fn origin(&self, at: &Cursor) -> [i32; 2] {
+        let [down, right] = self.window.stride;
+        let [top, left] = self.window.padding;
+        [
+            at.y * down as i32 - top as i32,
+            at.x * right as i32 - left as i32,
+        ]
+    }
+
+    /// Fills `panel` with the windows of two pixels.
+    ///
+    /// # Safety
+    ///
+    /// The pixels exist; the panel has room for the pair.
+    #[inline(never)] // The rarer path; the other one needs its registers.
+    unsafe fn fill_pair(&self, mut panel: *mut u32, a: &Cursor, b: &Cursor) {
+        let (whole_a, whole_b) = (self.inside(a), self.inside(b));
+        if let (Some(first), Some(second)) = (whole_a, whole_b) {
+            // SAFETY: both windows lie within the input.
+            unsafe { widen_2(first, second, panel, &raw const self.in_place) };
+            return;
+        }
+        if self.gather == 0 {
+            return; // All windows lie within the input.
+        }
+        let [first, second] = self.gathers();
+        let mut rows = self.gathered();
+        let mut row = 0;
+        while row < self.in_place.rows {
+            rows.rows = self.gather_rows.min(self.in_place.rows - row);
+            // SAFETY: the scratch has room to gather the rows of two pixels, and the panel for all.
+            unsafe {
+                let first = self.rows(first, whole_a, a, row, rows.rows);
+                let second = self.rows(second, whole_b, b, row, rows.rows);
+                widen_2(first, second, panel, &raw const rows);
+            }
+            panel = panel.wrapping_add(2 * rows.rows * self.row_words());
+            row += rows.rows;
+        }
+    }
+
+    /// Kernel rows `row..row + rows` of the window of a pixel without gaps between them: where they
+    /// lie, if `whole` is the window and there is but one row, else copied.
+    ///
+    /// # Safety
+    ///
+    /// `to` has room for them.
+    unsafe fn rows(
+        &self,
+        to: *mut u8,
+        whole: Option<*const u8>,
+        at: &Cursor,
+        row: usize,
+        rows: usize,
+    ) -> *const u8 {
+        if let (Some(window), 1) = (whole, rows) {
+            let pitch = self.in_place.skip.wrapping_add(self.row_len());
+            return window.wrapping_add(pitch.wrapping_mul(row));
+        }
+        // SAFETY: as the caller says.
+        unsafe { self.gather_rows(to, at, row, rows) };
+        to
+    }
+
+    /// Bytes of a kernel row.
+    fn row_len(&self) -> usize {
+        4 * self.in_place.groups + self.in_place.rest
+    }
+
+    /// Fills the panel with the window of one pixel.
+    ///
+    /// # Safety
+    ///
+    /// The pixel exists.
+    #[inline(never)]
+    pub unsafe fn fill_single(&self, at: Cursor) {
+        if let Some(window) = self.inside(&at) {
+            // SAFETY: the window lies within the input.
+            unsafe { widen_1(window, self.words, &raw const self.in_place) };
+            return;
+        }
+        if self.gather == 0 {
+            return; // All windows lie within the input.
+        }
+        let [first, _] = self.gathers();
+        let mut rows = self.gathered();
+        let (mut panel, mut row) = (self.words, 0);
+        while row < self.in_place.rows {
+            rows.rows = self.gather_rows.min(self.in_place.rows - row);
+            // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
+            unsafe {
+                self.gather_rows(first, &at, row, rows.rows);
+                widen_1(first, panel, &raw const rows);
+            }
+            panel = panel.wrapping_add(rows.rows * self.row_words());
+            row += rows.rows;
+        }
+    }
+
+    /// Where the rows of two pixels are gathered.
+    fn gathers(&self) -> [*mut u8; 2] {
+        let first = self.words.wrapping_byte_add(self.pair * self.batch).cast();
+        [first, first.wrapping_add(self.gather)]
+    }
+
+    /// Rows without gaps.
+    fn gathered(&self) -> Rows {
+        Rows {
+            skip: 0,
+            ..self.in_place
+        }
+    }
+
+    fn row_words(&self) -> usize {
+        2 * self.in_place.groups + self.in_place.rest.min(2)
+    }
+
+    /// Copies kernel rows `row..row + rows` of the window of a pixel, padding filled in.
+    ///
+    /// # Safety
+    ///
+    /// `to` has room for them.
+    #[inline(never)]
+    unsafe fn gather_rows(&self, to: *mut u8, at: &Cursor, row: usize, rows: usize) {
+        let [y, x] = self.origin(at);
+        let [_, taps] = self.window.kernel;
+        let [down, right] = self.window.dilation;
+        let y = y + (row * down) as i32;
+        if right == 1 {
+            // SAFETY: as the caller says.
+            unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
+            return;
+        }
+        // With gaps between them, taps are copied column by column.
+        for tap in 0..taps {
+            let x = x + (tap * right) as i32;
+            let to = to.wrapping_add(tap * self.channels() as usize);
+            // SAFETY: as the caller says.
+            unsafe { self.gather_runs(to, [y, x], 1, rows, self.row_len()) };
+        }
+    }
+
+    /// Copies `taps` neighbouring pixels from `[y, x]` on of the input, padding filled in; the same
+    /// for `rows` rows of the kernel, `pitch` bytes apart in the copy.
+    ///
+    /// # Safety
+    ///
+    /// `to` has room for them.
+    unsafe fn gather_runs(
+        &self,
+        mut to: *mut u8,
+        [mut y, x]: [i32; 2],
+        taps: usize,
+        rows: usize,
+        pitch: usize,
+    ) {
+        let [height, width, channels] = self.window.input;
+        let [down, _] = self.window.dilation;
+        let taps = taps as i32;
+        let left = (-x).max(0).min(taps);
+        let end = (width as i32 - x).min(taps).max(left);
+        let before = left as usize * channels;
+        let covered = (end - left) as usize * channels;
+        let after = (taps - end) as usize * channels;
+        let mut from = y
+            .wrapping_mul(self.pitch)
+            .wrapping_add((x + left).wrapping_mul(channels as i32));
+        for _ in 0..rows {
+            // SAFETY: the run has `left <= end <= taps` pixels, those of `left..end` exist in rows of
+            // the input, and there is room for the row.
+            unsafe {
+                if y < 0 || y >= height as i32 || covered == 0 {
+                    fill(to, self.pad, before + covered + after);
+                } else {
+                    let copied = fill(to, self.pad, before);
+                    let copied = copy(copied, self.input.wrapping_add(from as usize), covered);
+                    fill(copied, self.pad, after);
+                }
+            }
+            to = to.wrapping_add(pitch);
+            y += down as i32;
+            from = from.wrapping_add(self.pitch.wrapping_mul(down as i32));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The kernels of the DSP extension as entries of a table.
+
+use crate::format::{opcode, packing};
+use crate::kernels::{Kernel, joined, reference};
+use crate::kernels::reference::broadcast::Operand;
+use crate::operator::{elementwise, layers, packed};
+use crate::operator::{Call, Cost, Fault};
+use super::add::add_fitted_i8_4;
+use super::conv_2d::{conv_2d_i8_2x4, conv_2d_i16_2x4};
+use super::depthwise::depthwise_i16_2x2;
+use super::depthwise_general::depthwise_i8_1x4;
+use super::fully_connected::{fully_connected_i8_1x4, fully_connected_i16_1x4};
+use super::winograd::winograd_f2_i16_2x4;
+
+const fn kernel(
+    opcode: u8,
+    packing: u8,
+    operator: &'static str,
+    check: fn(&Call<'_>) -> Result<Cost, Fault>,
+    run: fn(&Call<'_>),
+) -> Kernel {
+    Kernel {
+        opcode,
+        packing,
+        operator,
+        instruction_set: "dsp",
+        check,
+        run,
+    }
+}
+
+/// CONV_2D with 16-bit weights.
+pub const CONV_2D_I16: Kernel = kernel(
+    opcode::CONV_2D,
+    packing::DSP_I16,
+    "CONV_2D",
+    |call| layers::check_conv(call, &packed::DSP_I16),
+    |call| conv_2d_i16_2x4(&layers::layer(call)),
+);
+/// CONV_2D with 8-bit weights.
+pub const CONV_2D_I8: Kernel = kernel(
+    opcode::CONV_2D,
+    packing::DSP_I8,
+    "CONV_2D",
+    |call| layers::check_conv(call, &packed::DSP_I8),
+    |call| conv_2d_i8_2x4(&layers::layer(call)),
+);
+/// CONV_2D 3x3 by F(2x2, 3x3).
+pub const CONV_2D_WINOGRAD: Kernel = kernel(
+    opcode::CONV_2D,
+    packing::DSP_WINOGRAD_2X2,
+    "CONV_2D",
+    |call| layers::check_conv(call, &packed::DSP_WINOGRAD_2X2),
+    |call| winograd_f2_i16_2x4(&layers::layer(call)),
+);
+/// FULLY_CONNECTED with 16-bit weights.
+pub const FULLY_CONNECTED_I16: Kernel = kernel(
+    opcode::FULLY_CONNECTED,
+    packing::DSP_I16,
+    "FULLY_CONNECTED",
+    |call| layers::check_fully_connected(call, &packed::DSP_I16),
+    |call| fully_connected_i16_1x4(&layers::flat_layer(call)),
+);
+/// FULLY_CONNECTED with 8-bit weights.
+pub const FULLY_CONNECTED_I8: Kernel = kernel(
+    opcode::FULLY_CONNECTED,
+    packing::DSP_I8,
+    "FULLY_CONNECTED",
+    |call| layers::check_fully_connected(call, &packed::DSP_I8),
+    |call| fully_connected_i8_1x4(&layers::flat_layer(call)),
+);
+/// DEPTHWISE_CONV_2D 3x3.
+pub const DEPTHWISE_CONV_2D: Kernel = kernel(
+    opcode::DEPTHWISE_CONV_2D,
+    packing::DSP_DEPTHWISE,
+    "DEPTHWISE_CONV_2D",
+    |call| layers::check_depthwise(call, &packed::DSP_DEPTHWISE),
+    |call| depthwise_i16_2x2(&layers::layer(call)),
+);
+/// DEPTHWISE_CONV_2D of any window.
+pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
+    opcode::DEPTHWISE_CONV_2D,
+    packing::CANONICAL,
+    "DEPTHWISE_CONV_2D",
+    |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
+    |call| depthwise_i8_1x4(&layers::layer(call)),
+);
+/// ADD and SUB in one linear form.
+pub const ADD_FITTED: Kernel = kernel(
+    opcode::ADD,
+    packing::FITTED,
+    "ADD",
+    elementwise::check_add_fitted,
+    |call| {
+        let ([first, second], y) = (elementwise::operands(call), call.cells(&call.y()));
+        match (first, second) {
+            (Operand::Activation(a), Operand::Activation(b))
+                if a.len() == y.len() && b.len() == y.len() =>
+            {
+                add_fitted_i8_4(&elementwise::add_fitted(call), [a, b], y);
+            }
+            _ => (reference::table::ADD_FITTED.run)(call),
+        }
+    },
+);
+
+/// Every kernel of this instruction set.
+pub const OWN: &[Kernel] = &[
+    CONV_2D_I16,
+    CONV_2D_I8,
+    CONV_2D_WINOGRAD,
+    FULLY_CONNECTED_I16,
+    FULLY_CONNECTED_I8,
+    DEPTHWISE_CONV_2D,
+    DEPTHWISE_CONV_2D_ANY,
+    ADD_FITTED,
+];
+
+/// These, then the reference kernels.
+pub static KERNELS: [Kernel; OWN.len() + reference::CANONICAL.len()] =
+    joined(OWN, reference::CANONICAL);

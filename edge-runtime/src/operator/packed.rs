@@ -1,0 +1,176 @@
+//! How each packing keeps the constants of a layer, for the check of a record.
+
+use super::layers::{CANONICAL_DEPTHWISE, Packed};
+use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
+use crate::kernels::packing::dsp_blocks::{
+    CHANNELS, HEADER, Taps, Width, block_len,
+};
+use crate::kernels::packing::dsp_forms::Form;
+use crate::kernels::packing::{
+    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_direct, mve_panel,
+    pair_blocks, winograd_dsp,
+};
+use crate::kernels::portable::{conv_2d, depthwise_conv_2d};
+use crate::kernels::reference::Window;
+
+/// [`crate::kernels::packing::dsp_blocks`] of 16 bits.
+pub(crate) const DSP_I16: Packed = Packed {
+    holds: |window, weights| dsp_holds(window, weights, Width::I16),
+    scratch_len: dsp_scratch,
+    channels_apart: false,
+};
+
+/// [`crate::kernels::packing::dsp_blocks`] of 8 bits.
+pub(crate) const DSP_I8: Packed = Packed {
+    holds: |window, weights| dsp_holds(window, weights, Width::I8),
+    scratch_len: dsp_scratch,
+    channels_apart: false,
+};
+
+fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
+    let form = weights.first().and_then(|code| Form::from_code(*code));
+    let [_, _, channels] = window.output;
+    let block = form.and_then(|form| block_len(width, form, Taps::of(window)));
+    let len = block
+        .and_then(|block| channels.div_ceil(CHANNELS).checked_mul(block))
+        .and_then(|blocks| blocks.checked_add(HEADER));
+    dsp::fits(window) && len == Some(weights.len())
+}
+
+/// Both a convolution's and a fully connected layer's, whose one pixel needs less.
+fn dsp_scratch(window: &Window) -> usize {
+    if window.input == [1, 1, taps(window)] {
+        dsp::fully_connected_scratch_len(window)
+    } else {
+        dsp::scratch_len(window)
+    }
+}
+
+/// [`winograd_dsp`].
+pub(crate) const DSP_WINOGRAD_2X2: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        let blocks = winograd_dsp::block_len(depth).checked_mul(channels / 4);
+        let len = blocks.and_then(|blocks| blocks.checked_add(winograd_dsp::HEADER));
+        dsp_winograd::fits(window)
+            && len == Some(weights.len())
+            && winograd_dsp::Form::of(weights).is_some()
+    },
+    scratch_len: dsp_winograd::scratch_len,
+    channels_apart: false,
+};
+
+/// [`depthwise_dsp`].
+pub(crate) const DSP_DEPTHWISE: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        let records = channels.checked_mul(depthwise_dsp::RECORD);
+        let len = records.and_then(|records| records.checked_add(depthwise_dsp::HEADER));
+        dsp_depthwise::fits(window)
+            && len == Some(weights.len())
+            && depthwise_dsp::Form::of(weights).is_some()
+    },
+    scratch_len: dsp_depthwise::scratch_len,
+    channels_apart: false,
+};
+
+/// [`mve_panel`].
+pub(crate) const MVE_PANEL: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        weights.len() == mve_panel::packed_len(taps(window), channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len,
+    channels_apart: false,
+};
+
+/// [`mve_dense`].
+pub(crate) const MVE_DENSE: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        weights.len() == mve_dense::packed_len(taps(window), channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::fully_connected_scratch_len,
+    channels_apart: false,
+};
+
+/// [`mve_direct`].
+pub(crate) const MVE_DIRECT: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        mve::supports_3x3(window)
+            && weights.len() == mve_direct::packed_len(depth, channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len_3x3,
+    channels_apart: false,
+};
+
+/// [`mve_depthwise`].
+pub(crate) const MVE_DEPTHWISE: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        mve::supports_depthwise(window)
+            && weights.len() == mve_depthwise::packed_len(channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len_depthwise,
+    channels_apart: false,
+};
+
+/// [`dot_16x4`]. The kernels are those of x86-64; elsewhere nothing needs the scratch.
+pub(crate) const X86_DOT: Packed = Packed {
+    holds: |window, weights| weights.len() == dot_16x4::Shape::new(window).len(),
+    #[cfg(target_arch = "x86_64")]
+    scratch_len: crate::kernels::x86::conv_2d_scratch_len,
+    #[cfg(not(target_arch = "x86_64"))]
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// [`depthwise_16x4`], as [`X86_DOT`].
+pub(crate) const X86_DEPTHWISE: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        depth == channels && weights.len() == depthwise_16x4::Shape::new(window).len()
+    },
+    #[cfg(target_arch = "x86_64")]
+    scratch_len: crate::kernels::x86::depthwise_conv_2d_scratch_len,
+    #[cfg(not(target_arch = "x86_64"))]
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// [`pair_blocks`] of a convolution or fully connected layer.
+pub(crate) const PAIRS: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        pair_blocks::holds(weights, taps(window), channels)
+    },
+    scratch_len: conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// [`pair_blocks`] of a depthwise convolution, which has one input channel.
+pub(crate) const DEPTHWISE_PAIRS: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        depth == 1 && pair_blocks::holds(weights, taps(window), channels)
+    },
+    scratch_len: conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// Weights `[output channel][tap]` of a depthwise convolution.
+pub(crate) const DEPTHWISE_CHANNELS: Packed = Packed {
+    holds: CANONICAL_DEPTHWISE.holds,
+    scratch_len: depthwise_conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+fn taps(window: &Window) -> usize {
+    let ([height, width], [_, _, depth]) = (window.kernel, window.input);
+    height.saturating_mul(width).saturating_mul(depth)
+}

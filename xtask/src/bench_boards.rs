@@ -1,0 +1,143 @@
+//! `cargo xtask bench-boards`: the program of `boards/bench`, once for each emulated processor.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::{elf, firmware, machine::Machine, root, setup, steps::cargo};
+
+/// What the names of these boards start with, where `cargo xtask firmware` is asked for one.
+pub const PREFIX: &str = "bench-";
+
+/// A board's two programs, built and checked.
+pub struct Built {
+    machine: &'static Machine,
+    path: PathBuf,
+    bench_bytes: u32,
+    size_bytes: u32,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{PREFIX}{} ({}): {} bytes of flash; the runtime alone, built for size, {}; vector table \
+             in place, nothing that can panic\n{}",
+            self.machine.name,
+            self.machine.core,
+            self.bench_bytes,
+            self.size_bytes,
+            self.path.display()
+        )
+    }
+}
+
+/// Builds all of them.
+pub fn build_all() -> Result<()> {
+    for machine in Machine::ALL {
+        println!("{}", build(machine)?);
+    }
+    Ok(())
+}
+
+/// The machine of a name, with or without [`PREFIX`].
+pub fn machine(name: &str) -> Result<&'static Machine> {
+    let name = name.strip_prefix(PREFIX).unwrap_or(name);
+    let found = Machine::ALL.iter().find(|machine| machine.name == name);
+    found.with_context(|| {
+        let known: Vec<_> = Machine::ALL.iter().map(|machine| machine.name).collect();
+        format!(
+            "there is no bench board `{name}`; there is: {}",
+            known.join(", ")
+        )
+    })
+}
+
+/// Builds the two programs of a board and leaves them as `target/boards/bench-<board>.elf`, where the
+/// emulator looks for it, and `target/boards/size-<board>.elf`.
+pub fn build(machine: &'static Machine) -> Result<Built> {
+    setup::rust_targets(&[machine.target])?;
+    let (path, bench_bytes) = program(machine, "bench", "release")?;
+    let (_, size_bytes) = program(machine, "size", "size")?;
+    Ok(Built {
+        machine,
+        path,
+        bench_bytes,
+        size_bytes,
+    })
+}
+
+/// A cargo command on the crate, with everything that a machine's build takes.
+pub fn cargo_for(machine: &Machine, subcommand: &str, profile: &str) -> Command {
+    let mut command = cargo();
+    let (variable, flags) = firmware::flags(machine.target);
+    // The processor's own instructions, for the compiler and for `asm!`; the linker script, relative
+    // to the crate, where the linker runs; no page alignment of sections in a firmware.
+    let flags = format!(
+        "{flags} -C target-cpu={} -C link-arg=-Tmemory/{}.x -C link-arg=-Lmemory -C link-arg=--nmagic",
+        machine.core, machine.name
+    );
+    command
+        .env(variable, flags)
+        .args([subcommand, "--locked", "--profile", profile])
+        .args(["--target", machine.target, "--manifest-path"])
+        .arg(manifest())
+        // Cargo tells the machines that share a target apart by the flags; only the last file that
+        // was linked has the program's name.
+        .arg("--target-dir")
+        .arg(folder().join("bench"));
+    if !machine.feature.is_empty() {
+        command.args(["--features", machine.feature]);
+    }
+    command
+}
+
+/// The crate's manifest.
+pub fn manifest() -> PathBuf {
+    root().join("boards/bench/Cargo.toml")
+}
+
+fn folder() -> PathBuf {
+    root().join("target/boards")
+}
+
+/// Builds a program, checks it and puts it where it is looked for; returns its path and the bytes of
+/// flash it takes.
+fn program(machine: &Machine, name: &str, profile: &str) -> Result<(PathBuf, u32)> {
+    let status = cargo_for(machine, "build", profile)
+        .args(["--bin", name])
+        .status()
+        .context("cannot run cargo")?;
+    if !status.success() {
+        bail!("the program `{name}` of {} does not build", machine.name);
+    }
+    let built = folder()
+        .join("bench")
+        .join(machine.target)
+        .join(profile)
+        .join(name);
+    let bytes = check(machine, &built)?;
+    let path = folder().join(format!("{name}-{}.elf", machine.name));
+    fs::copy(&built, &path)
+        .with_context(|| format!("cannot copy {} to {}", built.display(), path.display()))?;
+    Ok((path, bytes))
+}
+
+/// Checks the vector table, and that nothing of a panic is linked; returns the bytes of flash.
+fn check(machine: &Machine, path: &Path) -> Result<u32> {
+    let file = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let firmware = elf::check_firmware_at(&file, machine.code, machine.ram)
+        .with_context(|| path.display().to_string())?;
+    let panics = elf::panic_machinery(&file).with_context(|| path.display().to_string())?;
+    ensure!(
+        panics.is_empty(),
+        "{}: the runtime must not be able to panic, but this is linked: {}",
+        path.display(),
+        panics.join(", ")
+    );
+    Ok(firmware.loaded_bytes)
+}
