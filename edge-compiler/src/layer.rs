@@ -5,6 +5,7 @@ use edge_runtime::kernels::reference::requantise::Rounding;
 
 use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
 use crate::pack::{self, Multiplier};
+use crate::prepare::constant::constant;
 use crate::prepare::fully_connected::single_multiplier;
 use crate::proofs::{self, AccumulatorBound};
 use crate::writer::CompileError;
@@ -94,35 +95,45 @@ fn layer(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compile
     };
     let input = &graph.tensors[operator.inputs[0]];
     let output = &graph.tensors[operator.output];
-    let multipliers = multipliers(graph, index, operator, weights, mode)?;
+    let mut multipliers = multipliers(graph, index, operator, weights, mode)?;
     proofs::accumulators(graph, index, weights, input.zero_point, &multipliers)?;
+    let mut bounds = proofs::accumulator_bounds(weights, input.zero_point);
+    let mut bias = pack::folded_bias(weights, input.zero_point);
     let (min, max) = operator
         .kind
         .activation()
         .unwrap_or_default()
         .range(output.scale, output.zero_point);
+    let range = [min, max].map(|limit| i32::from(limit) - output.zero_point);
+    let channels = multipliers.iter_mut().zip(&mut bias).zip(&mut bounds);
+    for ((multiplier, bias), bound) in channels {
+        if let Some(plain) = constant(*multiplier, *bias, bound, rounding(mode), range) {
+            (*multiplier, *bias, *bound) = plain;
+        }
+    }
     Ok(Some(LayerSource {
         kind,
         window: window(operator, input, output),
         weights: &weights.values,
         // The proof bounds the folded biases too.
-        bias: pack::folded_bias(weights, input.zero_point)
-            .iter()
-            .map(|&bias| bias as i32)
-            .collect(),
+        bias: bias.iter().map(|&bias| bias as i32).collect(),
         multipliers: multipliers.iter().map(|m| m.value).collect(),
         shifts: multipliers.iter().map(|m| m.shift).collect(),
-        bounds: proofs::accumulator_bounds(weights, input.zero_point),
-        rounding: match mode {
-            RoundingMode::Double => Rounding::Double,
-            RoundingMode::Single => Rounding::Single,
-            RoundingMode::High32 => Rounding::High32,
-        },
+        bounds,
+        rounding: rounding(mode),
         pad: input.zero_point as i8,
         zero_point: output.zero_point,
         min,
         max,
     }))
+}
+
+fn rounding(mode: RoundingMode) -> Rounding {
+    match mode {
+        RoundingMode::Double => Rounding::Double,
+        RoundingMode::Single => Rounding::Single,
+        RoundingMode::High32 => Rounding::High32,
+    }
 }
 
 fn window(operator: &Operator, input: &Tensor, output: &Tensor) -> Window {

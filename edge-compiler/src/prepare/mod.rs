@@ -6,6 +6,7 @@
 //! refuses them too.
 
 pub mod add;
+pub mod constant;
 pub mod fully_connected;
 pub mod lstm;
 pub mod mean;
