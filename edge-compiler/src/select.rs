@@ -45,6 +45,12 @@ impl Choice {
         cost: u64::MAX,
     };
 
+    /// Bytes of constants that it puts into the image.
+    fn bytes(&self, layer: &LayerSource<'_>) -> usize {
+        let apart = if self.channels_apart { 9 } else { 0 };
+        self.packed.len() + apart * layer.bias.len()
+    }
+
     /// Canonical weights: what every device has.
     fn canonical(layer: &LayerSource<'_>) -> Self {
         Self {
@@ -117,8 +123,8 @@ fn select_layer(layer: &LayerSource<'_>, set: InstructionSet, optimize: Optimize
         _ => Vec::new(),
     };
     let best = candidates.into_iter().min_by_key(|choice| match optimize {
-        Optimize::Speed => (choice.cost, choice.packed.len()),
-        Optimize::Size => (choice.packed.len() as u64, choice.cost as usize),
+        Optimize::Speed => (choice.cost, choice.bytes(layer)),
+        Optimize::Size => (choice.bytes(layer) as u64, choice.cost as usize),
     });
     best.unwrap_or_else(|| Choice::canonical(layer))
 }

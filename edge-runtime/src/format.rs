@@ -242,16 +242,22 @@ pub mod packing {
     pub const DSP_I8: u8 = 2;
     /// 3x3 weights transformed for Winograd's F(2x2, 3x3), for Cortex-M with DSP.
     pub const DSP_WINOGRAD_2X2: u8 = 3;
+    /// The same for F(4x4, 3x3).
+    pub const DSP_WINOGRAD_4X4: u8 = 4;
     /// Depthwise 3x3 weights for Cortex-M with DSP.
     pub const DSP_DEPTHWISE: u8 = 5;
-    /// Pairs of channels for Helium.
+    /// Canonical depthwise 3x3 weights that a Cortex-M with DSP packs for itself as it runs.
+    pub const DSP_DEPTHWISE_SMALL: u8 = 7;
+    /// Pairs of channels of a convolution for Helium.
     pub const MVE_PANEL: u8 = 8;
     /// Groups of eight outputs of a fully connected layer for Helium.
-    pub const MVE_DENSE: u8 = 9;
+    pub const MVE_DENSE: u8 = 8;
+    /// 3x3 weights of 16 input channels at a time for Helium.
+    pub const MVE_DIRECT: u8 = 9;
     /// Depthwise 3x3 weights for Helium.
     pub const MVE_DEPTHWISE: u8 = 10;
-    /// 3x3 weights of 16 input channels at a time for Helium.
-    pub const MVE_DIRECT: u8 = 11;
+    /// Depthwise weights of any window for Helium.
+    pub const MVE_DEPTHWISE_ANY: u8 = 11;
     /// Blocks of four channels, two taps a word, for cores without packed arithmetic.
     pub const PAIRS: u8 = 12;
     /// The same of a depthwise convolution of one input channel.

@@ -3,6 +3,7 @@
 
 use edge_runtime::kernels::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
 use edge_runtime::kernels::packing::dsp_forms::{Channel, Constants, Form, Output, form};
+use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 
 /// A layer before packing.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +32,11 @@ pub fn fits_i8(source: &Source<'_>) -> bool {
 
 /// The stream for the layer; `None` where lengths do not fit together or where the width cannot
 /// hold it exactly: [`fits_i8`] and [`form`] say when.
+///
+/// Channels that are [`constant`] are stored with weights of zero.
 pub fn pack(source: &Source<'_>, width: Width) -> Option<Vec<u8>> {
+    let settled = Settled::new(source)?;
+    let source = &settled.source(source);
     let channels = channels(source)?;
     let form = form(width, &source.output, channels.iter().copied())?;
     if width == Width::I8 && !fits_i8(source) {
@@ -56,29 +61,113 @@ pub fn pack(source: &Source<'_>, width: Width) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Each output channel with the bound of its accumulator, silenced where it never shows.
-fn channels(source: &Source<'_>) -> Option<Vec<Channel>> {
-    let count = source.bias.len();
-    let fits = source.weights.len() == count.checked_mul(source.taps.count())?
-        && source.multipliers.len() == count
-        && source.shifts.len() == count
-        && source.taps.count() > 0;
-    if !fits {
-        return None;
+/// The least and the greatest accumulator of a channel, over all inputs.
+fn extremes(source: &Source<'_>, channel: usize) -> Option<[i64; 2]> {
+    let taps = source.taps.count();
+    let row = source
+        .weights
+        .get(channel.checked_mul(taps)?..)?
+        .get(..taps)?;
+    let bias = i64::from(*source.bias.get(channel)?);
+    let products = row
+        .iter()
+        .map(|&w| [i64::from(w) * -128, i64::from(w) * 127]);
+    let low: i64 = products.clone().map(|[a, b]| a.min(b)).sum();
+    let high: i64 = products.map(|[a, b]| a.max(b)).sum();
+    Some([bias + low, bias + high])
+}
+
+/// The only output of a channel, if it has but one: requantisation is monotonic, so the least and
+/// the greatest accumulator decide. Dead channels of per-channel quantised models are so: their
+/// weights move the output by less than a rounding step.
+pub fn constant(source: &Source<'_>, channel: usize) -> Option<i8> {
+    let (&multiplier, &shift) = (
+        source.multipliers.get(channel)?,
+        source.shifts.get(channel)?,
+    );
+    // A shift to the left could wrap between the two.
+    let monotonic = multiplier >= 0 && shift <= 0;
+    let [low, high] = extremes(source, channel)?;
+    let (low, high) = (i32::try_from(low).ok()?, i32::try_from(high).ok()?);
+    let output = &source.output;
+    let value = |acc| {
+        Requantise {
+            rounding: output.rounding,
+            zero_point: output.zero_point,
+            min: output.min,
+            max: output.max,
+        }
+        .apply(acc, multiplier, shift)
+    };
+    (monotonic && value(low) == value(high)).then(|| value(low))
+}
+
+/// A layer whose constant channels have weights of zero and a bias of their own.
+struct Settled {
+    weights: Vec<i8>,
+    bias: Vec<i32>,
+    multipliers: Vec<i32>,
+    shifts: Vec<i8>,
+}
+
+impl Settled {
+    /// `None` where lengths do not fit together.
+    fn new(source: &Source<'_>) -> Option<Self> {
+        let (count, taps) = (source.bias.len(), source.taps.count());
+        let fits = source.weights.len() == count.checked_mul(taps)?
+            && source.multipliers.len() == count
+            && source.shifts.len() == count
+            && taps > 0;
+        if !fits {
+            return None;
+        }
+        let mut settled = Self {
+            weights: source.weights.to_vec(),
+            bias: source.bias.to_vec(),
+            multipliers: source.multipliers.to_vec(),
+            shifts: source.shifts.to_vec(),
+        };
+        // A product with a power of two, `bits` in all: no step of any mode rounds.
+        let (shift, bits) = match source.output.rounding {
+            Rounding::Double | Rounding::Single => (-8, 9),
+            Rounding::High32 => (0, 2),
+        };
+        for channel in 0..count {
+            if let Some(value) = constant(source, channel) {
+                settled.weights[channel * taps..][..taps].fill(0);
+                settled.bias[channel] = (i32::from(value) - source.output.zero_point) << bits;
+                settled.multipliers[channel] = 1 << 30;
+                settled.shifts[channel] = shift;
+            }
+        }
+        Some(settled)
     }
-    let rows = source.weights.chunks_exact(source.taps.count());
+
+    fn source<'a>(&'a self, source: &Source<'_>) -> Source<'a> {
+        Source {
+            weights: &self.weights,
+            bias: &self.bias,
+            multipliers: &self.multipliers,
+            shifts: &self.shifts,
+            taps: source.taps,
+            output: source.output,
+        }
+    }
+}
+
+/// Each output channel with the bound of its accumulator.
+fn channels(source: &Source<'_>) -> Option<Vec<Channel>> {
     let scales = source.multipliers.iter().zip(source.shifts);
-    rows.zip(source.bias)
-        .zip(scales)
-        .map(|((row, bias), (&multiplier, &shift))| {
-            let sum: u64 = row.iter().map(|w| u64::from(w.unsigned_abs())).sum();
-            let bound = 128 * sum + u64::from(bias.unsigned_abs());
-            let channel = Channel {
+    scales
+        .enumerate()
+        .map(|(channel, (&multiplier, &shift))| {
+            let [low, high] = extremes(source, channel)?;
+            let bound = low.unsigned_abs().max(high.unsigned_abs());
+            Some(Channel {
                 bound: u32::try_from(bound).ok().filter(|b| *b < 1 << 31)?,
                 multiplier,
                 shift,
-            };
-            Some(channel.silenced(source.output.rounding))
+            })
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 
 use edge_runtime::kernels::packing::mve::{HEADER, Mode};
 use edge_runtime::kernels::packing::mve_dense::{self, GROUP, lane};
+use edge_runtime::kernels::packing::mve_depthwise_any;
 use edge_runtime::kernels::packing::mve_panel;
 use edge_runtime::kernels::reference::requantise::Rounding;
 
@@ -137,6 +138,46 @@ pub fn dense(weights: &[i8], taps: usize, channels: &Channels<'_>, mode: Mode) -
             let mut words = [0; mve_dense::GROUP];
             for channel in group * GROUP..(group + 1) * GROUP {
                 words[lane(channel)] = parameters(channels, mode, channel)[index];
+            }
+            extend(&mut packed, words);
+        }
+    }
+    packed
+}
+
+/// Packs depthwise weights `[ky][kx][o]` of any window: `packing::mve_depthwise_any`. The mode is
+/// that of the rounding alone.
+pub fn depthwise_any(
+    weights: &[i8],
+    taps: usize,
+    channels: &Channels<'_>,
+    rounding: Rounding,
+) -> Vec<u8> {
+    let count = channels.bias.len();
+    let mode = match rounding {
+        Rounding::Double => Mode::DoubleAny,
+        Rounding::Single => Mode::SingleAny,
+        Rounding::High32 => Mode::High32,
+    };
+    let mut packed = header(mode);
+    for group in 0..count.div_ceil(mve_depthwise_any::GROUP) {
+        let first = group * mve_depthwise_any::GROUP;
+        let all = first..first + mve_depthwise_any::GROUP;
+        for tap in 0..taps {
+            packed.extend(all.clone().map(|channel| {
+                match channel < count {
+                    true => weights
+                        .get(tap * count + channel)
+                        .map_or(0, |w| w.cast_unsigned()),
+                    false => 0,
+                }
+            }));
+        }
+        for index in 0..3 {
+            let mut words = [0; mve_depthwise_any::GROUP];
+            for channel in all.clone() {
+                words[mve_depthwise_any::lane(channel)] =
+                    parameters(channels, mode, channel)[index];
             }
             extend(&mut packed, words);
         }

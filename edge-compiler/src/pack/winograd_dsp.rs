@@ -1,6 +1,6 @@
-//! Packing 3, see [`edge_runtime::kernels::packing::winograd_dsp`].
+//! Packings 3 and 4, see [`edge_runtime::kernels::packing::winograd_dsp`].
 
-use edge_runtime::kernels::packing::winograd_dsp::{Form, HEADER};
+use edge_runtime::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 use edge_runtime::kernels::reference::requantise::Rounding;
 
 /// A 3x3 convolution with stride 1.
@@ -24,11 +24,11 @@ pub struct Convolution<'a> {
 
 /// The layer transformed, or `None` where the kernel is not exact for it or does not take it.
 ///
-/// `None` where four times an accumulator may not fit `i32`; where input channels are not a multiple
+/// `None` where 4 or 64 times an accumulator may not fit `i32`; where input channels are not a multiple
 /// of 16 or output channels not of 4; for [`Rounding::Double`] without a lower limit at or above
 /// the zero point, where a channel has no shift to the right; and where a shift to the left would
 /// take the weights out of 16 bits.
-pub fn pack(layer: &Convolution<'_>) -> Option<Vec<u8>> {
+pub fn pack(layer: &Convolution<'_>, transform: Transform) -> Option<Vec<u8>> {
     let outputs = layer.bias.len();
     if outputs == 0
         || !outputs.is_multiple_of(4)
@@ -45,8 +45,9 @@ pub fn pack(layer: &Convolution<'_>) -> Option<Vec<u8>> {
         let mut packed = vec![0; HEADER];
         packed[0] = form as u8;
         for first in (0..outputs).step_by(4) {
-            let records = [0, 1, 2, 3].map(|next| record(layer, first + next, form));
-            for position in 0..16 {
+            let records = [0, 1, 2, 3].map(|next| record(layer, transform, first + next, form));
+            let side = transform.side();
+            for position in 0..side * side {
                 for group in (0..inputs).step_by(4) {
                     for input in [group, group + 1] {
                         for (next, record) in records.iter().enumerate() {
@@ -56,7 +57,8 @@ pub fn pack(layer: &Convolution<'_>) -> Option<Vec<u8>> {
                                     let tap = (first + next) * 9 + row * 3 + column;
                                     i32::from(layer.weights[tap * inputs + input])
                                 };
-                                let u = transform(g, position % 4, position / 4) * scale;
+                                let u =
+                                    at(transform, g, [position % side, position / side]) * scale;
                                 packed.extend(i16::try_from(u).ok()?.to_le_bytes());
                             }
                         }
@@ -71,12 +73,11 @@ pub fn pack(layer: &Convolution<'_>) -> Option<Vec<u8>> {
     })
 }
 
-/// `(G g Gᵀ)[row][column]`, with `G` doubled.
-fn transform(g: impl Fn(usize, usize) -> i32, row: usize, column: usize) -> i32 {
-    const G: [[i32; 3]; 4] = [[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]];
+/// `(G g Gᵀ)[row][column]`.
+fn at(transform: Transform, g: impl Fn(usize, usize) -> i32, [row, column]: [usize; 2]) -> i32 {
     let mut sum = 0;
-    for (y, vertical) in G[row].into_iter().enumerate() {
-        for (x, horizontal) in G[column].into_iter().enumerate() {
+    for (y, vertical) in transform.g(row).into_iter().enumerate() {
+        for (x, horizontal) in transform.g(column).into_iter().enumerate() {
             sum += vertical * g(y, x) * horizontal;
         }
     }
@@ -84,12 +85,17 @@ fn transform(g: impl Fn(usize, usize) -> i32, row: usize, column: usize) -> i32 
 }
 
 /// The four words of an output channel, and the power of two that its weights are multiplied by.
-fn record(layer: &Convolution<'_>, output: usize, form: Form) -> Option<([u8; 16], u8)> {
+fn record(
+    layer: &Convolution<'_>,
+    transform: Transform,
+    output: usize,
+    form: Form,
+) -> Option<([u8; 16], u8)> {
     let zero_point = i64::from(layer.zero_point);
     let (multiplier, shift) = (layer.multipliers[output], layer.shifts[output]);
     let right = i32::from(shift).min(0).unsigned_abs();
     let left = i32::from(shift).max(0).unsigned_abs();
-    // See `finish` of packing 5; the factor there is 4 here.
+    // See `finish` of packing 5; the factor is 4 or 64 here.
     let (addend, right) = match form {
         Form::Ties => {
             if layer.rounding != Rounding::Double || !(1..=21).contains(&right) {
@@ -105,11 +111,14 @@ fn record(layer: &Convolution<'_>, output: usize, form: Form) -> Option<([u8; 16
                 Rounding::Single => (1 << (30 + right), 31 + right),
                 Rounding::High32 => (1 << 31, 32),
             };
-            let right = bits - 30;
+            let right = bits + transform.scale() - 32;
             if right > 21 || left > 4 {
                 return None;
             }
-            ((nudge >> 30) as i64 + (zero_point << right), right)
+            (
+                (nudge >> (32 - transform.scale())) as i64 + (zero_point << right),
+                right,
+            )
         }
     };
     let taps = layer.weights.len() / layer.bias.len();
@@ -120,7 +129,7 @@ fn record(layer: &Convolution<'_>, output: usize, form: Form) -> Option<([u8; 16
         most += (w * -128).max(w * 127);
         least += (w * -128).min(w * 127);
     }
-    let factor = 4_i64 << left;
+    let factor = 1_i64 << (transform.scale() + left);
     if multiplier < 0
         || i32::try_from(most * factor).is_err()
         || i32::try_from(least * factor).is_err()

@@ -49,3 +49,95 @@ pub(super) fn pack(
     }
     packed
 }
+
+#[cfg(test)]
+mod tests {
+    use edge_runtime::kernels::packing::{affine, depthwise_16x4, dot_16x4};
+    use edge_runtime::kernels::reference::{Window, requantise::Rounding};
+    use proptest::prelude::*;
+
+    use super::End;
+
+    fn window(depth: usize, channels: usize, kernel: [usize; 2], dilation: usize) -> Window {
+        Window {
+            input: [9, 9, depth],
+            output: [5, 5, channels],
+            kernel,
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, dilation],
+        }
+    }
+
+    fn word(packed: &[u8], index: usize) -> [u8; 4] {
+        packed[index * 4..index * 4 + 4].try_into().unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn decoders_give_the_weights_back(
+            (depth, channels) in (1_usize..9, 1_usize..100),
+            kernel in [1_usize..6, 1..4],
+            dilation in 1_usize..3,
+            seed in any::<u64>(),
+        ) {
+            let mut state = seed;
+            let mut random = |len: usize| -> Vec<i8> {
+                (0..len)
+                    .map(|_| {
+                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                        (state >> 56) as i8
+                    })
+                    .collect()
+            };
+            let window = window(depth, channels, kernel, dilation);
+            let taps = kernel[0] * kernel[1] * depth;
+            let weights = random(taps * channels);
+            let packed = super::super::dot_16x4::pack(&window, &weights, &[]);
+            let shape = dot_16x4::Shape::new(&window);
+            prop_assert_eq!(packed.len(), shape.len());
+            for channel in 0..channels {
+                let row = &weights[channel * taps..][..taps];
+                for (tap, weight) in row.iter().enumerate() {
+                    prop_assert_eq!(shape.weight(&packed, channel, tap), *weight);
+                }
+                let sum: i32 = row.iter().map(|w| i32::from(*w)).sum();
+                prop_assert_eq!(i32::from_le_bytes(word(&packed, channel)), -128 * sum);
+            }
+
+            let taps = kernel[0] * kernel[1];
+            let weights = random(taps * channels);
+            let window = Window { input: [9, 9, channels], ..window };
+            let packed = super::super::depthwise_16x4::pack(&window, &weights, &[]);
+            let shape = depthwise_16x4::Shape::new(&window);
+            prop_assert_eq!(packed.len(), shape.len());
+            for (index, weight) in weights.iter().enumerate() {
+                let (tap, channel) = (index / channels, index % channels);
+                prop_assert_eq!(shape.weight(&packed, channel, tap), *weight);
+            }
+        }
+    }
+
+    #[test]
+    fn each_channel_has_its_line() {
+        let end = End {
+            rounding: Rounding::Double,
+            multiplier: 1_500_000_000,
+            shift: -7,
+            zero_point: -128,
+            min: -128,
+            max: 127,
+            reach: affine::reach(0, [100; 9].into_iter()),
+        };
+        let hopeless = End { shift: 1, ..end };
+        let window = window(1, 2, [3, 3], 1);
+        let packed = super::super::dot_16x4::pack(&window, &[100; 18], &[end, hopeless]);
+        let found = affine::Affine::find(&end).unwrap();
+        assert_eq!(f32::from_le_bytes(word(&packed, 16)), found.scale);
+        assert_eq!(f32::from_le_bytes(word(&packed, 32)), found.add);
+        assert!(f32::from_le_bytes(word(&packed, 17)).is_nan());
+        assert!(!f32::from_le_bytes(word(&packed, 18)).is_nan());
+    }
+}

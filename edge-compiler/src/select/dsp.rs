@@ -4,6 +4,7 @@ use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
 use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
+use edge_runtime::kernels::packing::winograd_dsp::Transform;
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
@@ -15,7 +16,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d => [
             blocks(layer, Width::I16, dsp_blocks::scratch_len(&layer.window)),
             blocks(layer, Width::I8, dsp_blocks::scratch_len(&layer.window)),
-            winograd(layer),
+            winograd(layer, Transform::F2),
+            winograd(layer, Transform::F4),
         ]
         .into_iter()
         .flatten()
@@ -25,7 +27,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
             let widths = [Width::I16, Width::I8].into_iter();
             widths.filter_map(|w| blocks(layer, w, scratch)).collect()
         }
-        LayerKind::DepthwiseConv2d => depthwise(layer).into_iter().collect(),
+        LayerKind::DepthwiseConv2d => depthwise(layer),
         LayerKind::TransposeConv => Vec::new(),
     }
 }
@@ -62,11 +64,11 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
     })
 }
 
-fn winograd(layer: &LayerSource<'_>) -> Option<Choice> {
+fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
     if !dsp_winograd::fits(&layer.window) {
         return None;
     }
-    let packed = pack::winograd_dsp::pack(&pack::winograd_dsp::Convolution {
+    let convolution = pack::winograd_dsp::Convolution {
         weights: layer.weights,
         bias: &layer.bias,
         multipliers: &layer.multipliers,
@@ -74,14 +76,27 @@ fn winograd(layer: &LayerSource<'_>) -> Option<Choice> {
         rounding: layer.rounding,
         zero_point: layer.zero_point,
         min: layer.min,
-    })?;
+    };
+    let packed = pack::winograd_dsp::pack(&convolution, transform)?;
     // The transformations cost the more the fewer channels share them.
     let [_, _, depth] = layer.window.input;
     let [_, _, channels] = layer.window.output;
-    let rate = 30 + 240 / depth.min(channels) as u64;
+    let few = depth.min(channels) as u64;
+    let (code, scratch, rate) = match transform {
+        Transform::F2 => (
+            packing::DSP_WINOGRAD_2X2,
+            dsp_winograd::scratch_len(&layer.window),
+            30 + 320 / few,
+        ),
+        Transform::F4 => (
+            packing::DSP_WINOGRAD_4X4,
+            dsp_winograd::scratch_len_4x4(&layer.window),
+            17 + 380 / few,
+        ),
+    };
     Some(Choice {
-        packing: packing::DSP_WINOGRAD_2X2,
-        scratch: dsp_winograd::scratch_len(&layer.window),
+        packing: code,
+        scratch,
         packed,
         channels_apart: false,
         fitted: None,
@@ -89,13 +104,20 @@ fn winograd(layer: &LayerSource<'_>) -> Option<Choice> {
     })
 }
 
-fn depthwise(layer: &LayerSource<'_>) -> Option<Choice> {
-    if !dsp_depthwise::fits(&layer.window) {
-        return None;
+/// Packed and canonical.
+fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
+    let window = &layer.window;
+    let canonical = pack::canonical(layer);
+    let general = Choice {
+        cost: layer.macs() * 10,
+        ..Choice::canonical(layer)
+    };
+    if !dsp_depthwise::fits(window) {
+        return vec![general];
     }
     // The packer reads them tap by tap.
-    let weights: Vec<i8> = pack::canonical(layer).iter().map(|w| w.cast_signed()).collect();
-    let packed = pack::depthwise_dsp::pack(&pack::depthwise_dsp::Depthwise {
+    let weights: Vec<i8> = canonical.iter().map(|w| w.cast_signed()).collect();
+    let source = pack::depthwise_dsp::Depthwise {
         weights: &weights,
         bias: &layer.bias,
         multipliers: &layer.multipliers,
@@ -103,13 +125,22 @@ fn depthwise(layer: &LayerSource<'_>) -> Option<Choice> {
         rounding: layer.rounding,
         zero_point: layer.zero_point,
         min: layer.min,
-    })?;
-    Some(Choice {
+    };
+    let packed = pack::depthwise_dsp::pack(&source).map(|packed| Choice {
         packing: packing::DSP_DEPTHWISE,
-        scratch: dsp_depthwise::scratch_len(&layer.window),
+        scratch: dsp_depthwise::scratch_len(window),
         packed,
         channels_apart: false,
         fitted: None,
         cost: layer.macs() * 170 / 100,
-    })
+    });
+    let small = pack::depthwise_dsp::fits_canonical(&source).then(|| Choice {
+        packing: packing::DSP_DEPTHWISE_SMALL,
+        scratch: dsp_depthwise::scratch_len_canonical(window),
+        packed: canonical,
+        channels_apart: true,
+        fitted: None,
+        cost: layer.macs() * 170 / 100 + 330 * window.output[2] as u64,
+    });
+    [packed, small, Some(general)].into_iter().flatten().collect()
 }

@@ -6,7 +6,7 @@ use edge_runtime::kernels::footprint::mve;
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
-use crate::pack::mve::{Channels, Outputs, dense, depthwise, direct, exact, mode, panel};
+use crate::pack::mve::{Channels, Outputs, dense, depthwise, depthwise_any, direct, exact, mode, panel};
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
@@ -67,6 +67,18 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
                 packing::MVE_DEPTHWISE,
                 mve::scratch_len_depthwise(window),
                 depthwise(&weights, &channels, mode),
+            )]
+        }
+        LayerKind::DepthwiseConv2d if mve::supports_depthwise_any(window) => {
+            let taps = layer.taps();
+            let weights: Vec<i8> = pack::canonical(layer)
+                .iter()
+                .map(|weight| weight.cast_signed())
+                .collect();
+            vec![choice(
+                packing::MVE_DEPTHWISE_ANY,
+                mve::scratch_len_depthwise_any(window),
+                depthwise_any(&weights, taps, &channels, layer.rounding),
             )]
         }
         LayerKind::DepthwiseConv2d | LayerKind::TransposeConv => Vec::new(),

@@ -13,7 +13,10 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
     let window = &layer.window;
     let channels = layer.multipliers.iter().zip(&layer.shifts);
     let ends: Vec<End> = channels
-        .map(|(&multiplier, &shift)| End {
+        .zip(&layer.bounds)
+        .map(|((&multiplier, &shift), bound)| End {
+            // The proof bounds them by 32 bits.
+            reach: [bound.least as i32, bound.greatest as i32],
             rounding: layer.rounding,
             multiplier,
             shift,

@@ -6,9 +6,10 @@ use crate::kernels::packing::dsp_blocks::{
     CHANNELS, HEADER, Taps, Width, block_len,
 };
 use crate::kernels::packing::dsp_forms::Form;
+use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
-    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_direct, mve_panel,
-    pair_blocks, winograd_dsp,
+    depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
+    mve_direct, mve_panel, pair_blocks, winograd_dsp,
 };
 use crate::kernels::portable::{conv_2d, depthwise_conv_2d};
 use crate::kernels::reference::Window;
@@ -46,19 +47,28 @@ fn dsp_scratch(window: &Window) -> usize {
     }
 }
 
-/// [`winograd_dsp`].
+/// [`winograd_dsp`] of F(2x2, 3x3).
 pub(crate) const DSP_WINOGRAD_2X2: Packed = Packed {
-    holds: |window, weights| {
-        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
-        let blocks = winograd_dsp::block_len(depth).checked_mul(channels / 4);
-        let len = blocks.and_then(|blocks| blocks.checked_add(winograd_dsp::HEADER));
-        dsp_winograd::fits(window)
-            && len == Some(weights.len())
-            && winograd_dsp::Form::of(weights).is_some()
-    },
+    holds: |window, weights| winograd_holds(window, weights, Transform::F2),
     scratch_len: dsp_winograd::scratch_len,
     channels_apart: false,
 };
+
+/// [`winograd_dsp`] of F(4x4, 3x3).
+pub(crate) const DSP_WINOGRAD_4X4: Packed = Packed {
+    holds: |window, weights| winograd_holds(window, weights, Transform::F4),
+    scratch_len: dsp_winograd::scratch_len_4x4,
+    channels_apart: false,
+};
+
+fn winograd_holds(window: &Window, weights: &[u8], transform: Transform) -> bool {
+    let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+    let blocks = transform.block_len(depth).checked_mul(channels / 4);
+    let len = blocks.and_then(|blocks| blocks.checked_add(winograd_dsp::HEADER));
+    dsp_winograd::fits(window)
+        && len == Some(weights.len())
+        && winograd_dsp::Form::of(weights).is_some()
+}
 
 /// [`depthwise_dsp`].
 pub(crate) const DSP_DEPTHWISE: Packed = Packed {
@@ -72,6 +82,16 @@ pub(crate) const DSP_DEPTHWISE: Packed = Packed {
     },
     scratch_len: dsp_depthwise::scratch_len,
     channels_apart: false,
+};
+
+/// Canonical weights of a layer that [`DSP_DEPTHWISE`] could hold.
+pub(crate) const DSP_DEPTHWISE_SMALL: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        dsp_depthwise::fits(window) && channels.checked_mul(9) == Some(weights.len())
+    },
+    scratch_len: dsp_depthwise::scratch_len_canonical,
+    channels_apart: true,
 };
 
 /// [`mve_panel`].
@@ -117,6 +137,19 @@ pub(crate) const MVE_DEPTHWISE: Packed = Packed {
             && crate::kernels::packing::mve::Mode::of(weights).is_some()
     },
     scratch_len: mve::scratch_len_depthwise,
+    channels_apart: false,
+};
+
+/// [`mve_depthwise_any`].
+pub(crate) const MVE_DEPTHWISE_ANY: Packed = Packed {
+    holds: |window, weights| {
+        let ([height, width], [_, _, channels]) = (window.kernel, window.output);
+        let taps = height.saturating_mul(width);
+        mve::supports_depthwise_any(window)
+            && weights.len() == mve_depthwise_any::packed_len(taps, channels)
+            && crate::kernels::packing::mve::Mode::of(weights).is_some()
+    },
+    scratch_len: mve::scratch_len_depthwise_any,
     channels_apart: false,
 };
 

@@ -67,3 +67,12 @@ fn an_accumulator_that_may_not_fit_is_refused() {
     layer.bias = &[0, 0, 0, i32::MAX - 1000];
     assert_eq!(pack(&layer), None);
 }
+
+#[test]
+fn canonical_weights_fit_where_a_form_without_a_common_shift_does() {
+    let mut layer = layer(Rounding::Double, &[-3, -9, -5, -7], -128);
+    assert!(fits_canonical(&layer));
+    layer.zero_point = 3;
+    layer.shifts = &[-3, -9, 0, -7];
+    assert!(!fits_canonical(&layer));
+}

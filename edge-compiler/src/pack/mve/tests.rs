@@ -3,6 +3,7 @@
 use super::*;
 use edge_runtime::kernels::packing::mve_dense::MveDense;
 use edge_runtime::kernels::packing::mve_depthwise::{self, MveDepthwise};
+use edge_runtime::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use edge_runtime::kernels::packing::mve_direct::{self, MveDirect};
 use edge_runtime::kernels::packing::mve_panel::MvePanel;
 use proptest::prelude::*;
@@ -79,6 +80,34 @@ fn depthwise_reads_back() {
     for channel in 0..3 {
         for tap in 0..9 {
             let expected = i32::from(weights[tap * 3 + channel]);
+            assert_eq!(read.weight(channel, tap), expected);
+        }
+        assert_eq!(read.bias(channel), bias[channel]);
+        assert_eq!(read.multiplier(channel), multipliers[channel]);
+        assert_eq!(read.shift(channel), shifts[channel]);
+    }
+}
+
+#[test]
+fn any_depthwise_reads_back() {
+    let bias: Vec<i32> = (0..19).map(|i| i * 7).collect();
+    let multipliers: Vec<i32> = (0..19).map(|i| 1000 - i).collect();
+    let shifts: Vec<i8> = (0..19).map(|i| -i).collect();
+    let channels = Channels {
+        bias: &bias,
+        multipliers: &multipliers,
+        shifts: &shifts,
+    };
+    let weights = some_weights(19 * 10);
+    let packed = depthwise_any(&weights, 10, &channels, Rounding::Single);
+    assert_eq!(packed.len(), mve_depthwise_any::packed_len(10, 19));
+    let read = MveDepthwiseAny {
+        packed: &packed,
+        taps: 10,
+    };
+    for channel in 0..19 {
+        for tap in 0..10 {
+            let expected = i32::from(weights[tap * 19 + channel]);
             assert_eq!(read.weight(channel, tap), expected);
         }
         assert_eq!(read.bias(channel), bias[channel]);

@@ -8,7 +8,8 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Pairs;
-use super::requantise::{finish, prepare};
+use super::finish::finish;
+use super::requantise::prepare;
 use crate::kernels::packing::dot_16x4::GROUP;
 use crate::kernels::x86::{Constants, Lanes, Row};
 
@@ -67,7 +68,7 @@ unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
     }
 }
 
-/// Half a block or a whole one.
+/// Half a block or more.
 struct Part<'a> {
     row: &'a Row,
     /// First channel; there is at least this one.
@@ -84,40 +85,40 @@ struct Part<'a> {
 unsafe fn all_groups(row: &Row) {
     let blocks = row.constants.channels.div_ceil(16);
     let steps = row.kernel_rows * row.segments * row.steps;
-    for half in 0..row.constants.channels.div_ceil(8) {
+    let halves = row.constants.channels.div_ceil(8);
+    let mut half = 0;
+    while half < halves {
         let block = half / 2;
         let group = block - block % GROUP;
-        // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
+        let first = (group * steps + block % GROUP) * 64 + half % 2 * 32;
         let part = Part {
             row,
             channel: half * 8,
-            weights: unsafe {
-                row.weights
-                    .add((group * steps + block % GROUP) * 64 + half % 2 * 32)
-            },
+            // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
+            weights: unsafe { row.weights.add(first) },
             step: (blocks - group).min(GROUP) * 64,
         };
-        // With few pixels a whole block at once, where it has channels in both halves.
-        let few = row.pixels <= 3;
-        let whole = row.constants.channels > block * 16 + 8;
-        // SAFETY: the channels are in the layer.
-        unsafe {
-            match (few && whole, half % 2) {
-                (true, 0) => whole_block(&part),
-                (true, _) => {}
-                (false, _) => half_block(&part),
+        // The fewer pixels, the more channels at once, as far as the group has them.
+        let left = (halves - half).min((group + GROUP) * 2 - half);
+        // SAFETY: the channels are in the layer, and their weights side by side in the group.
+        half += unsafe {
+            match (row.pixels, left) {
+                (1, 4..) => two_blocks(&part),
+                (1..=3, 2..) => whole_block(&part),
+                _ => half_block(&part),
             }
-        }
+        };
     }
 }
 
-/// Runs `tile::<P, $halves>` over all pixels in strips of nearly the same width.
+/// Runs `tile::<P, $halves>` over all pixels in strips of nearly the same width; returns the
+/// halves.
 macro_rules! strips {
     ($name:ident, $halves:literal, $most:literal, [$($p:literal)*]) => {
         /// # Safety
         /// The channels of `part` are in the layer; else as [`Lanes::row`].
         #[target_feature(enable = "avx2,fma")]
-        unsafe fn $name(part: &Part<'_>) {
+        unsafe fn $name(part: &Part<'_>) -> usize {
             let row = part.row;
             // Through memory, on purpose: an array that loops index would live there all the time.
             let mut sums = [MaybeUninit::<__m256i>::uninit(); STRIP * $halves];
@@ -128,7 +129,7 @@ macro_rules! strips {
                 let mut start = 0;
                 while start < pixels {
                     let left = pixels - start;
-                    let width = left.div_ceil(left.div_ceil($most));
+                    let width = left.div_ceil(left.div_ceil($most).max(1));
                     // SAFETY: the pixels are in the row, and the strip has room for their sums.
                     unsafe {
                         let sums = sums.add(start * $halves);
@@ -146,11 +147,13 @@ macro_rules! strips {
                 }
                 strip += pixels;
             }
+            $halves
         }
     };
 }
 strips!(half_block, 1, 6, [1 2 3 4 5 6]);
 strips!(whole_block, 2, 3, [1 2 3]);
+strips!(two_blocks, 4, 1, [1]);
 
 /// # Safety
 /// Pixels `start..start + P` are in the row, each half has a channel, and `sums` is writable for

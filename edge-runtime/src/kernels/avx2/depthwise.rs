@@ -4,7 +4,7 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Pairs;
-use super::requantise::finish;
+use super::finish::finish;
 use crate::kernels::packing::depthwise_16x4::BAND;
 use crate::kernels::x86::{Columns, DepthwiseRow, Source, TOGETHER};
 

@@ -10,6 +10,7 @@
 mod add;
 mod conv;
 mod depthwise;
+mod finish;
 mod requantise;
 
 pub(crate) use add::add_fitted;

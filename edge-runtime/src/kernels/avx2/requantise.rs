@@ -5,24 +5,24 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, Form, PREPARED};
+use crate::kernels::x86::{Constants, PREPARED};
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]
-struct Parameters {
+pub(super) struct Parameters {
     /// Added to the sums first.
-    start: __m256i,
+    pub(super) start: __m256i,
     left: __m256i,
     multiplier: [__m256i; 2],
     nudge: [__m256i; 2],
     shift: [__m256i; 2],
-    affine: Lines,
+    pub(super) affine: Lines,
 }
 
 /// The affine forms of eight channels, see
 /// [`packing::affine`](crate::kernels::packing::affine).
 #[derive(Clone, Copy)]
-struct Lines {
+pub(super) struct Lines {
     scale: __m256,
     add: __m256,
 }
@@ -32,7 +32,7 @@ impl Lines {
     /// As [`Parameters::load`].
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn load(constants: &Constants, channel: usize) -> Self {
+    pub(super) unsafe fn load(constants: &Constants, channel: usize) -> Self {
         // SAFETY: they are there for all lanes of the block.
         let [scale, add] = [constants.scales, constants.adds]
             .map(|from| unsafe { _mm256_loadu_ps(from.add(channel)) });
@@ -42,21 +42,21 @@ impl Lines {
     /// Whether all channels have one.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn exist(&self) -> bool {
+    pub(super) fn exist(&self) -> bool {
         _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.scale, self.add)) == 0
     }
 
     /// The outputs of accumulators, before the limits.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn outputs(&self, acc: __m256i) -> __m256i {
+    pub(super) fn outputs(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_cvtepi32_ps(acc);
         _mm256_cvtps_epi32(_mm256_fmadd_ps(acc, self.scale, self.add))
     }
 }
 
 /// Bytes of the constants of eight channels.
-const HALF: usize = PREPARED / 2;
+pub(super) const HALF: usize = PREPARED / 2;
 
 /// Computes the constants of all channels once for a layer.
 ///
@@ -82,7 +82,7 @@ impl Parameters {
     /// `constants` hold what their fields say, `channel` is one.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    unsafe fn load(constants: &Constants, channel: usize) -> Self {
+    pub(super) unsafe fn load(constants: &Constants, channel: usize) -> Self {
         let left = (constants.channels - channel).min(8);
         let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         let lanes = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lanes);
@@ -142,7 +142,7 @@ impl Parameters {
     /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn covers(&self, rounding: Rounding) -> bool {
+    pub(super) fn covers(&self, rounding: Rounding) -> bool {
         rounding != Rounding::Single || _mm256_testz_si256(self.left, self.left) == 1
     }
 
@@ -150,7 +150,7 @@ impl Parameters {
     /// is 0. Results are below 2^31.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn relu(&self, acc: __m256i) -> __m256i {
+    pub(super) fn relu(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
         self.positive(_mm256_max_epi32(acc, _mm256_setzero_si256()), None)
@@ -159,7 +159,7 @@ impl Parameters {
     /// Scales accumulators of any sign.
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn signed(&self, acc: __m256i) -> __m256i {
+    pub(super) fn signed(&self, acc: __m256i) -> __m256i {
         let acc = _mm256_add_epi32(acc, self.start);
         let acc = _mm256_sllv_epi32(acc, self.left);
         let sign = _mm256_srai_epi32::<31>(acc);
@@ -197,7 +197,7 @@ pub(super) struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx2,fma")]
-    fn new(constants: &Constants, zero_point: i32) -> Self {
+    pub(super) fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
             zero_point: _mm256_set1_epi16(zero_point as i16),
             ..Self::limits(constants.min, constants.max)
@@ -226,195 +226,4 @@ impl Narrow {
         let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         _mm256_permutevar8x32_epi32(bytes, order)
     }
-}
-
-/// Writes the outputs of a strip: `pixels` pixels of `halves` times eight channels from `channel`.
-///
-/// # Safety
-/// `constants` hold what their fields say and have a channel in each half; `sums` are
-/// `[pixel][half]`, without the bias, and are lost; `output` is the first of as many pixels, all
-/// channels of which are writable. The constants are prepared.
-#[inline(never)]
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn finish(
-    constants: &Constants,
-    channel: usize,
-    halves: usize,
-    sums: *mut __m256i,
-    output: *mut i8,
-    pixels: usize,
-) {
-    for h in 0..halves {
-        let channel = channel + h * 8;
-        // SAFETY: the half has a channel; else passed on.
-        unsafe {
-            let prepared = constants.prepared.add(channel / 8 * HALF);
-            let parameters = prepared.cast::<Parameters>().read_unaligned();
-            let strip = Strip {
-                constants,
-                channel,
-                sums: sums.add(h),
-                stride: halves,
-                output: output.add(channel),
-                pixels,
-            };
-            if parameters.affine.exist() {
-                strip.write::<AFFINE>(&parameters);
-            } else if !parameters.covers(constants.rounding) {
-                strip.one_by_one(&parameters);
-                strip.write::<DONE>(&parameters);
-            } else if constants.form == Form::Relu {
-                strip.write::<RELU>(&parameters);
-            } else {
-                strip.write::<SIGNED>(&parameters);
-            }
-        }
-    }
-}
-
-/// What [`Strip::write`] has to do to the sums: nothing,
-const DONE: u8 = 0;
-/// [`Parameters::relu`],
-const RELU: u8 = 1;
-/// [`Parameters::signed`],
-const SIGNED: u8 = 2;
-/// or [`Lines::outputs`].
-const AFFINE: u8 = 3;
-
-/// Eight channels of a strip.
-struct Strip<'a> {
-    constants: &'a Constants,
-    channel: usize,
-    sums: *mut __m256i,
-    stride: usize,
-    output: *mut i8,
-    pixels: usize,
-}
-
-impl Strip<'_> {
-    /// # Safety
-    /// As [`finish`].
-    #[cold]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn one_by_one(&self, parameters: &Parameters) {
-        for pixel in 0..self.pixels {
-            // SAFETY: the sum is there.
-            unsafe {
-                let sum = self.sums.add(pixel * self.stride);
-                let acc = _mm256_add_epi32(*sum, parameters.start);
-                *sum = one_by_one(self.constants, self.channel, acc);
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`finish`].
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, pixel: usize) -> __m256i {
-        // SAFETY: the sum is there.
-        let sum = unsafe { *self.sums.add(pixel * self.stride) };
-        match HOW {
-            RELU => parameters.relu(sum),
-            SIGNED => parameters.signed(sum),
-            AFFINE => parameters
-                .affine
-                .outputs(_mm256_add_epi32(sum, parameters.start)),
-            _ => sum,
-        }
-    }
-
-    /// # Safety
-    /// As [`finish`].
-    #[inline]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
-        // The affine form has it.
-        let zero_point = if HOW == AFFINE {
-            0
-        } else {
-            self.constants.zero_point
-        };
-        let narrow = Narrow::new(self.constants, zero_point);
-        let channels = self.constants.channels;
-        let mut pixel = 0;
-        while pixel + 4 <= self.pixels {
-            // SAFETY: four pixels are left.
-            unsafe {
-                let bytes = narrow.apply([
-                    self.scaled::<HOW>(parameters, pixel),
-                    self.scaled::<HOW>(parameters, pixel + 1),
-                    self.scaled::<HOW>(parameters, pixel + 2),
-                    self.scaled::<HOW>(parameters, pixel + 3),
-                ]);
-                let to = self.output.add(pixel * channels);
-                if channels == 8 {
-                    _mm256_storeu_si256(to.cast(), bytes);
-                } else {
-                    self.put(to, _mm256_extract_epi64::<0>(bytes));
-                    self.put(to.add(channels), _mm256_extract_epi64::<1>(bytes));
-                    self.put(to.add(channels * 2), _mm256_extract_epi64::<2>(bytes));
-                    self.put(to.add(channels * 3), _mm256_extract_epi64::<3>(bytes));
-                }
-            }
-            pixel += 4;
-        }
-        while pixel < self.pixels {
-            let zero = _mm256_setzero_si256();
-            // SAFETY: the pixel is left.
-            unsafe {
-                let one = self.scaled::<HOW>(parameters, pixel);
-                let bytes = narrow.apply([one, zero, zero, zero]);
-                let to = self.output.add(pixel * channels);
-                self.put(to, _mm256_extract_epi64::<0>(bytes));
-            }
-            pixel += 1;
-        }
-    }
-
-    /// Writes those of eight bytes that are channels.
-    ///
-    /// # Safety
-    /// `to` is writable for as many.
-    #[inline]
-    unsafe fn put(&self, to: *mut i8, bytes: i64) {
-        let left = self.constants.channels - self.channel;
-        // SAFETY: eight bytes, or as many as are left.
-        unsafe {
-            if left >= 8 {
-                to.cast::<i64>().write_unaligned(bytes);
-            } else {
-                let bytes = bytes.to_le_bytes();
-                bytes.as_ptr().cast::<i8>().copy_to_nonoverlapping(to, left);
-            }
-        }
-    }
-}
-
-/// Scales accumulators as the reference does, for what the vector forms do not cover.
-///
-/// # Safety
-/// `constants` hold what their fields say, `channel` is one.
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn one_by_one(constants: &Constants, channel: usize, acc: __m256i) -> __m256i {
-    let mut values = [0_i32; 8];
-    // SAFETY: the array has 32 bytes.
-    unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), acc) };
-    for (lane, value) in values.iter_mut().enumerate() {
-        let channel = channel + lane;
-        if channel < constants.channels {
-            // SAFETY: it is a channel.
-            let (multiplier, shift) = unsafe {
-                (
-                    *constants.multipliers.add(channel),
-                    *constants.shifts.add(channel),
-                )
-            };
-            *value = constants.rounding.scale(*value, multiplier, shift);
-        }
-    }
-    // SAFETY: as above.
-    unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
 }

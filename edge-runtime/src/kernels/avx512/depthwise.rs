@@ -4,7 +4,8 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::requantise::{finish_block, starts, twice};
+use super::finish::finish_block;
+use super::requantise::{starts, twice};
 use crate::kernels::packing::depthwise_16x4::BAND;
 use crate::kernels::x86::{Columns, DepthwiseRow, Source, TOGETHER};
 

@@ -24,22 +24,22 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, Form, PREPARED};
+use crate::kernels::x86::{Constants, PREPARED};
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
-struct Parameters {
+pub(super) struct Parameters {
     left: __m512i,
     multiplier: [__m512i; 2],
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
-    affine: Lines,
+    pub(super) affine: Lines,
 }
 
 /// The affine forms of sixteen channels, see
 /// [`packing::affine`](crate::kernels::packing::affine).
 #[derive(Clone, Copy)]
-struct Lines {
+pub(super) struct Lines {
     scale: __m512,
     add: __m512,
 }
@@ -49,7 +49,7 @@ impl Lines {
     /// As [`Parameters::load`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn load(constants: &Constants, block: usize) -> Self {
+    pub(super) unsafe fn load(constants: &Constants, block: usize) -> Self {
         // SAFETY: they are there for all lanes of the block.
         let [scale, add] = [constants.scales, constants.adds]
             .map(|from| unsafe { _mm512_loadu_si512(from.add(block * 16).cast()) })
@@ -60,14 +60,14 @@ impl Lines {
     /// Whether all channels have one.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn exist(&self) -> bool {
+    pub(super) fn exist(&self) -> bool {
         _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.scale, self.add) == 0
     }
 
     /// The outputs of accumulators, before the limits.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn outputs(&self, acc: __m512i) -> __m512i {
+    pub(super) fn outputs(&self, acc: __m512i) -> __m512i {
         let acc = _mm512_cvtepi32_ps(acc);
         _mm512_cvtps_epi32(_mm512_fmadd_ps(acc, self.scale, self.add))
     }
@@ -128,7 +128,7 @@ impl Parameters {
     /// `constants` hold what their fields say, `block` is below its number of blocks.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn load(constants: &Constants, block: usize) -> Self {
+    pub(super) unsafe fn load(constants: &Constants, block: usize) -> Self {
         let lanes = lanes(constants, block);
         let at = block * 16;
         // SAFETY: masked lanes are not read; the others are channels.
@@ -177,7 +177,7 @@ impl Parameters {
     /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn covers(&self, rounding: Rounding) -> bool {
+    pub(super) fn covers(&self, rounding: Rounding) -> bool {
         rounding != Rounding::Single || _mm512_test_epi32_mask(self.left, self.left) == 0
     }
 
@@ -185,7 +185,7 @@ impl Parameters {
     /// is 0. Results are below 2^31.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn relu(&self, acc: __m512i) -> __m512i {
+    pub(super) fn relu(&self, acc: __m512i) -> __m512i {
         let acc = _mm512_sllv_epi32(acc, self.left);
         self.positive(_mm512_max_epi32(acc, _mm512_setzero_si512()), None)
     }
@@ -193,7 +193,7 @@ impl Parameters {
     /// Scales accumulators of any sign.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn signed(&self, acc: __m512i) -> __m512i {
+    pub(super) fn signed(&self, acc: __m512i) -> __m512i {
         let acc = _mm512_sllv_epi32(acc, self.left);
         let sign = _mm512_srai_epi32::<31>(acc);
         let y = self.positive(_mm512_abs_epi32(acc), Some(sign));
@@ -231,7 +231,7 @@ pub(super) struct Narrow {
 impl Narrow {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn new(constants: &Constants, zero_point: i32) -> Self {
+    pub(super) fn new(constants: &Constants, zero_point: i32) -> Self {
         Self {
             zero_point: _mm512_set1_epi16(zero_point as i16),
             ..Self::limits(constants.min, constants.max)
@@ -260,289 +260,4 @@ impl Narrow {
         let bytes = _mm512_min_epi8(_mm512_max_epi8(bytes, self.min), self.max);
         _mm512_permutexvar_epi32(self.order, bytes)
     }
-}
-
-/// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
-///
-/// # Safety
-/// `constants` hold what their fields say and have these blocks; `sums` are `[pixel][block]` and
-/// are lost; `output` is the first of as many pixels, all channels of which are writable.
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn finish(
-    constants: &Constants,
-    block: usize,
-    blocks: usize,
-    sums: *mut __m512i,
-    output: *mut i8,
-    pixels: usize,
-) {
-    if constants.channels == 8 {
-        for pair in 0..pixels.div_ceil(2) {
-            // SAFETY: there are as many sums, and those of a pair are read before its place.
-            unsafe {
-                let first = *sums.add(pair * 2);
-                let second = *sums.add((pair * 2 + 1).min(pixels - 1));
-                let second = _mm512_castsi512_si256(second);
-                *sums.add(pair) = _mm512_inserti64x4::<1>(first, second);
-            }
-        }
-    }
-    for b in 0..blocks {
-        // SAFETY: the block has a channel; else passed on.
-        unsafe {
-            let output = output.add((block + b) * 16);
-            finish_block(constants, block + b, sums.add(b), blocks, output, pixels);
-        }
-    }
-}
-
-/// Writes the outputs of one block. Of eight channels a vector has two pixels.
-///
-/// # Safety
-/// As [`finish`], with `stride` vectors from one of the sums to the next; `output` is the first
-/// channel of the block. The constants are prepared.
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn finish_block(
-    constants: &Constants,
-    block: usize,
-    sums: *mut __m512i,
-    stride: usize,
-    output: *mut i8,
-    pixels: usize,
-) {
-    // SAFETY: passed on.
-    unsafe {
-        let prepared = constants.prepared.add(block * PREPARED);
-        let parameters = prepared.cast::<Parameters>().read_unaligned();
-        let strip = Strip {
-            constants,
-            block,
-            sums,
-            stride,
-            output,
-            pixels,
-        };
-        if parameters.affine.exist() {
-            strip.write::<AFFINE>(&parameters);
-        } else if !parameters.covers(constants.rounding) {
-            strip.one_by_one();
-            strip.write::<DONE>(&parameters);
-        } else if constants.form == Form::Relu {
-            strip.write::<RELU>(&parameters);
-        } else {
-            strip.write::<SIGNED>(&parameters);
-        }
-    }
-}
-
-/// Scales one vector without prepared constants.
-///
-/// # Safety
-/// As [`finish_pixel`].
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn scale(constants: &Constants, block: usize, sum: __m512i) -> __m512i {
-    // SAFETY: passed on.
-    unsafe {
-        let parameters = Parameters::load(constants, block);
-        match constants.form {
-            _ if !parameters.covers(constants.rounding) => one_by_one(constants, block, sum),
-            Form::Relu => parameters.relu(sum),
-            Form::Signed => parameters.signed(sum),
-        }
-    }
-}
-
-/// What [`Strip::write`] has to do to the sums: nothing,
-const DONE: u8 = 0;
-/// [`Parameters::relu`],
-const RELU: u8 = 1;
-/// [`Parameters::signed`],
-const SIGNED: u8 = 2;
-/// or [`Lines::outputs`].
-const AFFINE: u8 = 3;
-
-/// One block of a strip.
-struct Strip<'a> {
-    constants: &'a Constants,
-    block: usize,
-    sums: *mut __m512i,
-    stride: usize,
-    output: *mut i8,
-    pixels: usize,
-}
-
-impl Strip<'_> {
-    /// Vectors of sums.
-    fn vectors(&self) -> usize {
-        if self.constants.channels == 8 {
-            self.pixels.div_ceil(2)
-        } else {
-            self.pixels
-        }
-    }
-
-    /// # Safety
-    /// As [`finish_block`].
-    #[cold]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn one_by_one(&self) {
-        for at in 0..self.vectors() {
-            // SAFETY: the sum is there.
-            unsafe {
-                let sum = self.sums.add(at * self.stride);
-                *sum = one_by_one(self.constants, self.block, *sum);
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`finish_block`].
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, at: usize) -> __m512i {
-        // SAFETY: the sum is there.
-        let sum = unsafe { *self.sums.add(at * self.stride) };
-        match HOW {
-            RELU => parameters.relu(sum),
-            SIGNED => parameters.signed(sum),
-            AFFINE => parameters.affine.outputs(sum),
-            _ => sum,
-        }
-    }
-
-    /// # Safety
-    /// As [`finish_block`].
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
-        // The affine form has it.
-        let zero_point = if HOW == AFFINE {
-            0
-        } else {
-            self.constants.zero_point
-        };
-        let narrow = Narrow::new(self.constants, zero_point);
-        let channels = self.constants.channels;
-        let contiguous = channels == 16 || channels == 8;
-        // Bytes of a vector of outputs, and bytes from its first to that of the next vector.
-        let (bytes, stride) = if channels == 8 {
-            (16, 16)
-        } else {
-            ((channels - self.block * 16).min(16), channels)
-        };
-        let lanes: __mmask16 = if bytes == 16 { !0 } else { (1 << bytes) - 1 };
-        let vectors = self.vectors();
-        let mut at = 0;
-        while at + 4 <= vectors {
-            // SAFETY: four sums are left; masked lanes are no channels of the pixels.
-            unsafe {
-                let quad = narrow.apply([
-                    self.scaled::<HOW>(parameters, at),
-                    self.scaled::<HOW>(parameters, at + 1),
-                    self.scaled::<HOW>(parameters, at + 2),
-                    self.scaled::<HOW>(parameters, at + 3),
-                ]);
-                let to = self.output.add(at * stride);
-                if contiguous {
-                    let left = self.pixels * channels - at * stride;
-                    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
-                    _mm512_mask_storeu_epi8(to, lanes, quad);
-                } else if bytes == 16 {
-                    let put = |to: *mut i8, x| _mm_storeu_si128(to.cast(), x);
-                    put(to, _mm512_castsi512_si128(quad));
-                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
-                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
-                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
-                } else {
-                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
-                    put(to, _mm512_castsi512_si128(quad));
-                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
-                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
-                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
-                }
-            }
-            at += 4;
-        }
-        while at < vectors {
-            let zero = _mm512_setzero_si512();
-            // SAFETY: a vector is left, of which the mask takes what are channels.
-            unsafe {
-                let one = self.scaled::<HOW>(parameters, at);
-                let one = _mm512_castsi512_si128(narrow.apply([one, zero, zero, zero]));
-                let left = (self.pixels * channels - at * stride).min(bytes);
-                let lanes = ((1_u32 << left) - 1) as u16;
-                _mm_mask_storeu_epi8(self.output.add(at * stride), lanes, one);
-            }
-            at += 1;
-        }
-    }
-}
-
-/// Writes the outputs of one pixel: `blocks` blocks, the first of them `block`, up to four.
-///
-/// # Safety
-/// As [`finish`].
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn finish_pixel(
-    constants: &Constants,
-    block: usize,
-    sums: &[__m512i],
-    output: *mut i8,
-) {
-    let zero_point = _mm512_set1_epi32(constants.zero_point);
-    let mut scaled = [_mm512_setzero_si512(); 4];
-    for (b, (scaled, sum)) in scaled.iter_mut().zip(sums).enumerate() {
-        // SAFETY: passed on.
-        unsafe {
-            let affine = Lines::load(constants, block + b);
-            *scaled = if affine.exist() {
-                // The zero point comes again.
-                _mm512_sub_epi32(affine.outputs(*sum), zero_point)
-            } else {
-                scale(constants, block + b, *sum)
-            };
-        }
-    }
-    let bytes = Narrow::new(constants, constants.zero_point).apply(scaled);
-    let left = (constants.channels - block * 16).min(sums.len() * 16);
-    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
-    // SAFETY: the other lanes are no channels of these blocks.
-    unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }
-}
-
-/// Scales accumulators as the reference does, for what the vector forms do not cover.
-///
-/// # Safety
-/// `constants` hold what their fields say and have this block.
-#[cold]
-#[inline(never)]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn one_by_one(constants: &Constants, block: usize, acc: __m512i) -> __m512i {
-    let mut values = [0_i32; 16];
-    // SAFETY: the array has 64 bytes.
-    unsafe { _mm512_storeu_si512(values.as_mut_ptr().cast(), acc) };
-    for (lane, value) in values.iter_mut().enumerate() {
-        let channel = block * 16
-            + if constants.channels == 8 {
-                lane % 8
-            } else {
-                lane
-            };
-        if channel < constants.channels {
-            // SAFETY: it is a channel.
-            let (multiplier, shift) = unsafe {
-                (
-                    *constants.multipliers.add(channel),
-                    *constants.shifts.add(channel),
-                )
-            };
-            *value = constants.rounding.scale(*value, multiplier, shift);
-        }
-    }
-    // SAFETY: as above.
-    unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
 }

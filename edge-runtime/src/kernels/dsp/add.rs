@@ -87,6 +87,7 @@ macro_rules! words {
             constants: &[i32; 4],
         ) {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r4-r11, lr}}
                 ldm r3, {{r3-r6}}

@@ -10,6 +10,7 @@ use core::arch::naked_asm;
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn copy_words(to: *mut u32, from: *const u32, words: usize) {
     naked_asm!(
+        dsp_cpu!(),
         "
         push {{r4-r9, lr}}
         subs r2, #8

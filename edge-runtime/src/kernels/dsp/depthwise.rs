@@ -1,12 +1,15 @@
 //! DEPTHWISE_CONV_2D with a 3x3 kernel, stride 1 or 2.
 #![allow(unsafe_code)] // Calls assembly, and writes to scratch as words.
 
+use core::cell::Cell;
+
 use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
-use crate::kernels::footprint::dsp_depthwise::{COLUMN, columns};
-pub use crate::kernels::footprint::dsp_depthwise::{fits, scratch_len};
+use super::len;
+use crate::kernels::footprint::dsp_depthwise::{FOUR_ROWS, column_words, columns};
+pub use crate::kernels::footprint::dsp_depthwise::{fits, scratch_len, scratch_len_canonical};
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD};
+use crate::kernels::packing::depthwise_dsp::{Channel, Form, HEADER, RECORD, Shared, record};
 
 /// Runs a layer in packing 5, any rounding mode; leaves the output as it is where [`fits`] says no
 /// or a length is wrong. `bias`, `multipliers` and `shifts` are in the packed weights.
@@ -14,39 +17,110 @@ use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD};
 /// Exact under the conditions that packing checks. Both output rows of a step are kept in scratch
 /// until all channels have been read, so that input and output may overlap.
 pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
+    let channels = layer.window.input[2];
+    let Some(form) = Form::of(layer.weights) else {
+        return;
+    };
+    let Some(records) = layer.weights.get(HEADER..) else {
+        return;
+    };
+    if fits(&layer.window) && records.len() == channels * RECORD {
+        run(layer, form, records.as_ptr().cast(), layer.scratch);
+    }
+}
+
+/// As [`depthwise_i16_2x2`] on canonical weights, `[row][column][channel]`, which it packs into
+/// scratch: about 330 instructions a channel for an image with 22 bytes a channel less.
+///
+/// Exact where the compiler's `fits_canonical` holds.
+pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
+    let channels = layer.window.input[2];
+    let constants = [
+        layer.bias.len(),
+        layer.multipliers.len(),
+        layer.shifts.len(),
+    ];
+    if !fits(&layer.window)
+        || layer.weights.len() != channels * 9
+        || constants != [channels; 3]
+        || layer.scratch.len() < scratch_len_canonical(&layer.window)
+        || !layer.scratch.as_ptr().addr().is_multiple_of(4)
+    {
+        return;
+    }
+    let shared = Shared {
+        rounding: layer.rounding,
+        zero_point: layer.zero_point,
+        min: layer.min,
+    };
+    let form = shared.form();
+    let Some((records, scratch)) = layer.scratch.split_at_checked(channels * RECORD) else {
+        return;
+    };
+    let constants = layer.bias.iter().zip(layer.multipliers).zip(layer.shifts);
+    for ((index, bytes), ((bias, multiplier), shift)) in
+        records.chunks_exact(RECORD).enumerate().zip(constants)
+    {
+        let weight = |tap: usize| {
+            let weight = layer.weights.get(tap * channels + index);
+            weight.copied().unwrap_or(0).cast_signed()
+        };
+        let channel = Channel {
+            weights: [0, 3, 6].map(|row| [weight(row), weight(row + 1), weight(row + 2)]),
+            bias: *bias,
+            multiplier: *multiplier,
+            shift: *shift,
+        };
+        let Some(record) = record(&shared, &channel, form) else {
+            return;
+        };
+        let words: *mut u32 = bytes.as_ptr().cast::<u32>().cast_mut();
+        for (at, word) in record.into_iter().enumerate() {
+            // SAFETY: the chunk has `RECORD` bytes, ten words, and scratch was found aligned; cells
+            // may be written through a shared reference.
+            unsafe { words.add(at).write(word) };
+        }
+    }
+    run(layer, form, records.as_ptr().cast(), scratch);
+}
+
+/// Runs a layer whose window fits, from records of all its channels; leaves the output as it is
+/// where another length is wrong.
+fn run(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) {
     let window = &layer.window;
     let [height, width, channels] = window.input;
     let [out_height, out_width, _] = window.output;
     let [padding_y, padding_x] = window.padding;
     let [stride, _] = window.stride;
-    if !fits(window)
-        || layer.input.len() != height * width * channels
-        || layer.output.len() != out_height * out_width * channels
-        || layer.weights.len() != HEADER + channels * RECORD
-        || layer.scratch.len() < scratch_len(window)
+    if Some(layer.input.len()) != len(window.input)
+        || Some(layer.output.len()) != len(window.output)
+        || scratch.len() < scratch_len(window)
         || !layer.input.as_ptr().addr().is_multiple_of(4)
         || !layer.output.as_ptr().addr().is_multiple_of(4)
-        || !layer.weights.as_ptr().addr().is_multiple_of(4)
-        || !layer.scratch.as_ptr().addr().is_multiple_of(4)
+        || !records.addr().is_multiple_of(4)
+        || !scratch.as_ptr().addr().is_multiple_of(4)
     {
         return;
     }
-    let Some(form) = Form::of(layer.weights) else {
-        return;
-    };
     let (two, one): (Kernel, Kernel) = match (form, stride) {
         (Form::Fixed, 1) => (loops::two_rows_fixed, loops::one_row_fixed),
         (Form::Merged, 1) => (loops::two_rows_merged, loops::one_row_merged),
         (Form::Ties, 1) => (loops::two_rows_ties, loops::one_row_ties),
-        (Form::Fixed, _) => (loops::two_rows_fixed, loops::one_row_stride_2_fixed),
-        (Form::Merged, _) => (loops::two_rows_merged, loops::one_row_stride_2_merged),
-        (Form::Ties, _) => (loops::two_rows_ties, loops::one_row_stride_2_ties),
+        (Form::Fixed, _) => (
+            loops::two_rows_stride_2_fixed,
+            loops::one_row_stride_2_fixed,
+        ),
+        (Form::Merged, _) => (
+            loops::two_rows_stride_2_merged,
+            loops::one_row_stride_2_merged,
+        ),
+        (Form::Ties, _) => (loops::two_rows_stride_2_ties, loops::one_row_stride_2_ties),
     };
 
     let all_columns = columns(window);
     // Columns that lie on the input; those left and right of it hold padding for good.
     let interior = width.min(all_columns.saturating_sub(padding_x));
-    let stage: *mut u32 = layer.scratch.as_ptr().cast::<u32>().cast_mut();
+    let stage: *mut u32 = scratch.as_ptr().cast::<u32>().cast_mut();
     let pad = u32::from(layer.pad.cast_unsigned());
     let pad_halves = (i32::from(layer.pad) as u16 as u32) * 0x0001_0001;
     // SAFETY: the lengths and alignments were checked above: `scratch_len` covers the columns,
@@ -54,14 +128,9 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
     // reference. Input rows are at most `height - 1`, output rows at most `out_height - 1`, and the
     // loops read and write what `Rows` says.
     unsafe {
-        let padding_row = stage.add(all_columns * COLUMN);
+        let padding_row = stage.add(all_columns * column_words(window));
         for word in 0..width * channels / 4 {
             padding_row.add(word).write(pad * 0x0101_0101);
-        }
-        for column in (0..padding_x.min(all_columns)).chain(padding_x + interior..all_columns) {
-            for word in 0..COLUMN {
-                stage.add(column * COLUMN + word).write(pad_halves);
-            }
         }
         let row_words = out_width * channels / 4;
         let upper = padding_row.add(width * channels / 4);
@@ -71,30 +140,38 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
             Some(y) => input.add(y * width * channels),
             None => padding_row.cast_const().cast(),
         };
-        let first = stage.add(padding_x.min(all_columns) * COLUMN);
         let mut y = 0;
         while y < out_height {
-            let pair = stride == 1 && y + 1 < out_height;
+            let pair = y + 1 < out_height;
+            let words = if pair {
+                column_words(window)
+            } else {
+                FOUR_ROWS
+            };
+            let first = stage.add(padding_x * words);
+            if y == 0 || !pair {
+                // The layout changes: columns beside the input.
+                for column in (0..padding_x).chain(padding_x + interior..all_columns) {
+                    for word in 0..words {
+                        stage.add(column * words + word).write(pad_halves);
+                    }
+                }
+            }
             let top = y * stride;
             let rows = Rows {
                 working: [0; 4],
                 step: 2 * channels,
-                pairs_end: stage.add(out_width / 2 * 2 * stride * COLUMN),
-                // The lowest row counts only for a pair.
-                rows: [
-                    row(top),
-                    row(top + 1),
-                    row(top + 2),
-                    row(top + 2 + usize::from(pair)),
-                ],
+                pairs_end: stage.add(out_width / 2 * 2 * stride * words),
+                // The lowest rows count only for a pair.
+                rows: [row(top), row(top + 1), row(top + 2), row(top + 3)],
                 channels,
-                interior: [first, first.add(interior * COLUMN)],
+                interior: [first, first.add(interior * words)],
                 columns: stage,
-                records: layer.weights.as_ptr().add(HEADER),
+                records,
                 outputs: [upper.cast(), lower.cast()],
                 groups: channels / 4,
                 odd: out_width % 2,
-                unused: 0,
+                fifth_row: row(top + 4),
             };
             (if pair { two } else { one })(&rows);
             let count = if pair { 2 } else { 1 };

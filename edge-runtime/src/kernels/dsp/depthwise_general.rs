@@ -4,6 +4,7 @@
 use crate::kernels::reference::runs;
 use core::arch::naked_asm;
 
+use super::len;
 use crate::kernels::layer::Layer;
 
 /// Runs a layer on canonical weights, `[row][column][output channel]`, any rounding mode; leaves
@@ -29,8 +30,8 @@ pub fn depthwise_i8_1x4(layer: &Layer<'_>) {
         .flatten()
         .any(|&extent| extent >= 1 << 15)
         || !out_channels.is_multiple_of(channels)
-        || Some(layer.input.len()) != len([height, width, channels])
-        || Some(layer.output.len()) != len([out_height, out_width, out_channels])
+        || Some(layer.input.len()) != len(window.input)
+        || Some(layer.output.len()) != len(window.output)
         || Some(layer.weights.len()) != taps.and_then(|taps| taps.checked_mul(out_channels))
         || layer.bias.len() != out_channels
         || layer.multipliers.len() != out_channels
@@ -38,7 +39,7 @@ pub fn depthwise_i8_1x4(layer: &Layer<'_>) {
     {
         return;
     }
-    let multiplier = out_channels / channels;
+    let multiplier = out_channels.checked_div(channels).unwrap_or(1);
     let kernel: Option<Kernel> = if multiplier == 1 {
         Some(four_inputs)
     } else if multiplier.is_multiple_of(4) {
@@ -71,10 +72,6 @@ pub fn depthwise_i8_1x4(layer: &Layer<'_>) {
             }
         }
     }
-}
-
-fn len([height, width, channels]: [usize; 3]) -> Option<usize> {
-    height.checked_mul(width)?.checked_mul(channels)
 }
 
 fn requantise(layer: &Layer<'_>, channel: usize, sum: i32) -> i8 {
@@ -240,6 +237,7 @@ macro_rules! walk {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(walk: &mut Walk) {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r0, r4-r11, lr}}
                 mov r2, r0

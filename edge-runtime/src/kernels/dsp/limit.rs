@@ -32,6 +32,7 @@ pub(super) fn limit(min: i8, max: i8, values: &[Cell<i8>]) {
 #[unsafe(naked)]
 unsafe extern "C" fn limit_words(values: *mut u32, words: usize, min: u32, max: u32) {
     naked_asm!(
+        dsp_cpu!(),
         "
         push {{r4, lr}}
     1:  ldr r4, [r0]

@@ -21,11 +21,14 @@ macro_rules! dsp_cpu {
 }
 
 #[macro_use]
-mod requantise;
+mod depthwise_macros;
 #[macro_use]
 mod frame;
+#[macro_use]
+mod requantise;
 
 pub mod add;
+pub mod average_pool;
 mod bytes;
 pub mod conv_2d;
 mod copy;
@@ -38,11 +41,22 @@ mod limit;
 mod matmul_1x4;
 mod matmul_2x4;
 mod matmul_direct_1x4;
+pub mod max_pool;
 mod panel;
+mod pool_walk;
 mod stream;
 mod table;
 mod widen;
 pub mod winograd;
+pub mod winograd_f4;
+mod winograd_f4_inputs;
+mod winograd_f4_tiles;
+mod winograd_inputs;
 mod winograd_tiles;
 
 pub use table::*;
+
+/// Elements of a tensor; `None` where that is no `usize`.
+fn len([height, width, channels]: [usize; 3]) -> Option<usize> {
+    height.checked_mul(width)?.checked_mul(channels)
+}

@@ -8,11 +8,13 @@
 #![allow(unsafe_code)] // Calls assembly, and writes to scratch as words.
 
 use super::copy::copy_words;
-use super::winograd_tiles::{self as tiles, Kernel, Patch, Tiles};
+use super::len;
+use super::winograd_inputs::{Patch, transform};
+use super::winograd_tiles::{self as tiles, Kernel, Tiles};
 use crate::kernels::footprint::dsp_winograd::SUMS;
 pub use crate::kernels::footprint::dsp_winograd::{fits, scratch_len};
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::winograd_dsp::{Form, HEADER, block_len};
+use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 
 /// Runs a layer in packing 3, any rounding mode; leaves the output as it is where [`fits`] says no
 /// or a length is wrong. `bias`, `multipliers` and `shifts` are in the packed weights.
@@ -25,9 +27,9 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
     let [out_height, out_width, out_channels] = window.output;
     let [padding_y, padding_x] = window.padding;
     if !fits(window)
-        || layer.input.len() != height * width * channels
-        || layer.output.len() != out_height * out_width * out_channels
-        || layer.weights.len() != HEADER + out_channels / 4 * block_len(channels)
+        || Some(layer.input.len()) != len(window.input)
+        || Some(layer.output.len()) != len(window.output)
+        || layer.weights.len() != HEADER + out_channels / 4 * Transform::F2.block_len(channels)
         || layer.scratch.len() < scratch_len(window)
         || !layer.input.as_ptr().addr().is_multiple_of(4)
         || !layer.output.as_ptr().addr().is_multiple_of(4)
@@ -43,7 +45,6 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
         (Some(Form::Ties), _) => tiles::two_tiles_ties,
         (None, _) => return,
     };
-    let pad = u32::from(layer.pad.cast_unsigned()) * 0x0101_0101;
     // SAFETY: the lengths and alignments were checked above; `scratch_len` is the sum of the five
     // regions, all multiples of 4 bytes. A patch is read in place only where all of it lies on the
     // input. Outputs outside the image go to the last region, and those of the lower row to the
@@ -81,10 +82,10 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
                     let first = (y - padding_y) * width + x - padding_x;
                     (input.add(first * channels), width * channels)
                 } else {
-                    gather(layer, [y, x], patch, pad);
+                    gather(layer, [y, x], [4, 6], patch);
                     (patch.cast_const().cast(), 6 * channels)
                 };
-                tiles::transform(&Patch {
+                transform(&Patch {
                     rows: [
                         first,
                         first.add(row),
@@ -117,37 +118,45 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
     super::limit::limit(layer.min, layer.max, layer.output);
 }
 
-/// Copies the 4x6 pixels under two tiles whose first output is `(y, x)`, with padding.
+/// Copies `rows` times `columns` pixels under tiles whose first output is `(y, x)`, with padding.
 ///
 /// # Safety
-/// The layer's lengths checked and on 4-byte boundaries; `to` valid for 24 pixels of it.
-unsafe fn gather(layer: &Layer<'_>, [y, x]: [usize; 2], to: *mut u32, pad: u32) {
+/// The layer's lengths checked and on 4-byte boundaries; `to` valid for the pixels.
+pub(super) unsafe fn gather(
+    layer: &Layer<'_>,
+    [y, x]: [usize; 2],
+    [rows, columns]: [usize; 2],
+    to: *mut u32,
+) {
     let [height, width, channels] = layer.window.input;
     let [padding_y, padding_x] = layer.window.padding;
+    let pad = u32::from(layer.pad.cast_unsigned()) * 0x0101_0101;
     let words = channels / 4;
     let input: *const u32 = layer.input.as_ptr().cast();
+    // The columns that lie on the input.
+    let begin = padding_x.saturating_sub(x).min(columns);
+    let end = (width + padding_x).saturating_sub(x).clamp(begin, columns);
     let mut to = to;
-    for row in y..y + 4 {
-        let row = row.checked_sub(padding_y).filter(|row| *row < height);
-        for column in x..x + 6 {
-            let column = column
-                .checked_sub(padding_x)
-                .filter(|column| *column < width);
-            // SAFETY: row and column lie on the input, whose length was checked; 24 pixels are
-            // written to `to`.
-            unsafe {
-                match (row, column) {
-                    (Some(row), Some(column)) => {
-                        copy_words(to, input.add((row * width + column) * words), words);
-                    }
-                    _ => {
-                        for word in 0..words {
-                            to.add(word).write(pad);
-                        }
-                    }
-                }
-                to = to.add(words);
+    for row in y..y + rows {
+        let row = row
+            .checked_sub(padding_y)
+            .filter(|row| *row < height && begin < end);
+        let (begin, end) = if row.is_some() {
+            (begin, end)
+        } else {
+            (columns, columns)
+        };
+        // SAFETY: row and columns lie on the input, whose length was checked; `columns` pixels are
+        // written to `to`.
+        unsafe {
+            for word in (0..begin * words).chain(end * words..columns * words) {
+                to.add(word).write(pad);
             }
+            if let Some(row) = row {
+                let from = input.add((row * width + x + begin - padding_x) * words);
+                copy_words(to.add(begin * words), from, (end - begin) * words);
+            }
+            to = to.add(columns * words);
         }
     }
 }

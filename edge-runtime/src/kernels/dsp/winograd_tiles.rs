@@ -1,195 +1,7 @@
-//! The inner loops of [`super::winograd`]: the input of two tiles, transformed, and the outputs of
-//! two tiles.
-//!
-//! A transformed position of a tile is counted column by column: `4 · column + row`. The inputs of
-//! two tiles lie as `[input channels / 4][position][2][tile]` words, with channels `c` and `c + 2`
-//! as halves of the first pair of words and `c + 1` and `c + 3` of the second.
+//! The outputs of two tiles, for [`super::winograd`] from what [`super::winograd_inputs`] leaves.
 #![allow(unsafe_code)] // Assembly: the compiler has no other way to SMLAD.
 
 use core::arch::naked_asm;
-
-/// What [`transform`] gets.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Patch {
-    /// Four rows of six pixels.
-    pub rows: [*const i8; 4],
-    /// `64 · channels` bytes.
-    pub to: *mut u32,
-    /// Bytes from a pixel to the next: a multiple of 4.
-    pub channels: usize,
-}
-
-/// Reads a column of two input rows into the pair of registers `$even`, `$odd`, added or
-/// subtracted by `$op`; r0, r1: the rows, r3: bytes from a pixel to the next, r4: the pixel.
-macro_rules! column {
-    ($op:literal, $even:literal, $odd:literal) => {
-        concat!(
-            "ldr ",
-            $odd,
-            ", [r0, r4]\n",
-            "ldr lr, [r1, r4]\n",
-            "add r4, r4, r3\n",
-            "sxtb16 ",
-            $even,
-            ", ",
-            $odd,
-            "\n",
-            "sxtb16 r12, lr\n",
-            "sxtb16 ",
-            $odd,
-            ", ",
-            $odd,
-            ", ror #8\n",
-            "sxtb16 lr, lr, ror #8\n",
-            $op,
-            " ",
-            $even,
-            ", ",
-            $even,
-            ", r12\n",
-            $op,
-            " ",
-            $odd,
-            ", ",
-            $odd,
-            ", lr\n",
-        )
-    };
-}
-
-/// The first three positions of a row of a tile, from columns in `$0`, `$1`, `$2` (overwrites the
-/// first).
-macro_rules! three {
-    ($row:literal, $at:literal, $zero:literal, $one:literal, $two:literal) => {
-        concat!(
-            "ssub16 ",
-            $zero,
-            ", ",
-            $zero,
-            ", ",
-            $two,
-            "\n",
-            "sadd16 r11, ",
-            $one,
-            ", ",
-            $two,
-            "\n",
-            "ssub16 r12, ",
-            $two,
-            ", ",
-            $one,
-            "\n",
-            "str ",
-            $zero,
-            ", [r2, #(16 * (0 + ",
-            $row,
-            ") + ",
-            $at,
-            ")]\n",
-            "str r11, [r2, #(16 * (4 + ",
-            $row,
-            ") + ",
-            $at,
-            ")]\n",
-            "str r12, [r2, #(16 * (8 + ",
-            $row,
-            ") + ",
-            $at,
-            ")]\n",
-        )
-    };
-}
-
-/// The fourth position, from the second and the fourth column (overwrites the second).
-macro_rules! fourth {
-    ($row:literal, $at:literal, $one:literal, $three:literal) => {
-        concat!(
-            "ssub16 ",
-            $one,
-            ", ",
-            $one,
-            ", ",
-            $three,
-            "\n",
-            "str ",
-            $one,
-            ", [r2, #(16 * (12 + ",
-            $row,
-            ") + ",
-            $at,
-            ")]\n",
-        )
-    };
-}
-
-/// Row `$row` of both transformed tiles: input row `$a` plus or minus row `$b`.
-macro_rules! row {
-    ($row:literal, $op:literal, $a:literal, $b:literal) => {
-        concat!(
-            "ldr r0, [sp, #(4 * ",
-            $a,
-            ")]\n",
-            "ldr r1, [sp, #(4 * ",
-            $b,
-            ")]\n",
-            "movs r4, #0\n",
-            column!($op, "r5", "r6"),
-            column!($op, "r7", "r8"),
-            column!($op, "r9", "r10"),
-            three!($row, "0", "r5", "r7", "r9"),
-            three!($row, "8", "r6", "r8", "r10"),
-            column!($op, "r5", "r6"),
-            fourth!($row, "0", "r7", "r5"),
-            fourth!($row, "8", "r8", "r6"),
-            column!($op, "r7", "r8"),
-            three!($row, "4", "r9", "r5", "r7"),
-            three!($row, "12", "r10", "r6", "r8"),
-            column!($op, "r9", "r10"),
-            fourth!($row, "4", "r5", "r9"),
-            fourth!($row, "12", "r6", "r10"),
-        )
-    };
-}
-
-/// `Bᵀ d B` of two tiles side by side, with
-/// `Bᵀ = [[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]]`.
-///
-/// # Safety
-/// The rows valid for reads of six pixels, `to` for writes of `64 · channels` bytes; all on 4-byte
-/// boundaries.
-#[unsafe(naked)]
-pub(super) unsafe extern "C" fn transform(patch: &Patch) {
-    naked_asm!(
-        "
-        push {{r4-r11, lr}}
-        ldm r0, {{r4-r9}}
-        add r10, r8, r9, lsl #6
-        push {{r4-r10}}
-        mov r2, r8
-        mov r3, r9
-    1:
-        ",
-        row!("0", "ssub16", "0", "2"),
-        row!("1", "sadd16", "1", "2"),
-        row!("2", "ssub16", "2", "1"),
-        row!("3", "ssub16", "1", "3"),
-        "
-        ldm sp, {{r4-r7}}
-        adds r4, #4
-        adds r5, #4
-        adds r6, #4
-        adds r7, #4
-        stm sp, {{r4-r7}}
-        ldr r5, [sp, #24]
-        add r2, r2, #256
-        cmp r2, r5
-        bne 1b
-        add sp, #28
-        pop {{r4-r11, pc}}
-        "
-    )
-}
 
 /// What the outputs of two tiles are computed from.
 #[repr(C)]
@@ -366,9 +178,10 @@ macro_rules! finish {
 }
 
 /// The four outputs of a tile and a channel. `$at`: the sums' word, `$outputs`: where in the frame
-/// the pointers are; with `$next` the channel's parameters are left behind.
+/// the pointers are; with `$next` the channel's parameters are left
+/// behind. `$channel`: which of the four.
 macro_rules! outputs {
-    ($form:ident, $at:literal, $outputs:literal, $next:literal) => {
+    ($form:ident, $at:literal, $outputs:literal, $next:literal, $channel:tt) => {
         concat!(
             sums!($at, "0", "r4", "r8"),
             sums!($at, "1", "r5", "r9"),
@@ -389,12 +202,41 @@ macro_rules! outputs {
             finish!($form, "r4" "r5" "r8" "r9"),
             "ldrd r6, r7, [sp, #", $outputs, "]\n",
             "ldrd r10, r11, [sp, #(", $outputs, " + 8)]\n",
-            "strb r4, [r6], #1\n",
-            "strb r5, [r7], #1\n",
-            "strb r8, [r10], #1\n",
-            "strb r9, [r11], #1\n",
-            "strd r6, r7, [sp, #", $outputs, "]\n",
-            "strd r10, r11, [sp, #(", $outputs, " + 8)]\n",
+            store!($outputs, $channel),
+        )
+    };
+}
+
+/// Stores the four outputs. The first of four channels moves the pointers on.
+macro_rules! store {
+    ($outputs:literal, 0) => {
+        concat!(
+            "strb r4, [r6], #4\n",
+            "strb r5, [r7], #4\n",
+            "strb r8, [r10], #4\n",
+            "strb r9, [r11], #4\n",
+            "strd r6, r7, [sp, #",
+            $outputs,
+            "]\n",
+            "strd r10, r11, [sp, #(",
+            $outputs,
+            " + 8)]\n",
+        )
+    };
+    ($outputs:literal, $channel:literal) => {
+        concat!(
+            "strb r4, [r6, #(",
+            $channel,
+            " - 4)]\n",
+            "strb r5, [r7, #(",
+            $channel,
+            " - 4)]\n",
+            "strb r8, [r10, #(",
+            $channel,
+            " - 4)]\n",
+            "strb r9, [r11, #(",
+            $channel,
+            " - 4)]\n",
         )
     };
 }
@@ -411,6 +253,7 @@ macro_rules! two_tiles {
         #[unsafe(naked)]
         pub(super) unsafe extern "C" fn $name(tiles: &Tiles) {
             naked_asm!(
+                dsp_cpu!(),
                 "
                 push {{r4-r11, lr}}
                 sub sp, #64
@@ -431,14 +274,14 @@ macro_rules! two_tiles {
                 sub r0, r2, #512
                 str r0, [sp]
                 ",
-                outputs!($form, "0", "16", ""),
-                outputs!($form, "1", "32", "!"),
-                outputs!($form, "2", "16", ""),
-                outputs!($form, "3", "32", "!"),
-                outputs!($form, "4", "16", ""),
-                outputs!($form, "5", "32", "!"),
-                outputs!($form, "6", "16", ""),
-                outputs!($form, "7", "32", "!"),
+                outputs!($form, "0", "16", "", 0),
+                outputs!($form, "1", "32", "!", 0),
+                outputs!($form, "2", "16", "", 1),
+                outputs!($form, "3", "32", "!", 1),
+                outputs!($form, "4", "16", "", 2),
+                outputs!($form, "5", "32", "!", 2),
+                outputs!($form, "6", "16", "", 3),
+                outputs!($form, "7", "32", "!", 3),
                 "
                 ldr r3, [sp, #4]
                 subs r3, #256

@@ -1,12 +1,15 @@
 //! What the depthwise convolution of the DSP extension can run and needs, see
 //! [`crate::kernels::packing::depthwise_dsp`].
 
+use crate::kernels::packing::depthwise_dsp::RECORD;
 use crate::kernels::reference::Window;
 
-/// Words of a widened column of four channels.
-pub(crate) const COLUMN: usize = 8;
+/// Words of a widened column of four channels: of four rows, and of the five that two output rows
+/// take with stride 2.
+pub(crate) const FOUR_ROWS: usize = 8;
+pub(crate) const FIVE_ROWS: usize = 10;
 
-/// Whether [`depthwise_i16_2x2`] can run a window: 3x3, no dilation, stride 1 or 2 on both axes, as
+/// Whether `depthwise_i16_2x2` can run a window: 3x3, no dilation, stride 1 or 2 on both axes, as
 /// many outputs as inputs, channels in fours, at most 2 rows and columns of padding on each side.
 pub const fn fits(window: &Window) -> bool {
     let [height, width, channels] = window.input;
@@ -42,10 +45,25 @@ pub const fn scratch_len(window: &Window) -> usize {
     }
     let [_, width, channels] = window.input;
     let out_width = window.output[1];
-    columns(window) * COLUMN * 4 + (width + 2 * out_width) * channels
+    columns(window) * column_words(window) * 4 + (width + 2 * out_width) * channels
 }
 
-/// Columns that the windows of a row of outputs touch.
+pub(crate) const fn column_words(window: &Window) -> usize {
+    if window.stride[0] == 1 {
+        FOUR_ROWS
+    } else {
+        FIVE_ROWS
+    }
+}
+
 pub(crate) const fn columns(window: &Window) -> usize {
     (window.output[1] - 1) * window.stride[1] + 3
+}
+
+/// Bytes of scratch of `depthwise_i16_2x2_canonical`: 40 a channel more.
+pub const fn scratch_len_canonical(window: &Window) -> usize {
+    if !fits(window) {
+        return 0;
+    }
+    scratch_len(window) + window.input[2] * RECORD
 }

@@ -1,4 +1,4 @@
-//! What Winograd's convolution of the DSP extension can run and needs, see
+//! What Winograd's convolutions of the DSP extension can run and need, see
 //! [`crate::kernels::packing::winograd_dsp`].
 
 use crate::kernels::reference::Window;
@@ -44,4 +44,22 @@ pub const fn scratch_len(window: &Window) -> usize {
     }
     let [_, out_width, out_channels] = window.output;
     SUMS + window.input[2] * 88 + (out_width + 1) * out_channels
+}
+
+/// Words of the sums of two tiles and four output channels.
+pub(crate) const SUMS_4X4: usize = 36 * 8;
+/// Words of half-transformed inputs of four channels.
+pub(crate) const COLUMNS: usize = 120;
+/// Output pixels of two tiles.
+pub(crate) const PIXELS: usize = 32;
+
+/// Bytes of scratch: the transformed inputs of two tiles (144 a channel), half-transformed inputs,
+/// sums, pointers to outputs, the input of two tiles where a part of it is padding (60 a channel),
+/// three output rows and a pixel of outputs that are not wanted. 0 where the window does not fit.
+pub const fn scratch_len_4x4(window: &Window) -> usize {
+    if !fits(window) {
+        return 0;
+    }
+    let [_, out_width, out_channels] = window.output;
+    (SUMS_4X4 + COLUMNS + PIXELS) * 4 + window.input[2] * 204 + (3 * out_width + 1) * out_channels
 }

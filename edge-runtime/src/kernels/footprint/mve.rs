@@ -1,15 +1,6 @@
-//! What the Helium kernels need, see [`crate::kernels::packing::mve`].
+//! What the Helium kernels can run and need, see [`crate::kernels::packing::mve`].
 
 use crate::kernels::reference::Window;
-
-/// Room for gathered columns, unless four of them need more.
-pub(crate) const COLUMN_BYTES: usize = 1024;
-
-pub(crate) const fn taps(window: &Window) -> usize {
-    window.kernel[0]
-        .saturating_mul(window.kernel[1])
-        .saturating_mul(window.input[2])
-}
 
 /// Rows under the window, with gaps.
 pub(crate) const fn ring_rows(window: &Window) -> usize {
@@ -30,6 +21,21 @@ pub(crate) const fn ring_columns(window: &Window) -> usize {
     first.saturating_add(width).saturating_add(1)
 }
 
+/// Bytes of the ring, a multiple of 16.
+pub(crate) const fn ring_len(window: &Window) -> usize {
+    let row = ring_columns(window).saturating_mul(window.input[2]);
+    ring_rows(window).saturating_mul(row).saturating_add(15) / 16 * 16
+}
+
+/// Room for gathered columns, unless four of them need more.
+pub(crate) const COLUMN_BYTES: usize = 512;
+
+pub(crate) const fn taps(window: &Window) -> usize {
+    window.kernel[0]
+        .saturating_mul(window.kernel[1])
+        .saturating_mul(window.input[2])
+}
+
 /// Pixels whose columns are gathered at a time, a multiple of 4: few calls where columns are short.
 pub(crate) const fn batch(chunks: usize) -> usize {
     let pixels = COLUMN_BYTES / 16 / (if chunks == 0 { 1 } else { chunks });
@@ -47,12 +53,7 @@ pub(crate) const fn is_pointwise(window: &Window) -> bool {
         && window.input[1] == window.output[1]
 }
 
-pub(crate) const fn ring_len(window: &Window) -> usize {
-    let row = ring_columns(window).saturating_mul(window.input[2]);
-    ring_rows(window).saturating_mul(row).saturating_add(15) / 16 * 16
-}
-
-/// Scratch in bytes: four columns or 1 KiB of them, and the ring of rows where the convolution is not pointwise.
+/// Scratch in bytes: four columns or half a KiB of them, and the ring of rows where the convolution is not pointwise.
 pub const fn scratch_len(window: &Window) -> usize {
     let chunks = taps(window).div_ceil(16);
     let columns = chunks.saturating_mul(16).saturating_mul(batch(chunks));
@@ -61,15 +62,6 @@ pub const fn scratch_len(window: &Window) -> usize {
     } else {
         // Gathering copies whole vectors, the last of which ends behind the columns.
         ring_len(window).saturating_add(columns).saturating_add(16)
-    }
-}
-
-/// Scratch in bytes: the input again where its length is no multiple of 16.
-pub const fn fully_connected_scratch_len(window: &Window) -> usize {
-    if window.input[2].is_multiple_of(16) {
-        0
-    } else {
-        window.input[2].next_multiple_of(16)
     }
 }
 
@@ -120,4 +112,28 @@ pub const fn scratch_len_depthwise(window: &Window) -> usize {
     let columns = if window.stride[1] == 1 { 10 } else { 18 };
     // The ring is read up to 15 bytes beyond its end.
     ring_len(window).saturating_add(columns * 64)
+}
+
+/// Rows of taps of a depthwise convolution of any window.
+pub(crate) const ROWS: usize = 16;
+
+/// Whether `depthwise_conv_2d_i8_1x16` has this window: as many outputs as inputs, at most 16
+/// rows of taps.
+pub const fn supports_depthwise_any(window: &Window) -> bool {
+    window.input[2] == window.output[2] && window.kernel[0] <= ROWS
+}
+
+/// Scratch in bytes: the ring of rows.
+pub const fn scratch_len_depthwise_any(window: &Window) -> usize {
+    // The ring is read up to 15 bytes beyond its end.
+    ring_len(window).saturating_add(16)
+}
+
+/// Scratch in bytes: the input again where its length is no multiple of 16.
+pub const fn fully_connected_scratch_len(window: &Window) -> usize {
+    if window.input[2].is_multiple_of(16) {
+        0
+    } else {
+        window.input[2].next_multiple_of(16)
+    }
 }

@@ -7,11 +7,12 @@
 
 use core::cell::Cell;
 
-use super::copy::{PIECES, Pieces, copy_pieces, fill, gather_columns};
-use super::panel::{Panel, UNROLLED, conv_i8_4x2};
+use super::copy::{PIECES, Pieces, copy_pieces, gather_columns};
+use super::panel::{Panel, UNROLLED, conv_i8_4x2, conv_i8_4x2_of_16};
+use super::ring::Ring;
 use super::{Mode, mode, splat, start, word_aligned};
 pub use crate::kernels::footprint::mve::scratch_len;
-use crate::kernels::footprint::mve::*;
+use crate::kernels::footprint::mve::{taps, batch, is_pointwise, ring_len};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_panel::packed_len;
 
@@ -20,6 +21,7 @@ use crate::kernels::packing::mve_panel::packed_len;
 /// Exact for all rounding modes, shifts and clamps, as long as no accumulator leaves 32 bits, also
 /// after the left shift of its channel (`max(shift, 0)` bits, or `max(shift + 2, 0)` where it is
 /// rounded once).
+#[inline(never)] // or the frames of all kernels are one, on the stack of each
 pub fn conv_2d_i8_4x2(layer: &Layer<'_>) {
     let window = &layer.window;
     let channels = window.input[2];
@@ -100,6 +102,14 @@ impl<'a> Tiles<'a> {
         }
     }
 
+    fn kernel(&self) -> unsafe extern "C" fn(*const Panel) {
+        if self.chunks == 1 {
+            conv_i8_4x2_of_16
+        } else {
+            conv_i8_4x2
+        }
+    }
+
     /// Computes `pixels` pixels from `pixel` on, whose columns are `apart` bytes from each other.
     ///
     /// # Safety
@@ -140,7 +150,7 @@ impl<'a> Tiles<'a> {
         self.arguments.tiles = pixels.div_ceil(4) as u32;
         if channels >= 2 {
             // SAFETY: the caller's promise for columns and outputs; `packed_len` was checked.
-            unsafe { conv_i8_4x2(&raw const self.arguments) };
+            unsafe { self.kernel()(&raw const self.arguments) };
         }
         if channels % 2 == 1 {
             // SAFETY: as promised.
@@ -153,6 +163,7 @@ impl<'a> Tiles<'a> {
     /// # Safety
     ///
     /// As for `run`, which has set the arguments.
+    #[inline(never)] // Its second set of arguments would be on everyone's stack.
     unsafe fn run_odd(&mut self, pixel: usize, pixels: usize) {
         let values = [const { Cell::new(0_i8) }; 8];
         let mut arguments = Panel {
@@ -165,7 +176,7 @@ impl<'a> Tiles<'a> {
         };
         for first in (pixel..pixel + pixels).step_by(4) {
             // SAFETY: as in `run`, with the last pair and an output of eight bytes.
-            unsafe { conv_i8_4x2(&raw const arguments) };
+            unsafe { self.kernel()(&raw const arguments) };
             for (i, value) in values.iter().step_by(2).take(pixels.min(4)).enumerate() {
                 let at = (first + i + 1) * self.channels - 1;
                 if let Some(y) = self.layer.output.get(at) {
@@ -239,66 +250,6 @@ fn pointwise(tiles: &mut Tiles<'_>, channels: usize, pixels: usize) {
     }
 }
 
-/// The rows under the window, padded, in a ring: row `y` of the padded input in slot `y % rows`.
-pub(super) struct Ring<'a> {
-    layer: &'a Layer<'a>,
-    pub(super) rows: usize,
-    /// Bytes of a row.
-    pub(super) row_len: usize,
-    next: usize,
-}
-
-impl<'a> Ring<'a> {
-    /// A ring at the start of the scratch, which has `ring_len` bytes.
-    pub(super) fn new(layer: &'a Layer<'a>) -> Self {
-        Self {
-            layer,
-            rows: ring_rows(&layer.window),
-            row_len: ring_columns(&layer.window) * layer.window.input[2],
-            next: 0,
-        }
-    }
-
-    /// Where row `y` of the padded input lies, from the start of the scratch.
-    pub(super) fn offset(&self, y: usize) -> usize {
-        y % self.rows * self.row_len
-    }
-
-    /// Reads all rows before row `end` of the padded input.
-    pub(super) fn fill(&mut self, end: usize) {
-        let window = &self.layer.window;
-        let [height, width, channels] = window.input;
-        let [above, left] = window.padding;
-        self.next = self.next.max(end.saturating_sub(self.rows));
-        while self.next < end {
-            let slot = self.offset(self.next);
-            let row = self.layer.scratch.get(slot..).unwrap_or_default();
-            let row = row.get(..self.row_len).unwrap_or_default();
-            let left_len = (left * channels).min(row.len());
-            let source = self
-                .next
-                .checked_sub(above)
-                .filter(|y| *y < height)
-                .and_then(|y| self.layer.input.get(y * width * channels..))
-                .and_then(|rest| rest.get(..width * channels))
-                .unwrap_or_default();
-            let copied = source.len().min(row.len() - left_len);
-            let (before, rest) = row.split_at_checked(left_len).unwrap_or_default();
-            let (middle, after) = rest.split_at_checked(copied).unwrap_or_default();
-            for part in [before, after] {
-                // SAFETY: a part of the scratch, which may be empty.
-                unsafe { fill(start(part), splat(self.layer.pad), part.len()) };
-            }
-            if !middle.is_empty() {
-                // SAFETY: `middle` and `source` are at least `copied` bytes, and the scratch
-                // overlaps nothing.
-                unsafe { copy_pieces(start(middle), start(source), middle.len(), 1, 0) };
-            }
-            self.next += 1;
-        }
-    }
-}
-
 fn windowed(tiles: &mut Tiles<'_>) {
     let layer = tiles.layer;
     let window = &layer.window;
@@ -330,15 +281,14 @@ fn windowed(tiles: &mut Tiles<'_>) {
     let mut pixel = 0;
     for y in 0..height {
         ring.fill((y * stride_y).saturating_add(ring.rows));
-        let start_of = |piece: usize| {
-            let row = ring.offset(y * stride_y + piece / across * dilation_y);
-            scratch
-                .wrapping_add(row + piece % across * dilation_x * channels)
-                .cast_const()
-        };
         if count <= PIECES {
-            for (piece, start) in pieces.starts.iter_mut().enumerate().take(count) {
-                *start = start_of(piece);
+            let mut starts = pieces.starts.iter_mut();
+            for row in 0..kernel_height {
+                let row = ring.offset(y * stride_y + row * dilation_y);
+                for (column, start) in starts.by_ref().take(across).enumerate() {
+                    let at = row + column * dilation_x * channels;
+                    *start = scratch.wrapping_add(at);
+                }
             }
         }
         let mut x = 0;
@@ -352,15 +302,8 @@ fn windowed(tiles: &mut Tiles<'_>) {
                 unsafe { gather_columns(&raw const pieces, columns_at(filled), taken, offset) };
                 taken
             } else {
-                for first in (0..count).step_by(PIECES) {
-                    pieces.count = (count - first).min(PIECES);
-                    for (i, start) in pieces.starts.iter_mut().enumerate().take(pieces.count) {
-                        *start = start_of(first + i);
-                    }
-                    let target = columns_at(filled).wrapping_add(first * len);
-                    // SAFETY: as above, a part of one column.
-                    unsafe { gather_columns(&raw const pieces, target, 1, offset) };
-                }
+                // SAFETY: as above, one column.
+                unsafe { gather_long(&mut pieces, &ring, columns_at(filled), y, offset) };
                 1
             };
             x += taken;
@@ -371,6 +314,40 @@ fn windowed(tiles: &mut Tiles<'_>) {
                 pixel += filled;
                 filled = 0;
             }
+        }
+    }
+}
+
+/// Gathers a column of more pieces than fit in a table, row by row of the window and in parts.
+///
+/// # Safety
+///
+/// As for `gather_columns`, with one column.
+#[inline(never)]
+unsafe fn gather_long(
+    pieces: &mut Pieces,
+    ring: &Ring<'_>,
+    target: *mut i8,
+    y: usize,
+    offset: usize,
+) {
+    let window = &ring.layer.window;
+    let scratch = start(ring.layer.scratch).cast_const();
+    let (across, apart) = match window.dilation[1] {
+        1 => (1, 0),
+        dilation => (window.kernel[1], dilation * window.input[2]),
+    };
+    let mut target = target;
+    for row in 0..window.kernel[0] {
+        let row = ring.offset(y * window.stride[0] + row * window.dilation[0]);
+        for first in (0..across).step_by(PIECES) {
+            pieces.count = (across - first).min(PIECES);
+            for (column, start) in pieces.starts.iter_mut().enumerate().take(pieces.count) {
+                *start = scratch.wrapping_add(row + (first + column) * apart);
+            }
+            // SAFETY: as promised, a part of the column.
+            unsafe { gather_columns(pieces, target, 1, offset) };
+            target = target.wrapping_add(pieces.count * pieces.len);
         }
     }
 }

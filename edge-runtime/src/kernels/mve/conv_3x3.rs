@@ -3,8 +3,9 @@
 //! The rows under the window are kept, padded, in a ring in the scratch, 16 channels of all columns
 //! after the other, so that columns are always 16 bytes apart.
 
-use crate::kernels::reference::runs;
 use core::cell::Cell;
+
+use crate::kernels::reference::runs;
 
 use super::copy::{copy_pieces, fill};
 use super::direct::conv_3x3_i8_4x2;
@@ -22,6 +23,7 @@ use crate::kernels::packing::mve_direct::packed_len;
 /// Exact for all rounding modes, shifts and clamps, as long as no accumulator leaves 32 bits, also
 /// after the left shift of its channel (`max(shift, 0)` bits, or `max(shift + 2, 0)` where it is
 /// rounded once).
+#[inline(never)] // or the frames of all kernels are one, on the stack of each
 pub fn conv_2d_3x3_i8_4x2(layer: &Layer<'_>) {
     let window = &layer.window;
     let [_, _, in_channels] = window.input;
@@ -102,7 +104,11 @@ fn read_row(layer: &Layer<'_>, y: usize, row: &[Cell<i8>], plane: usize) {
         .unwrap_or_default();
     for (index, target) in runs(row, plane).enumerate() {
         let left_len = left.saturating_mul(16).min(target.len());
-        let copied = (source.len() / channels).min((target.len() - left_len) / 16);
+        let copied = source
+            .len()
+            .checked_div(channels)
+            .unwrap_or(0)
+            .min((target.len() - left_len) / 16);
         let (before, rest) = target.split_at_checked(left_len).unwrap_or_default();
         let (middle, after) = rest.split_at_checked(copied * 16).unwrap_or_default();
         let source = source.get(index * 16..).unwrap_or_default();

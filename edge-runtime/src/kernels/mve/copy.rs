@@ -47,6 +47,8 @@ pub(super) unsafe extern "C" fn gather_columns(
         add r8, r0, #16
         cmp r5, #16
         bhi 3f
+        cmp r4, #3
+        beq 7f
     1:
         mov r9, r8
         mov r10, r1
@@ -62,6 +64,27 @@ pub(super) unsafe extern "C" fn gather_columns(
         add r1, r1, r7
         subs r2, r2, #1
         bne 1b
+        pop {{r4-r11, pc}}
+    7: // three pieces, as of a 3x3 window
+        ldm r8, {{r8, r9, r10}}
+        add r8, r8, r3
+        add r9, r9, r3
+        add r10, r10, r3
+        dls lr, r2
+    8:
+        vldrb.u8 q0, [r8]
+        add r8, r8, r6
+        vldrb.u8 q1, [r9]
+        add r9, r9, r6
+        vstrb.8 q0, [r1]
+        add r11, r1, r5
+        vldrb.u8 q2, [r10]
+        add r10, r10, r6
+        vstrb.8 q1, [r11]
+        add r11, r11, r5
+        add r1, r1, r7
+        vstrb.8 q2, [r11]
+        le lr, 8b
         pop {{r4-r11, pc}}
     3: // pieces of more than a vector
         add r0, r5, #15

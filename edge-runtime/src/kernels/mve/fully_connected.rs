@@ -13,7 +13,8 @@ use crate::kernels::packing::mve_dense::{GROUP, packed_len};
 ///
 /// Exact for all rounding modes, shifts and clamps, as long as no accumulator leaves 32 bits, also
 /// after the left shift of its channel (`max(shift, 0)` bits, or `max(shift + 2, 0)` where it is
-/// rounded once). The input is read before anything is written.
+/// rounded once). Input and output are apart, as the plan places a layer of one pixel.
+#[inline(never)] // or the frames of all kernels are one, on the stack of each
 pub fn fully_connected_i8_1x8(layer: &Layer<'_>) {
     let inputs = layer.input.len();
     let outputs = layer.output.len();

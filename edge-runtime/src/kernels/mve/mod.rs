@@ -14,17 +14,21 @@
 #![allow(unsafe_code)] // Helium is reached by assembly alone: there are no stable intrinsics.
 
 pub mod add;
+mod any;
 pub mod conv_2d;
 pub mod conv_3x3;
 mod copy;
 mod dense;
+pub mod depthwise_any;
 pub mod depthwise_conv_2d;
 mod direct;
 mod epilogue;
 pub mod fully_connected;
 mod panel;
 pub mod pool;
+mod ring;
 mod strip;
+mod strip_relu;
 mod table;
 
 pub use table::*;

@@ -62,6 +62,65 @@ const _: () = {
     assert!(offset_of!(Panel, mode) == 60 && offset_of!(Panel, offsets) == 64);
 };
 
+/// On to the next tile, or back.
+macro_rules! tile_end {
+    () => {
+        r"
+    30: // the tile is done
+        ldrd r0, r2, [sp, #20]
+        subs r0, r0, #1
+        str r0, [sp, #20]
+        add r1, r1, r2
+        add r3, r3, r2
+        add r5, r5, r2
+        add r7, r7, r2
+        ldr r4, [sp, #28]
+        add r11, r11, r4
+        bne.w 10b
+        add sp, sp, #68
+        vpop {{d8-d15}}
+        pop {{r4-r11, pc}}
+        "
+    };
+}
+
+/// As [`conv_i8_4x2`] where a pixel is one chunk: the pixels stay in their vectors.
+///
+/// # Safety
+///
+/// As for [`conv_i8_4x2`], with `passes` and `rest` zero.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn conv_i8_4x2_of_16(arguments: *const Panel) {
+    naked_asm!(
+        prologue!(),
+        r"
+        str r2, [sp, #12]
+        ldrd r1, r3, [r0]
+        ldrd r5, r7, [r0, #8]
+    10: // a tile
+        vldrw.u32 q0, [r1]
+        ldr r9, [sp, #16]
+        vldrw.u32 q1, [r3]
+        vldrw.u32 q2, [r5]
+        vldrw.u32 q3, [r7]
+    11: // a pair of channels
+        vldrw.u32 q4, [r9], #16
+        vmladav.s8 r0, q0, q4
+        vmladav.s8 r2, q1, q4
+        vldrw.u32 q5, [r9], #16
+        vmladav.s8 r4, q2, q4
+        vmladav.s8 r6, q3, q4
+        vmladav.s8 r8, q0, q5
+        vmladav.s8 r10, q1, q5
+        vmladav.s8 r12, q2, q5
+        vmladav.s8 lr, q3, q5
+        ldr pc, [sp, #12]
+        ",
+        epilogue!(),
+        tile_end!(),
+    )
+}
+
 /// Runs all pairs of channels on `tiles` tiles.
 ///
 /// # Safety
@@ -164,21 +223,6 @@ pub(super) unsafe extern "C" fn conv_i8_4x2(arguments: *const Panel) {
 
         ",
         epilogue!(),
-        r"
-    30: // the tile is done
-        ldrd r0, r2, [sp, #20]
-        subs r0, r0, #1
-        str r0, [sp, #20]
-        add r1, r1, r2
-        add r3, r3, r2
-        add r5, r5, r2
-        add r7, r7, r2
-        ldr r4, [sp, #28]
-        add r11, r11, r4
-        bne.w 10b
-        add sp, sp, #68
-        vpop {{d8-d15}}
-        pop {{r4-r11, pc}}
-        "
+        tile_end!(),
     )
 }

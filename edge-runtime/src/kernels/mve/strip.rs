@@ -317,3 +317,5 @@ pub(super) unsafe extern "C" fn depthwise_i8_8x1_stride_2(arguments: *const Stri
         "
     )
 }
+
+pub(super) use prologue;

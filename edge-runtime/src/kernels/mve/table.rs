@@ -8,6 +8,7 @@ use crate::operator::{Call, Cost, Fault};
 use super::add::add_fitted_i8_x16;
 use super::conv_2d::conv_2d_i8_4x2;
 use super::conv_3x3::conv_2d_3x3_i8_4x2;
+use super::depthwise_any::depthwise_conv_2d_i8_1x16;
 use super::depthwise_conv_2d::depthwise_conv_2d_i8_8x1;
 use super::pool::{Pool, average_pool_2d_i8_x16, max_pool_2d_i8_x16};
 use super::fully_connected::fully_connected_i8_1x8;
@@ -61,6 +62,14 @@ pub const DEPTHWISE_CONV_2D: Kernel = kernel(
     |call| layers::check_depthwise(call, &packed::MVE_DEPTHWISE),
     |call| depthwise_conv_2d_i8_8x1(&layers::layer(call)),
 );
+/// DEPTHWISE_CONV_2D of any window with one output for each input channel.
+pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
+    opcode::DEPTHWISE_CONV_2D,
+    packing::MVE_DEPTHWISE_ANY,
+    "DEPTHWISE_CONV_2D",
+    |call| layers::check_depthwise(call, &packed::MVE_DEPTHWISE_ANY),
+    |call| depthwise_conv_2d_i8_1x16(&layers::layer(call)),
+);
 /// AVERAGE_POOL_2D.
 pub const AVERAGE_POOL_2D: Kernel = kernel(
     opcode::AVERAGE_POOL_2D,
@@ -110,6 +119,7 @@ pub const OWN: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D_3X3,
     DEPTHWISE_CONV_2D,
+    DEPTHWISE_CONV_2D_ANY,
     AVERAGE_POOL_2D,
     MAX_POOL_2D,
     ADD_FITTED,

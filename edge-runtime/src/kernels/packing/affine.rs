@@ -3,7 +3,8 @@
 //! An output is a step function of its accumulator: it grows with it, between the limits. So is
 //! `round(fma(acc as f32, scale, add))`, because conversion, fused multiply-add and rounding (to
 //! nearest, halves to even) each keep order. Two such functions are equal everywhere if they step
-//! at the same accumulators: at most 255 comparisons decide it, for all 2^32 accumulators at once.
+//! at the same accumulators: at most 255 comparisons decide it, for all accumulators at once. Only those count that the
+//! weights and the bias can reach.
 //!
 //! With `M = 2^(shift - 31) * multiplier` the steps lie `1 / M` apart, and `f32` has 24 bits: about
 //! all channels with `M > 0.004` have a pair that fits, hardly any below 0.0005. Double rounding
@@ -21,6 +22,31 @@ pub struct Affine {
     pub add: f32,
 }
 
+/// Where the values of a channel reach an output.
+#[derive(Clone, Copy)]
+struct Step {
+    /// The lowest accumulator in reach with it, if any.
+    from: Option<i32>,
+    /// The highest accumulator in reach below it, if any.
+    below: Option<i32>,
+}
+
+/// The lowest and the highest accumulator of a channel over all inputs, from its bias (the input's
+/// zero point folded in) and its weights; everything if a sum could wrap.
+pub fn reach(bias: i32, weights: impl Iterator<Item = i8>) -> [i32; 2] {
+    let mut ends = [i64::from(bias); 2];
+    for weight in weights {
+        let products = [i8::MIN, i8::MAX].map(|x| i64::from(weight) * i64::from(x));
+        let [low, high] = ends;
+        let [a, b] = products;
+        ends = [low.saturating_add(a.min(b)), high.saturating_add(a.max(b))];
+    }
+    match ends.map(i32::try_from) {
+        [Ok(low), Ok(high)] => [low, high],
+        _ => [i32::MIN, i32::MAX],
+    }
+}
+
 /// The end of one channel, as in [`Requantise`](crate::kernels::reference::requantise::Requantise).
 #[derive(Clone, Copy, Debug)]
 pub struct End {
@@ -36,6 +62,8 @@ pub struct End {
     pub min: i8,
     /// Highest output.
     pub max: i8,
+    /// Lowest and highest accumulator that occurs, see [`reach`].
+    pub reach: [i32; 2],
 }
 
 impl End {
@@ -50,9 +78,20 @@ impl End {
         self.shift <= 0 && self.multiplier >= 0
     }
 
-    /// The outputs above `min`, each with its [`step`](Self::step).
-    fn steps(&self) -> impl Iterator<Item = (i32, i64)> {
-        (i32::from(self.min) + 1..=i32::from(self.max)).map(|y| (y, self.step(y)))
+    /// The outputs above `min`, each with the accumulators around its step.
+    fn steps(&self) -> impl Iterator<Item = (i32, Step)> {
+        let [lowest, highest] = self.reach;
+        (i32::from(self.min) + 1..=i32::from(self.max)).map(move |y| {
+            let step = self.step(y);
+            // A value grows: the nearest accumulator in reach speaks for all on its side.
+            let from = step.max(lowest.into());
+            let below = (step - 1).min(highest.into());
+            let step = Step {
+                from: i32::try_from(from).ok().filter(|acc| *acc <= highest),
+                below: i32::try_from(below).ok().filter(|acc| *acc >= lowest),
+            };
+            (y, step)
+        })
     }
 
     /// The lowest accumulator with a value of at least `y`; above all of them if there is none.
@@ -75,21 +114,19 @@ fn value(affine: Affine, acc: i32) -> f32 {
 }
 
 impl Affine {
-    /// Whether it gives the outputs of `end` for every accumulator.
+    /// Whether it gives the outputs of `end` for every accumulator in reach.
     pub fn is_exact(self, end: &End) -> bool {
         end.grows() && self.fits(end.steps())
     }
 
-    /// [`is_exact`](Self::is_exact), for the outputs and their lowest accumulators.
-    fn fits(self, mut steps: impl Iterator<Item = (i32, i64)>) -> bool {
+    /// [`is_exact`](Self::is_exact), for the outputs and the accumulators around their steps.
+    fn fits(self, mut steps: impl Iterator<Item = (i32, Step)>) -> bool {
         // Else a value might not fit 32 bits.
         self.scale > 0.0
             && self.scale < 1.0
             && steps.all(|(y, step)| {
-                let from = i32::try_from(step).ok();
-                let below = i32::try_from(step - 1).ok();
-                from.is_none_or(|acc| value(self, acc) >= y as f32)
-                    && below.is_none_or(|acc| value(self, acc) < y as f32)
+                step.from.is_none_or(|acc| value(self, acc) >= y as f32)
+                    && step.below.is_none_or(|acc| value(self, acc) < y as f32)
             })
     }
 
@@ -103,30 +140,111 @@ impl Affine {
             31.0
         };
         let real = f64::from(end.multiplier) * libm::exp2(f64::from(end.shift) - one);
-        if !end.grows() || !(real > 1e-9 && real < 0.999) {
+        if !end.grows() || real >= 0.999 {
             return None;
         }
-        let mut found = [(0, 0); 256];
+        let real = (real as f32).max(1e-12); // a channel that never leaves its zero point
+        let nothing = Step {
+            from: None,
+            below: None,
+        };
+        let mut found = [(0, nothing); 256];
         let mut count = 0;
         for (place, step) in found.iter_mut().zip(end.steps()) {
             *place = step;
             count += 1;
         }
         let steps = || found.iter().copied().take(count);
-        let nearest = (real as f32).to_bits().cast_signed();
+        let nearest = real.to_bits().cast_signed();
         (0..=2 * NEIGHBOURS).find_map(|distance| {
             let sign = if distance % 2 == 0 { 1 } else { -1 };
             let bits = nearest + sign * ((distance + 1) / 2);
             let scale = f32::from_bits(bits.cast_unsigned());
             // How far the line may be moved down and up before a step comes too late or too early.
-            let (down, up) = steps().fold((f64::MAX, f64::MAX), |(down, up), (y, step)| {
+            let (down, up) = steps().fold((1e9, 1e9), |(down, up): (f64, f64), (y, step)| {
                 let half = f64::from(y) - 0.5;
-                let above = step as f64 * f64::from(scale) - half;
-                (down.min(above), up.min(f64::from(scale) - above))
+                let above = |acc: i32| f64::from(acc) * f64::from(scale) - half;
+                (
+                    down.min(step.from.map_or(down, above)),
+                    up.min(step.below.map_or(up, |acc| -above(acc))),
+                )
             });
-            let add = ((up - down) / 2.0) as f32;
+            // In the middle of its room, or beside the only end that it has.
+            let add = match (down < 1e9, up < 1e9) {
+                (true, false) => 1.0 - down,
+                (false, true) => up - 1.0,
+                _ => (up - down) / 2.0,
+            } as f32;
             let affine = Self { scale, add };
             (down + up > 0.0 && affine.fits(steps())).then_some(affine)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Every accumulator in reach, not only those around the steps.
+        #[test]
+        fn what_is_found_is_the_reference(
+            rounding in prop::sample::select(&[Rounding::Double, Rounding::Single, Rounding::High32]),
+            multiplier in 1 << 24..=i32::MAX,
+            shift in -9_i8..=-5,
+            zero_point in any::<i8>(),
+            relu in any::<bool>(),
+            reach in (-60_000..0, 0..60_000),
+        ) {
+            let end = End {
+                rounding,
+                multiplier,
+                shift: if rounding == Rounding::High32 { 0 } else { shift },
+                zero_point,
+                min: if relu { zero_point } else { -128 },
+                max: 127,
+                reach: [reach.0, reach.1],
+            };
+            if let Some(affine) = Affine::find(&end) {
+                for acc in reach.0..=reach.1 {
+                    let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
+                    let expected = limited(end.value(acc));
+                    prop_assert_eq!(limited(value(affine, acc) as i32), expected, "{} {:?}", acc, affine);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn usual_channels_are_found_and_a_wrong_line_is_not_exact() {
+        let end = End {
+            rounding: Rounding::Double,
+            multiplier: 1_500_000_000,
+            shift: -7,
+            zero_point: -128,
+            min: -128,
+            max: 127,
+            reach: [i32::MIN, i32::MAX],
+        };
+        let affine = Affine::find(&end).unwrap();
+        assert!(affine.is_exact(&end));
+        let off = Affine {
+            add: affine.add + 0.01,
+            ..affine
+        };
+        assert!(!off.is_exact(&end));
+        assert_eq!(Affine::find(&End { shift: 1, ..end }), None);
+    }
+
+    #[test]
+    fn reach_holds_the_extreme_sums() {
+        assert_eq!(
+            reach(10, [1, -2].into_iter()),
+            [10 - 128 - 254, 10 + 127 + 256]
+        );
+        assert_eq!(reach(i32::MAX, [1].into_iter()), [i32::MIN, i32::MAX]);
     }
 }

@@ -15,6 +15,8 @@
 //! Weights and bias are multiplied by `2^k`, so that the roundings of a mode become one constant
 //! added to the high word of the product of accumulator and multiplier.
 
+use crate::kernels::reference::requantise::Rounding;
+
 /// Bytes of the header.
 pub const HEADER: usize = 16;
 /// Bytes of a channel.
@@ -76,6 +78,113 @@ pub fn channel(packed: &[u8], index: usize) -> Option<Channel> {
         multiplier: word(record, 28)?.cast_signed(),
         shift: shift.cast_signed(),
     })
+}
+
+/// What all channels of a layer share.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared {
+    /// How products are rounded.
+    pub rounding: Rounding,
+    /// Of the output.
+    pub zero_point: i32,
+    /// Lowest output after the fused activation.
+    pub min: i8,
+}
+
+impl Shared {
+    /// The form that takes any shifts to the right.
+    pub fn form(&self) -> Form {
+        match self.rounding {
+            Rounding::Double if i32::from(self.min) < self.zero_point => Form::Ties,
+            _ => Form::Merged,
+        }
+    }
+}
+
+/// The constants of a channel's requantisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// `k`.
+    pub scale: u8,
+    /// Added to the high word of the product.
+    pub addend: i32,
+    /// How far the sum is shifted right.
+    pub shift: u8,
+}
+
+/// The constants for a form and a channel's shift; `None` where the form cannot be exact.
+///
+/// Every mode is `floor((acc · 2^left · m + nudge) / 2^bits) + zero point`: of the two roundings of
+/// [`Rounding::Double`], `floor((floor((p + 2^30) / 2^31) + 2^(s - 1)) / 2^s)`, the inner floor may
+/// be left out. That takes halves upwards where TFLite takes negative ones downwards, which only a
+/// lower limit at or above the zero point hides. With `2^extra` as a further factor such that the
+/// nudge is a multiple of 2^32 it becomes an addend of the high word.
+pub fn finish(shared: &Shared, shift: i8, form: Form) -> Option<Finish> {
+    let right = i32::from(shift).min(0).unsigned_abs();
+    let left = i32::from(shift).max(0).unsigned_abs();
+    if right > 21 || left > 15 {
+        return None;
+    }
+    if form == Form::Ties {
+        if shared.rounding != Rounding::Double || right == 0 {
+            return None;
+        }
+        return Some(Finish {
+            scale: 1,
+            addend: (1_i32 << (right - 1)).wrapping_add(shared.zero_point << right),
+            shift: right as u8,
+        });
+    }
+    let (nudge, bits) = match shared.rounding {
+        Rounding::Double if i32::from(shared.min) < shared.zero_point => return None,
+        Rounding::Double if right == 0 => (1_u64 << 30, 31),
+        Rounding::Double => ((1 << 30) + (1_u64 << (30 + right)), 31 + right),
+        Rounding::Single => (1 << (30 + right), 31 + right),
+        Rounding::High32 => (1 << 31, 32),
+    };
+    let extra = match form {
+        Form::Fixed => (32 + Form::FIXED_SHIFT).checked_sub(bits)?,
+        _ => 32_u32
+            .saturating_sub(nudge.trailing_zeros())
+            .max(32_u32.saturating_sub(bits)),
+    };
+    let right = (bits + extra).checked_sub(32)?;
+    let nudge = nudge << extra;
+    if nudge.trailing_zeros() < 32 || right > 21 || left + extra > 15 {
+        return None;
+    }
+    Some(Finish {
+        scale: (left + extra) as u8,
+        addend: ((nudge >> 32) as i32).wrapping_add(shared.zero_point << right),
+        shift: right as u8,
+    })
+}
+
+/// A channel's record; `None` where the form cannot be exact or a weight leaves 16 bits. Whether
+/// accumulators fit is for the compiler to prove.
+pub fn record(shared: &Shared, channel: &Channel, form: Form) -> Option<[u32; RECORD / 4]> {
+    let Finish {
+        scale,
+        addend,
+        shift,
+    } = finish(shared, channel.shift, form)?;
+    let [[a0, a1, a2], [b0, b1, b2], [c0, c1, c2]] = channel.weights;
+    let pair = |low: i8, high: i8| {
+        let half = |weight: i8| i16::try_from(i32::from(weight) << scale).ok();
+        Some(u32::from(half(low)? as u16) | u32::from(half(high)? as u16) << 16)
+    };
+    Some([
+        pair(a0, b0)?,
+        pair(b0, c0)?,
+        pair(a1, b1)?,
+        pair(b1, c1)?,
+        pair(a2, b2)?,
+        pair(b2, c2)?,
+        channel.bias.wrapping_shl(scale.into()).cast_unsigned(),
+        channel.multiplier.cast_unsigned(),
+        addend.cast_unsigned(),
+        u32::from_le_bytes([shift, scale, channel.shift.cast_unsigned(), 0]),
+    ])
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {

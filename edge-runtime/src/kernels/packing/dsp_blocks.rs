@@ -14,6 +14,9 @@
 //!    their difference is `256 * O`;
 //! 3. the constants of requantisation, channel after channel, as the [`Form`] says.
 //!
+//! A channel whose output is the same for all inputs may be stored as any other that gives it:
+//! per-channel quantisation makes dead channels with biases near `2^31`, which no fast form takes.
+//!
 //! 16-bit biases and weights are scaled by `2^left` (see [`super::dsp_forms::Constants::left`]); 8-bit ones are not, but
 //! the bias of an odd channel is stored as `256 * odd + even`.
 

@@ -103,7 +103,7 @@ impl Output {
 /// An output channel as the packing sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Channel {
-    /// No accumulator is greater in magnitude, partial sums included.
+    /// No accumulator is greater in magnitude. Partial sums may be: they wrap, and back.
     pub bound: u32,
     /// Not negative.
     pub multiplier: i32,
@@ -127,36 +127,6 @@ pub struct Constants {
 }
 
 impl Channel {
-    /// The channel with multiplier 0, where it always rounds to the zero point; else unchanged.
-    ///
-    /// Per-channel quantisation gives dead channels scales far below any that shows.
-    #[must_use]
-    pub fn silenced(self, rounding: Rounding) -> Self {
-        let product = i64::from(self.bound) * i64::from(self.multiplier.max(0)); // below 2^63
-        let shift = i64::from(self.shift);
-        let silent = match rounding {
-            // Below half a unit of the second step, the rounding of the first one included.
-            Rounding::Double if shift < 0 => {
-                let high = (product >> 31) + 1;
-                -shift > 33 || high < 1_i64 << (-shift - 1)
-            }
-            Rounding::Single if shift < 0 => {
-                -shift > 32 || product < 1_i64 << (30 - shift).clamp(0, 62)
-            }
-            Rounding::High32 => shift == 0 && product < 1 << 31,
-            Rounding::Double | Rounding::Single => false,
-        };
-        if silent || self.multiplier == 0 {
-            Self {
-                multiplier: 0,
-                shift: if rounding == Rounding::High32 { 0 } else { -8 },
-                ..self
-            }
-        } else {
-            self
-        }
-    }
-
     /// `left` for [`Form::Fixed`]: 2..=8; `None` where the shift or the bound does not allow it.
     pub fn left(&self, rounding: Rounding) -> Option<u32> {
         if rounding == Rounding::High32 {
@@ -240,8 +210,7 @@ impl Channel {
 }
 
 /// The fastest form that is exact for all channels, `None` where not even [`Form::Raw`] is
-/// (8-bit weights: an accumulator beyond [`ACCUMULATOR_LIMIT`]). Takes channels that went through
-/// [`Channel::silenced`].
+/// (8-bit weights: an accumulator beyond [`ACCUMULATOR_LIMIT`]).
 pub fn form<I>(width: Width, output: &Output, channels: I) -> Option<Form>
 where
     I: Iterator<Item = Channel> + Clone,

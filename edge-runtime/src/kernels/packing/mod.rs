@@ -14,6 +14,7 @@ pub mod dsp_panels;
 pub mod mve;
 pub mod mve_dense;
 pub mod mve_depthwise;
+pub mod mve_depthwise_any;
 pub mod mve_direct;
 pub mod mve_panel;
 pub mod pair_blocks;

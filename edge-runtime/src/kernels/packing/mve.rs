@@ -4,6 +4,18 @@
 /// Length of the header in bytes.
 pub const HEADER: usize = 16;
 
+/// Packing codes of an image; each belongs to one operator, but for the first.
+pub mod code {
+    /// CONV_2D: [`super::super::mve_panel`]; FULLY_CONNECTED: [`super::super::mve_dense`].
+    pub const BLOCKS: u8 = 8;
+    /// CONV_2D: [`super::super::mve_direct`].
+    pub const DIRECT: u8 = 9;
+    /// DEPTHWISE_CONV_2D: [`super::super::mve_depthwise`].
+    pub const DEPTHWISE_3X3: u8 = 10;
+    /// DEPTHWISE_CONV_2D: [`super::super::mve_depthwise_any`].
+    pub const DEPTHWISE_ANY: u8 = 11;
+}
+
 /// How accumulators become outputs. `s` is a channel's shift, see `format::rounding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

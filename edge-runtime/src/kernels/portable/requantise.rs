@@ -26,6 +26,8 @@ pub(super) enum Form {
     Clamp,
     /// TFLite's tie.
     Tie,
+    /// The upper word of the product: the zero point is where that of the sum starts.
+    High,
     /// The definition.
     General,
 }
@@ -39,8 +41,8 @@ pub(super) struct Finish<'a> {
     pub saturates: bool,
     /// The lower word of the sum's start.
     pub low: u32,
-    /// `2 z + 1`
-    pub doubled: i32,
+    /// What stands for the zero point `z`: `2 z + 1`, and `z` itself in [`Form::High`].
+    pub zero_point: i32,
     pub min: i8,
     pub max: i8,
     general: Requantise,
@@ -56,6 +58,9 @@ impl<'a> Finish<'a> {
         let untied = i32::from(min) >= layer.zero_point || layer.rounding == Rounding::Single;
         let saturates = min == i8::MIN && max == i8::MAX;
         let form = match layer.rounding {
+            Rounding::High32 if narrow && layer.shifts.iter().all(|s| (0..=7).contains(s)) => {
+                Form::High
+            }
             Rounding::High32 => Form::General,
             _ if !fast => Form::General,
             _ if untied && saturates => Form::Saturate,
@@ -67,8 +72,17 @@ impl<'a> Finish<'a> {
             saturates,
             min,
             max,
-            low: if layer.rounding == Rounding::Double { 1 << 30 } else { 0 },
-            doubled: layer.zero_point.wrapping_mul(2).wrapping_add(1),
+            low: match layer.rounding {
+                Rounding::Double => 1 << 30,
+                Rounding::Single => 0,
+                Rounding::High32 => 1 << 31,
+            },
+            zero_point: match layer.rounding {
+                Rounding::Double | Rounding::Single => {
+                    layer.zero_point.wrapping_mul(2).wrapping_add(1)
+                }
+                Rounding::High32 => layer.zero_point,
+            },
             general: Requantise {
                 rounding: layer.rounding,
                 zero_point: layer.zero_point,
@@ -99,6 +113,12 @@ impl<'a> Finish<'a> {
             Form::Tie => each.for_each(|((acc, (m, s)), y)| {
                 y.set(limit(self.scale::<true>(*acc, *m, *s), min, max));
             }),
+            Form::High => each.for_each(|((acc, (m, s)), y)| {
+                let shifted = acc.wrapping_shl(i32::from(*s).unsigned_abs());
+                let start = (i64::from(self.zero_point) << 32) | i64::from(self.low);
+                let product = i64::from(shifted).wrapping_mul(i64::from(*m));
+                y.set(limit((start.wrapping_add(product) >> 32) as i32, min, max));
+            }),
             Form::General => each.for_each(|((acc, (m, s)), y)| {
                 y.set(self.general.apply(*acc, *m, *s));
             }),
@@ -109,7 +129,7 @@ impl<'a> Finish<'a> {
     #[inline]
     fn scale<const TIE: bool>(&self, acc: i32, multiplier: i32, shift: i8) -> i32 {
         let right = i32::from(shift).unsigned_abs();
-        let high = self.doubled.wrapping_shl(right.wrapping_sub(2));
+        let high = self.zero_point.wrapping_shl(right.wrapping_sub(2));
         let mut start = (i64::from(high) << 32) | i64::from(self.low);
         if TIE {
             start = start.wrapping_sub(i64::from(acc.cast_unsigned() & (1 << 31)));

@@ -18,7 +18,7 @@ struct Arguments {
     multipliers: *const i32, // 0, as the next two: moves from block to block
     shifts: *const i8,       // 4
     outputs: *const Cell<i8>, // 8
-    doubled: i32,            // 12
+    zero_point: i32,         // 12
     low: u32,                // 16
     bias: *const i32,        // 20: moves too
     x: *const Cell<i32>,     // 24
@@ -64,13 +64,14 @@ impl<'a> Blocks<'a> {
             Form::Saturate => pixel_saturate,
             Form::Tie if finish.saturates => pixel_tie,
             Form::Clamp | Form::Tie => pixel_clamp,
+            Form::High => pixel_high,
         };
         Some(Self {
             arguments: Arguments {
                 multipliers: finish.multipliers.as_ptr(),
                 shifts: finish.shifts.as_ptr(),
                 outputs: core::ptr::null(),
-                doubled: finish.doubled,
+                zero_point: finish.zero_point,
                 low: finish.low,
                 bias: bias.as_ptr(),
                 x: x.as_ptr(),
@@ -109,9 +110,9 @@ impl<'a> Blocks<'a> {
 /// a time and starts in its middle if they are odd; then four outputs.
 ///
 /// In the loop r0: 2^15, r1: activations, r2: weights, r3: pairs of quads, r4-r7: sums. Then
-/// r0: multipliers, r1: shifts, r3: outputs, r8: `doubled`, r9: `low`. `[sp]`: the arguments.
+/// r0: multipliers, r1: shifts, r3: outputs, r8: `zero_point`, r9: `low`. `[sp]`: the arguments.
 macro_rules! pixel {
-    ($name:ident, $start:literal, $end:literal) => {
+    ($name:ident, $scale:expr) => {
         /// # Safety
         /// At least one block and one quad, and as many constants, activations, weights and outputs
         /// as these say.
@@ -139,17 +140,10 @@ macro_rules! pixel {
                 "mla \\w0, \\w1, r9, \\w0",
                 "add \\sum, \\sum, \\w0, asr #16",
                 ".endm",
-                // A shift of -s is the byte 256 - s: 254 less it is s - 2. SSAT shifts by one more.
                 ".macro dunlin_output, sum",
                 "ldrb r11, [r1], #1",
                 "ldr r10, [r0], #4",
-                "rsb r11, r11, #254",
-                "lsl r12, r8, r11",
-                $start,
-                "smlal lr, r12, \\sum, r10",
-                "asr r12, r12, r11",
-                "ssat r12, #8, r12, asr #1",
-                $end,
+                $scale,
                 "strb r12, [r3], #1",
                 ".endm",
                 "push {{r0, r4-r11, lr}}",
@@ -208,27 +202,64 @@ macro_rules! pixel {
         }
     };
 }
-pixel!(pixel_saturate, "mov lr, r9", "");
+/// A shift of -s is the byte 256 - s: 254 less it is s - 2. SSAT shifts by one more.
+macro_rules! scale {
+    ($start:literal) => {
+        concat!(
+            "rsb r11, r11, #254
+             lsl r12, r8, r11
+             ",
+            $start,
+            "
+             smlal lr, r12, \\sum, r10
+             asr r12, r12, r11
+             ssat r12, #8, r12, asr #1
+             "
+        )
+    };
+}
+macro_rules! clamp {
+    () => {
+        "ldr lr, [sp]
+         ldrd r10, lr, [lr, #40]
+         cmp r12, r10
+         it lt
+         movlt r12, r10
+         cmp r12, lr
+         it gt
+         movgt r12, lr"
+    };
+}
+pixel!(pixel_saturate, scale!("mov lr, r9"));
 pixel!(
     pixel_tie,
-    "and lr, \\sum, #0x80000000
-     subs lr, r9, lr
-     sbc r12, r12, #0",
-    ""
+    scale!(
+        "and lr, \\sum, #0x80000000
+         subs lr, r9, lr
+         sbc r12, r12, #0"
+    )
 );
 pixel!(
     pixel_clamp,
-    "ldr lr, [sp]
-     ldr lr, [lr, #48]
-     and lr, lr, \\sum
-     subs lr, r9, lr
-     sbc r12, r12, #0",
-    "ldr lr, [sp]
-     ldrd r10, lr, [lr, #40]
-     cmp r12, r10
-     it lt
-     movlt r12, r10
-     cmp r12, lr
-     it gt
-     movgt r12, lr"
+    concat!(
+        scale!(
+            "ldr lr, [sp]
+             ldr lr, [lr, #48]
+             and lr, lr, \\sum
+             subs lr, r9, lr
+             sbc r12, r12, #0"
+        ),
+        clamp!()
+    )
+);
+pixel!(
+    pixel_high,
+    concat!(
+        "lsl \\sum, \\sum, r11
+         mov lr, r9
+         mov r12, r8
+         smlal lr, r12, \\sum, r10
+         ",
+        clamp!()
+    )
 );

@@ -22,7 +22,7 @@ struct Arguments {
     shifts: *const i8,
     end: *const Cell<i8>, // 48
     low: u32,             // 52
-    doubled: i32,         // 56
+    zero_point: i32,      // 56
     tie: u32,             // 60
     min: i32,             // 64
     max: i32,             // 68
@@ -51,6 +51,7 @@ impl<'a> Nine<'a> {
             Form::General => return None,
             Form::Saturate => nine_saturate,
             Form::Tie | Form::Clamp => nine_clamp,
+            Form::High => nine_high,
         };
         let nothing = core::ptr::null();
         Some(Self {
@@ -65,7 +66,7 @@ impl<'a> Nine<'a> {
                 shifts: finish.shifts.as_ptr(),
                 end: nothing,
                 low: finish.low,
-                doubled: finish.doubled,
+                zero_point: finish.zero_point,
                 tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
                 min: finish.min.into(),
                 max: finish.max.into(),
@@ -101,7 +102,7 @@ impl<'a> Nine<'a> {
 /// r0-r2: rows, r3: depth, r4: weights, r5: sum, r6, r7: factors, r8: outputs, r9: bias,
 /// r10: multipliers, r11: shifts; `[sp]`: the arguments.
 macro_rules! nine {
-    ($name:ident, $start:literal, $end:literal) => {
+    ($name:ident, $scale:expr) => {
         /// # Safety
         /// At least one channel, and as many constants, inputs and outputs as `depth` says.
         #[unsafe(naked)]
@@ -126,18 +127,11 @@ macro_rules! nine {
                 "dunlin_row r0",
                 "dunlin_row r1",
                 "dunlin_row r2",
-                // A shift of -s is the byte 256 - s: 254 less it is s - 2. SSAT shifts by one more.
                 "ldr lr, [sp]",
                 "ldrb r7, [r11], #1",
                 "ldr r6, [r10], #4",
-                "rsb r7, r7, #254",
                 "ldrd lr, r12, [lr, #52]",
-                "lsl r12, r12, r7",
-                $start,
-                "smlal lr, r12, r5, r6",
-                "asr r12, r12, r7",
-                "ssat r12, #8, r12, asr #1",
-                $end,
+                $scale,
                 "strb r12, [r8], #1",
                 "ldr lr, [sp]",
                 "ldr lr, [lr, #48]",
@@ -149,21 +143,55 @@ macro_rules! nine {
         }
     };
 }
-nine!(nine_saturate, "", "");
+/// A shift of -s is the byte 256 - s: 254 less it is s - 2. SSAT shifts by one more.
+macro_rules! scale {
+    ($start:literal) => {
+        concat!(
+            "rsb r7, r7, #254
+             lsl r12, r12, r7
+             ",
+            $start,
+            "
+             smlal lr, r12, r5, r6
+             asr r12, r12, r7
+             ssat r12, #8, r12, asr #1
+             "
+        )
+    };
+}
+macro_rules! clamp {
+    () => {
+        "ldr lr, [sp]
+         ldrd r6, lr, [lr, #64]
+         cmp r12, r6
+         it lt
+         movlt r12, r6
+         cmp r12, lr
+         it gt
+         movgt r12, lr"
+    };
+}
+nine!(nine_saturate, scale!(""));
 nine!(
     nine_clamp,
-    "ldr r6, [sp]
-     ldr r6, [r6, #60]
-     and r6, r6, r5
-     subs lr, lr, r6
-     sbc r12, r12, #0
-     ldr r6, [r10, #-4]",
-    "ldr lr, [sp]
-     ldrd r6, lr, [lr, #64]
-     cmp r12, r6
-     it lt
-     movlt r12, r6
-     cmp r12, lr
-     it gt
-     movgt r12, lr"
+    concat!(
+        scale!(
+            "ldr r6, [sp]
+             ldr r6, [r6, #60]
+             and r6, r6, r5
+             subs lr, lr, r6
+             sbc r12, r12, #0
+             ldr r6, [r10, #-4]"
+        ),
+        clamp!()
+    )
+);
+nine!(
+    nine_high,
+    concat!(
+        "lsl r5, r5, r7
+         smlal lr, r12, r5, r6
+         ",
+        clamp!()
+    )
 );

@@ -1,14 +1,16 @@
 //! The reference kernels on weights that were packed for an instruction set: what lets any machine
 //! run any image.
 
-use super::table::{run_conv, run_depthwise, run_fully_connected};
+use super::table::{canonical_depthwise, run_conv, run_depthwise, run_fully_connected};
 use super::weights::Weights;
 use crate::format::{opcode, packing};
 use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::dsp_blocks::{Blocks, Taps, Width};
 use crate::kernels::packing::mve_dense::MveDense;
+use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::mve_depthwise::MveDepthwise;
+use crate::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
 use crate::kernels::packing::pair_blocks::PairBlocks;
@@ -65,14 +67,17 @@ impl Unscratched {
 pub const KERNELS: &[Kernel] = entries![
     (CONV_2D, DSP_I16, check_conv, layer, run_conv, |l| dsp(l, Width::I16)),
     (CONV_2D, DSP_I8, check_conv, layer, run_conv, |l| dsp(l, Width::I8)),
-    (CONV_2D, DSP_WINOGRAD_2X2, check_conv, layer, run_conv, winograd),
+    (CONV_2D, DSP_WINOGRAD_2X2, check_conv, layer, run_conv, |l| winograd(l, Transform::F2)),
+    (CONV_2D, DSP_WINOGRAD_4X4, check_conv, layer, run_conv, |l| winograd(l, Transform::F4)),
     (FULLY_CONNECTED, DSP_I16, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I16)),
     (FULLY_CONNECTED, DSP_I8, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I8)),
     (DEPTHWISE_CONV_2D, DSP_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise),
+    (DEPTHWISE_CONV_2D, DSP_DEPTHWISE_SMALL, check_depthwise, layer, run_depthwise, canonical_depthwise),
     (CONV_2D, MVE_PANEL, check_conv, layer, run_conv, mve_panel),
     (FULLY_CONNECTED, MVE_DENSE, check_fully_connected, flat_layer, run_fully_connected, mve_dense),
     (CONV_2D, MVE_DIRECT, check_conv, layer, run_conv, mve_direct),
     (DEPTHWISE_CONV_2D, MVE_DEPTHWISE, check_depthwise, layer, run_depthwise, mve_depthwise),
+    (DEPTHWISE_CONV_2D, MVE_DEPTHWISE_ANY, check_depthwise, layer, run_depthwise, mve_depthwise_any),
     (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
     (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
     (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
@@ -119,13 +124,15 @@ impl Weights for Option<Blocks<'_>> {
 
 /// [`winograd_dsp`].
 struct Winograd<'a> {
+    transform: Transform,
     packed: &'a [u8],
     depth: usize,
 }
 
-fn winograd<'a>(layer: &Layer<'a>) -> Winograd<'a> {
+fn winograd<'a>(layer: &Layer<'a>, transform: Transform) -> Winograd<'a> {
     let [_, _, depth] = layer.window.input;
     Winograd {
+        transform,
         packed: layer.weights,
         depth,
     }
@@ -133,7 +140,7 @@ fn winograd<'a>(layer: &Layer<'a>) -> Winograd<'a> {
 
 impl Winograd<'_> {
     fn channel(&self, channel: usize) -> (i32, i32, i8) {
-        winograd_dsp::channel(self.packed, self.depth, channel).unwrap_or_default()
+        winograd_dsp::channel(self.transform, self.packed, self.depth, channel).unwrap_or_default()
     }
 }
 
@@ -143,7 +150,7 @@ impl Weights for Winograd<'_> {
         else {
             return 0;
         };
-        let weights = winograd_dsp::weights(self.packed, self.depth, channel, input);
+        let weights = winograd_dsp::weights(self.transform, self.packed, self.depth, [channel, input]);
         let weights = weights.unwrap_or_default();
         weights.as_flattened().get(place).copied().unwrap_or(0).into()
     }
@@ -210,6 +217,14 @@ fn mve_depthwise<'a>(layer: &Layer<'a>) -> MveDepthwise<'a> {
     }
 }
 
+fn mve_depthwise_any<'a>(layer: &Layer<'a>) -> MveDepthwiseAny<'a> {
+    let [height, width] = layer.window.kernel;
+    MveDepthwiseAny {
+        packed: layer.weights,
+        taps: height.saturating_mul(width),
+    }
+}
+
 /// Hands each value on to the decoder's own function of the same name.
 macro_rules! forward {
     ($($decoder:ty),*) => {
@@ -230,7 +245,7 @@ macro_rules! forward {
     };
 }
 
-forward!(MvePanel<'_>, MveDense<'_>, MveDirect<'_>, MveDepthwise<'_>);
+forward!(MvePanel<'_>, MveDense<'_>, MveDirect<'_>, MveDepthwise<'_>, MveDepthwiseAny<'_>);
 
 /// A packing that holds the weights only.
 struct Apart<'a, F> {

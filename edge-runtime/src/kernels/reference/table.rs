@@ -248,7 +248,7 @@ fn canonical<'a>(layer: &Layer<'a>) -> Canonical<'a> {
     }
 }
 
-fn canonical_depthwise<'a>(layer: &Layer<'a>) -> CanonicalDepthwise<'a> {
+pub(crate) fn canonical_depthwise<'a>(layer: &Layer<'a>) -> CanonicalDepthwise<'a> {
     let [_, _, channels] = layer.window.output;
     CanonicalDepthwise {
         weights: signed(layer.weights),

@@ -43,7 +43,13 @@ fn detect() -> Level {
     const YMM: u64 = 0b110;
     const ZMM: u64 = 0b1110_0110;
     if cfg!(miri) {
-        return Level::None; // it interprets neither CPUID nor XGETBV
+        // It interprets neither CPUID nor XGETBV, but AVX2: with
+        // `RUSTFLAGS=-Ctarget-feature=+avx2,+fma` it checks those kernels.
+        return if cfg!(all(target_feature = "avx2", target_feature = "fma")) {
+            Level::Avx2
+        } else {
+            Level::None
+        };
     }
     if __cpuid(0).eax < 7 || __cpuid(1).ecx & LEAF_1 != LEAF_1 {
         return Level::None;

@@ -14,7 +14,7 @@ use super::{
     max_pool_2d,
 };
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::affine::{Affine, End};
+use crate::kernels::packing::affine::{Affine, End, reach};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
@@ -85,7 +85,7 @@ impl Case {
         }
     }
 
-    fn affine(&self, channel: usize) -> Option<Affine> {
+    fn affine(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<Affine> {
         Affine::find(&End {
             rounding: self.rounding,
             multiplier: self.multipliers[channel],
@@ -93,6 +93,7 @@ impl Case {
             zero_point: self.zero_point,
             min: self.min,
             max: self.max,
+            reach: reach(self.bias[channel], weights),
         })
     }
 
@@ -111,7 +112,10 @@ impl Case {
         let lanes = self.bias.len().next_multiple_of(16);
         for channel in 0..lanes {
             let affine = if channel < self.bias.len() {
-                self.affine(channel)
+                self.affine(
+                    channel,
+                    (0..self.taps()).map(|tap| self.weights[place(channel, tap).1]),
+                )
             } else {
                 Some(Affine {
                     scale: 0.5,

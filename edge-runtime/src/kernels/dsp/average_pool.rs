@@ -1,0 +1,49 @@
+//! AVERAGE_POOL_2D.
+
+use core::cell::Cell;
+
+use super::limit::limit;
+use super::pool_walk::pools;
+use crate::kernels::reference::Window;
+
+/// The mean of each channel under the pool, halves away from zero, limited to `min..=max`; padding
+/// does not count. Four channels at a time.
+///
+/// Input and output, `[height][width][channel]`, may overlap as `Layer` says. An output without any
+/// input under it stays as it was, all do where lengths do not fit the window.
+pub fn average_pool_i8_1x4(
+    window: &Window,
+    min: i8,
+    max: i8,
+    input: &[Cell<i8>],
+    output: &[Cell<i8>],
+) {
+    let Some(pools) = pools(window, input, output) else {
+        return;
+    };
+    for (pool, pixel) in pools {
+        let count = pool.count() as i32;
+        let mean = |sum: i32| {
+            let half = if sum > 0 { count / 2 } else { -(count / 2) };
+            (sum + half).checked_div(count).map(|mean| mean as i8)
+        };
+        for (quad, outputs) in pixel.chunks(4).enumerate() {
+            let channel = quad * 4;
+            let sums = pool.sums(input, channel).unwrap_or_else(|| {
+                let mut sums = [0; 4];
+                for (next, sum) in sums.iter_mut().take(outputs.len()).enumerate() {
+                    *sum = pool.inputs(input, channel + next).map(i32::from).sum();
+                }
+                sums
+            });
+            for (output, sum) in outputs.iter().zip(sums) {
+                if let Some(mean) = mean(sum) {
+                    output.set(mean);
+                }
+            }
+        }
+        if count > 0 {
+            limit(min, max, pixel);
+        }
+    }
+}

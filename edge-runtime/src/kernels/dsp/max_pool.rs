@@ -1,0 +1,34 @@
+//! MAX_POOL_2D.
+
+use core::cell::Cell;
+
+use super::limit::limit;
+use super::pool_walk::pools;
+use crate::kernels::reference::Window;
+
+/// The greatest value of each channel under the pool, limited to `min..=max`; padding does not
+/// count, and -128 is the greatest of none. Four channels at a time.
+///
+/// Input and output, `[height][width][channel]`, may overlap as `Layer` says. All outputs stay as
+/// they were where lengths do not fit the window.
+pub fn max_pool_i8_1x4(window: &Window, min: i8, max: i8, input: &[Cell<i8>], output: &[Cell<i8>]) {
+    let Some(pools) = pools(window, input, output) else {
+        return;
+    };
+    for (pool, pixel) in pools {
+        for (quad, outputs) in pixel.chunks(4).enumerate() {
+            let channel = quad * 4;
+            let greatest = pool.greatest(input, channel).unwrap_or_else(|| {
+                let mut greatest = [i8::MIN; 4];
+                for (next, greatest) in greatest.iter_mut().take(outputs.len()).enumerate() {
+                    *greatest = pool.inputs(input, channel + next).max().unwrap_or(i8::MIN);
+                }
+                greatest
+            });
+            for (output, greatest) in outputs.iter().zip(greatest) {
+                output.set(greatest);
+            }
+        }
+        limit(min, max, pixel);
+    }
+}
