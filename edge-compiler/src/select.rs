@@ -2,6 +2,7 @@
 
 mod dsp;
 mod mve;
+mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -189,6 +190,7 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
         InstructionSet::Mve => mve::candidates(layer),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::X86 => x86::candidates(layer),
+        InstructionSet::Portable => portable::candidates(layer),
         _ => Vec::new(),
     }
 }
