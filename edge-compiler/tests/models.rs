@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use edge_compiler::import::lower::{ImportOptions, Imported, ReferenceRounding, import};
-use edge_compiler::{AlignedBytes, Compiled, Package, Target, compile};
+use edge_compiler::{AlignedBytes, Compiled, Options, Package, Target, compile_with};
 use edge_runtime::{Model, Session};
 
 fn folder() -> PathBuf {
