@@ -2,6 +2,7 @@
 
 mod dsp;
 mod mve;
+mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -94,6 +95,10 @@ impl InstructionSet {
 }
 
 /// A kernel for each operator of a graph that passes [`Graph::check`].
+///
+/// For speed the cheapest, as long as the constants of all layers take no more than
+/// [`MOST_GROWTH`] times their tensors; beyond that the layers that lose the least give way. For
+/// size the one with the fewest bytes, then the cheapest.
 pub fn select(
     graph: &Graph,
     layers: &[Option<LayerSource<'_>>],
@@ -101,30 +106,93 @@ pub fn select(
     optimize: Optimize,
 ) -> Vec<Choice> {
     let set = InstructionSet::of(target);
-    let operators = graph.operators.iter().zip(layers);
-    operators
+    let mut candidates: Vec<Vec<Choice>> = graph
+        .operators
+        .iter()
+        .zip(layers)
         .map(|(operator, layer)| match layer {
-            Some(layer) => select_layer(layer, set, optimize),
-            None => select_other(graph, operator),
+            Some(layer) => {
+                let found = candidates(layer, set);
+                if found.is_empty() {
+                    vec![Choice::canonical(layer)]
+                } else {
+                    found
+                }
+            }
+            None => vec![select_other(graph, operator)],
         })
+        .collect();
+    let bytes = |choice: &Choice, layer: &Option<LayerSource<'_>>| {
+        layer.as_ref().map_or(0, |layer| choice.bytes(layer))
+    };
+    // The best comes first.
+    for (choices, layer) in candidates.iter_mut().zip(layers) {
+        choices.sort_by_key(|choice| match optimize {
+            Optimize::Speed => (choice.cost, bytes(choice, layer)),
+            Optimize::Size => (bytes(choice, layer) as u64, choice.cost as usize),
+        });
+    }
+    let mut chosen = vec![0; candidates.len()];
+    if optimize == Optimize::Speed {
+        let tensors = layers.iter().flatten();
+        let tensors: usize = tensors.map(|l| l.weights.len() + 4 * l.bias.len()).sum();
+        give_way(&candidates, &mut chosen, MOST_GROWTH * tensors, |index, choice| {
+            bytes(choice, &layers[index])
+        });
+    }
+    let picked = candidates.into_iter().zip(chosen);
+    picked
+        .map(|(mut choices, index)| choices.swap_remove(index))
         .collect()
 }
 
-/// The cheapest of the kernels that can run the layer; for size the one with the fewest bytes,
-/// then the cheapest.
-fn select_layer(layer: &LayerSource<'_>, set: InstructionSet, optimize: Optimize) -> Choice {
-    let candidates: Vec<Choice> = match set {
+/// How many times the bytes of the tensors the constants of an image for speed may take.
+const MOST_GROWTH: usize = 4;
+
+/// Moves choices to smaller ones, each time where a byte saved costs the fewest instructions, until
+/// all together keep to the limit or none is left.
+fn give_way(
+    candidates: &[Vec<Choice>],
+    chosen: &mut [usize],
+    limit: usize,
+    bytes: impl Fn(usize, &Choice) -> usize,
+) {
+    loop {
+        let now = |index: usize| &candidates[index][chosen[index]];
+        let total: usize = (0..candidates.len()).map(|i| bytes(i, now(i))).sum();
+        if total <= limit {
+            return;
+        }
+        let mut best: Option<(f64, usize, usize)> = None;
+        for (index, choices) in candidates.iter().enumerate() {
+            for (other, choice) in choices.iter().enumerate() {
+                let saved = bytes(index, now(index)).saturating_sub(bytes(index, choice));
+                if saved == 0 {
+                    continue;
+                }
+                let price = choice.cost.saturating_sub(now(index).cost) as f64 / saved as f64;
+                if best.is_none_or(|(least, ..)| price < least) {
+                    best = Some((price, index, other));
+                }
+            }
+        }
+        match best {
+            Some((_, index, other)) => chosen[index] = other,
+            None => return,
+        }
+    }
+}
+
+/// Every kernel of an instruction set that is exact for the layer.
+fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
+    match set {
         InstructionSet::Dsp => dsp::candidates(layer),
         InstructionSet::Mve => mve::candidates(layer),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::X86 => x86::candidates(layer),
+        InstructionSet::Portable => portable::candidates(layer),
         _ => Vec::new(),
-    };
-    let best = candidates.into_iter().min_by_key(|choice| match optimize {
-        Optimize::Speed => (choice.cost, choice.bytes(layer)),
-        Optimize::Size => (choice.bytes(layer) as u64, choice.cost as usize),
-    });
-    best.unwrap_or_else(|| Choice::canonical(layer))
+    }
 }
 
 fn select_other(graph: &Graph, operator: &Operator) -> Choice {

@@ -34,7 +34,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
 
 fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choice> {
     let source = pack::dsp_blocks::Source {
-        weights: layer.weights,
+        weights: &layer.weights,
         taps: Taps::of(&layer.window),
         bias: &layer.bias,
         multipliers: &layer.multipliers,
@@ -69,7 +69,7 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
         return None;
     }
     let convolution = pack::winograd_dsp::Convolution {
-        weights: layer.weights,
+        weights: &layer.weights,
         bias: &layer.bias,
         multipliers: &layer.multipliers,
         shifts: &layer.shifts,

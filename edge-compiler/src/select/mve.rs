@@ -45,17 +45,17 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d if mve::supports_3x3(window) => vec![choice(
             packing::MVE_DIRECT,
             mve::scratch_len_3x3(window),
-            direct(layer.weights, window.input[2], &channels, mode),
+            direct(&layer.weights, window.input[2], &channels, mode),
         )],
         LayerKind::Conv2d => vec![choice(
             packing::MVE_PANEL,
             mve::scratch_len(window),
-            panel(layer.weights, layer.taps(), &channels, mode),
+            panel(&layer.weights, layer.taps(), &channels, mode),
         )],
         LayerKind::FullyConnected => vec![choice(
             packing::MVE_DENSE,
             mve::fully_connected_scratch_len(window),
-            dense(layer.weights, layer.taps(), &channels, mode),
+            dense(&layer.weights, layer.taps(), &channels, mode),
         )],
         LayerKind::DepthwiseConv2d if mve::supports_depthwise(window) => {
             // The packer reads them tap by tap.

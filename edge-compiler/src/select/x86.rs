@@ -38,7 +38,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d | LayerKind::FullyConnected => vec![choice(
             packing::X86_DOT,
             x86::conv_2d_scratch_len(window),
-            pack::dot_16x4::pack(window, layer.weights, &ends),
+            pack::dot_16x4::pack(window, &layer.weights, &ends),
         )],
         LayerKind::DepthwiseConv2d if window.input[2] == window.output[2] => {
             // The packer reads them tap by tap.

@@ -20,6 +20,7 @@ pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
 pub mod packing;
+pub mod portable;
 pub mod reference;
 mod table;
 #[cfg(target_arch = "x86_64")]
@@ -70,9 +71,9 @@ pub fn native() -> &'static [Kernel] {
         target_os = "none",
         not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
     ))]
-    return reference::CANONICAL;
+    return &portable::KERNELS;
     #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
-    return &reference::KERNELS;
+    return &portable::ANY;
 }
 
 /// Two tables one behind the other: what stands in the first is found first.
