@@ -69,11 +69,13 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// Runs model images on the emulated processors: instructions, cycles, memory, beside the peer's
-    /// and against the committed baseline.
+    /// Compiles the MLPerf Tiny models for the emulated processors and runs them: instructions,
+    /// cycles, memory, flash, beside the targets and the peer's and against the committed baseline.
     Boards {
-        /// Folder with, for each model, `NAME.dnl`, `NAME.input.i8` and `NAME.output.i8`.
-        models: PathBuf,
+        /// Folder with `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8` of ic, kws, vww and ad;
+        /// without it the one that DUNLIN_MODELS names, or ../shared/models.
+        #[arg(long)]
+        models: Option<PathBuf>,
         /// Only this board; may be given several times.
         #[arg(long)]
         board: Vec<String>,
@@ -83,10 +85,9 @@ enum Bench {
     },
     /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
     Peers {
-        /// Folder with, for each model, `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8`.
-        models: PathBuf,
-        /// Folder with the models compiled for this machine, `NAME.dnl`; only the peers without it.
-        images: Option<PathBuf>,
+        /// As of `bench boards`.
+        #[arg(long)]
+        models: Option<PathBuf>,
         /// Turns of each contender.
         #[arg(long, default_value_t = 100)]
         rounds: u32,
@@ -103,13 +104,8 @@ fn main() -> ExitCode {
                 .map(|built| println!("{built}"))
         }
         Command::Bench {
-            what:
-                Bench::Peers {
-                    models,
-                    images,
-                    rounds,
-                },
-        } => peers::run(&models, images.as_deref(), rounds),
+            what: Bench::Peers { models, rounds },
+        } => peers::run(models.as_deref(), rounds),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Miri => miri::run(),
@@ -121,7 +117,7 @@ fn main() -> ExitCode {
                     board,
                     accept,
                 },
-        } => bench::boards(&models, &board, accept),
+        } => bench::boards(models.as_deref(), &board, accept),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    bench_boards, firmware, fuzz,
+    bench, bench_boards, firmware, fuzz,
     machine::Machine,
     setup::{self, GCC, QEMU_SYSTEM, QEMU_USER},
     steps::{Steps, cargo, must_succeed},
@@ -210,10 +210,23 @@ fn all(steps: &mut Steps) -> Result<()> {
         steps.step("tests in documentation", || {
             tested(cargo().args(["test", "--doc"]))
         })?;
-        steps.step("tests", || tested(cargo().args(["nextest", "run"])))
+        steps.step("tests", || tested(cargo().args(["nextest", "run"])))?;
     } else {
-        steps.step("tests", || tested(cargo().arg("test")))
+        steps.step("tests", || tested(cargo().arg("test")))?;
     }
+    if missing.contains(&QEMU_SYSTEM.package) {
+        return Ok(());
+    }
+    if bench::models::folder(None).is_none() {
+        steps.skip(
+            "instructions, memory and flash of the MLPerf Tiny models against the baseline",
+            "there are none; name the folder with their files in DUNLIN_MODELS",
+        );
+        return Ok(());
+    }
+    steps.step("the MLPerf Tiny models on every emulated processor", || {
+        bench::boards(None, &[], false)
+    })
 }
 
 fn manifest(board: &str) -> std::path::PathBuf {

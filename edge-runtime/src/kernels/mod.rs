@@ -22,12 +22,14 @@ pub mod mve;
 pub mod packing;
 pub mod portable;
 pub mod reference;
+mod table;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
 use crate::format::kernel_set;
 use crate::operator::{Call, Cost, Fault};
 pub use crate::operator::overlap::raster_gap;
+pub use table::{of_image, of_image_len};
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]
