@@ -30,6 +30,7 @@ pub(crate) const DSP_I8: Packed = Packed {
 
 fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
     let form = weights.first().and_then(|code| Form::from_code(*code));
+    let form = form.filter(|form| form.suits(width));
     let [_, _, channels] = window.output;
     let block = form.and_then(|form| block_len(width, form, Taps::of(window)));
     let len = block

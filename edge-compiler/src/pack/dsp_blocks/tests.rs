@@ -132,7 +132,7 @@ proptest! {
             prop_assert_eq!(apply(acc, &constants, &output), expected);
         }
         let open = Output { min: -128, max: 127, ..output };
-        if let Some(constants) = channel.linear(Width::I16, &open) {
+        if let Some(constants) = channel.linear(&open) {
             let expected = Requantise {
                 rounding,
                 zero_point,
