@@ -36,7 +36,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
     };
     match layer.kind {
         LayerKind::Conv2d | LayerKind::FullyConnected => vec![choice(
-            packing::X86_DOT,
+            packing::DOT_16X4,
             x86::conv_2d_scratch_len(window),
             pack::dot_16x4::pack(window, &layer.weights, &ends),
         )],
@@ -47,7 +47,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
                 .map(|weight| weight.cast_signed())
                 .collect();
             vec![choice(
-                packing::X86_DEPTHWISE,
+                packing::DEPTHWISE_16X4,
                 x86::depthwise_conv_2d_scratch_len(window),
                 pack::depthwise_16x4::pack(window, &weights, &ends),
             )]

@@ -16,9 +16,12 @@ pub mod avx512;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod footprint;
+pub mod generic;
 pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod packing;
 pub mod reference;
 #[cfg(target_arch = "x86_64")]
@@ -63,13 +66,16 @@ pub fn native() -> &'static [Kernel] {
     return &dsp::KERNELS;
     #[cfg(target_arch = "x86_64")]
     return &x86::KERNELS;
+    #[cfg(target_arch = "aarch64")]
+    return &neon::KERNELS;
     // A device has no use for what was packed for others.
     #[cfg(all(
         target_os = "none",
+        not(target_arch = "aarch64"),
         not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
     ))]
     return reference::CANONICAL;
-    #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
+    #[cfg(not(any(target_os = "none", target_arch = "x86_64", target_arch = "aarch64")))]
     return &reference::KERNELS;
 }
 
