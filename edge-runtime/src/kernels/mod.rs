@@ -24,6 +24,8 @@ pub mod mve;
 pub mod neon;
 pub mod packing;
 pub mod reference;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
@@ -68,6 +70,8 @@ pub fn native() -> &'static [Kernel] {
     return &x86::KERNELS;
     #[cfg(target_arch = "aarch64")]
     return &neon::KERNELS;
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return &wasm::KERNELS;
     // A device has no use for what was packed for others.
     #[cfg(all(
         target_os = "none",
@@ -75,7 +79,12 @@ pub fn native() -> &'static [Kernel] {
         not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
     ))]
     return reference::CANONICAL;
-    #[cfg(not(any(target_os = "none", target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(not(any(
+        target_os = "none",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )))]
     return &reference::KERNELS;
 }
 

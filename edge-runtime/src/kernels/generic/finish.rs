@@ -83,6 +83,7 @@ pub(crate) unsafe fn prepare<V: Vectors>(constants: &Constants, to: *mut u8) {
                 }
             };
             any_left |= *left;
+            *left = V::left(left.unsigned_abs());
             match V::right(down.unsigned_abs(), wide) {
                 Some(kept) => *right = kept,
                 None => covered = false,

@@ -8,10 +8,7 @@
 //!
 //! `unsafe` is here for pointers into checked slices.
 #![allow(unsafe_code)] // vector kernels take pointers
-#![cfg_attr(
-    not(any(target_arch = "aarch64", target_arch = "wasm32")),
-    allow(dead_code, unused_imports, unused_macros)
-)] // without such kernels only the lengths of scratch are asked for
+#![allow(dead_code, unused_imports, unused_macros)] // each architecture uses a part; elsewhere only the lengths of scratch are asked for
 
 mod add;
 mod constants;
@@ -26,8 +23,12 @@ pub(crate) mod tile;
 pub use portable::{conv_2d, depthwise_conv_2d};
 
 pub(crate) use add::elements as add_elements;
-pub(crate) use constants::{Constants, Form, PREPARED};
-pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
+pub(crate) use constants::Constants;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use constants::{Form, PREPARED};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use depthwise::TOGETHER;
+pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
 pub(crate) use pool::{Pool, pool, pool_fits};
 pub(crate) use rows::{Lanes, Row, run};
 pub(crate) use table::{limits, table};

@@ -72,10 +72,12 @@ pub(crate) trait Vectors: Copy {
     /// Four numbers.
     unsafe fn store(lanes: Self::Lanes, to: *mut i32);
 
+    /// How a shift to the left is kept for [`load_scale`](Self::load_scale).
+    fn left(shift: u32) -> i32;
     /// How a shift to the right is kept for [`load_scale`](Self::load_scale), and whether `scale`
     /// can do with it; `wide` for a 64-bit product (of [`SINGLE`](super::finish::SINGLE)).
     fn right(shift: u32, wide: bool) -> Option<i32>;
-    /// Multipliers, shifts to the left and kept shifts to the right of four channels.
+    /// Multipliers and kept shifts of four channels.
     unsafe fn load_scale(multipliers: *const i32, left: *const i32, right: *const i32)
     -> Self::Scale;
     /// Scales four accumulators; `HOW` is one of [`finish`](super::finish)'s, not `ONE_BY_ONE`.

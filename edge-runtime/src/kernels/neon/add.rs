@@ -16,8 +16,15 @@ pub fn add_fitted(settings: &AddFitted, a: &[Cell<i8>], b: &[Cell<i8>], output: 
     let len = a.len().min(b.len()).min(output.len());
     let (a, b) = (a.as_ptr().cast::<i8>(), b.as_ptr().cast::<i8>());
     let output = output.as_ptr().cast::<i8>().cast_mut();
-    let [first, second, offset] = [settings.a, settings.b, settings.c].map(vdupq_n_s32);
-    let shift = vdupq_n_s32(-((settings.shift % 32).cast_signed()));
+    // SAFETY: NEON is the baseline.
+    let [first, second, offset, shift] = unsafe {
+        [
+            vdupq_n_s32(settings.a),
+            vdupq_n_s32(settings.b),
+            vdupq_n_s32(settings.c),
+            vdupq_n_s32(-((settings.shift % 32).cast_signed())),
+        ]
+    };
     let end = [0, settings.min.into(), settings.max.into()];
     let mut at = 0;
     while at + 16 <= len {
@@ -38,7 +45,8 @@ pub fn add_fitted(settings: &AddFitted, a: &[Cell<i8>], b: &[Cell<i8>], output: 
     unsafe { add_elements(settings, a, b, output, at..len) }
 }
 
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 fn widened(x: int8x16_t) -> [int32x4_t; 4] {
     let (low, high) = (vmovl_s8(vget_low_s8(x)), vmovl_high_s8(x));
     [

@@ -52,7 +52,7 @@ macro_rules! common {
         #[inline(always)]
         unsafe fn step(from: *const u8) -> int8x16_t {
             // SAFETY: the caller's.
-            vreinterpretq_s8_s32(vdupq_n_s32(unsafe { from.cast::<i32>().read_unaligned() }))
+            unsafe { vreinterpretq_s8_s32(vdupq_n_s32(from.cast::<i32>().read_unaligned())) }
         }
 
         #[inline(always)]
@@ -71,6 +71,10 @@ macro_rules! common {
         unsafe fn store(lanes: int32x4_t, to: *mut i32) {
             // SAFETY: the caller's.
             unsafe { vst1q_s32(to, lanes) }
+        }
+
+        fn left(shift: u32) -> i32 {
+            shift.cast_signed()
         }
 
         fn right(shift: u32, _wide: bool) -> Option<i32> {
@@ -95,7 +99,8 @@ macro_rules! common {
 
         #[inline(always)]
         unsafe fn scale<const HOW: u8>(scale: &Scale, acc: int32x4_t) -> int32x4_t {
-            scaled::<HOW>(scale, acc)
+            // SAFETY: NEON is the baseline.
+            unsafe { scaled::<HOW>(scale, acc) }
         }
 
         #[inline(always)]
@@ -109,7 +114,8 @@ macro_rules! common {
 /// The reference's roundings. `sqrdmulh` is its doubling high multiply, halves upwards, and
 /// saturates where that does; `srshl` shifts to the right by a negative number and rounds halves
 /// upwards too, so that TFLite's halves away from zero need one less below zero.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 fn scaled<const HOW: u8>(scale: &Scale, acc: int32x4_t) -> int32x4_t {
     match HOW {
         DOUBLE_RELU => vrshlq_s32(vqrdmulhq_s32(acc, scale.multiplier), scale.right),
@@ -140,7 +146,8 @@ fn scaled<const HOW: u8>(scale: &Scale, acc: int32x4_t) -> int32x4_t {
 }
 
 /// 64-bit products.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 fn products(a: int32x4_t, b: int32x4_t) -> [int64x2_t; 2] {
     [
         vmull_s32(vget_low_s32(a), vget_low_s32(b)),
@@ -152,7 +159,8 @@ fn products(a: int32x4_t, b: int32x4_t) -> [int64x2_t; 2] {
 ///
 /// # Safety
 /// `to` is writable for sixteen bytes.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "neon")]
 pub(super) unsafe fn narrow([a, b, c, d]: [int32x4_t; 4], [zero, min, max]: [i32; 3], to: *mut i8) {
     let zero = vdupq_n_s16(zero as i16);
     let low = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), zero);
@@ -176,28 +184,37 @@ impl Vectors for Products {
         weights: int8x16_t,
         steps: int8x16_t,
     ) -> [int32x4_t; 2] {
-        let step = vdupq_laneq_s32::<STEP>(vreinterpretq_s32_s8(steps));
         // SAFETY: NEON is the baseline.
-        unsafe { Self::dot(sums, weights, vreinterpretq_s8_s32(step)) }
+        unsafe {
+            let step = vdupq_laneq_s32::<STEP>(vreinterpretq_s32_s8(steps));
+            Self::dot(sums, weights, vreinterpretq_s8_s32(step))
+        }
     }
 
     #[inline(always)]
     unsafe fn dot([a, b]: [int32x4_t; 2], w: int8x16_t, x: int8x16_t) -> [int32x4_t; 2] {
-        [
-            vpadalq_s16(a, vmull_s8(vget_low_s8(w), vget_low_s8(x))),
-            vpadalq_s16(b, vmull_high_s8(w, x)),
-        ]
+        // SAFETY: NEON is the baseline.
+        unsafe {
+            [
+                vpadalq_s16(a, vmull_s8(vget_low_s8(w), vget_low_s8(x))),
+                vpadalq_s16(b, vmull_high_s8(w, x)),
+            ]
+        }
     }
 
     #[inline(always)]
     unsafe fn start(from: int32x4_t) -> [int32x4_t; 2] {
-        let zero = vdupq_n_s32(0);
-        [vzip1q_s32(from, zero), vzip2q_s32(from, zero)]
+        // SAFETY: NEON is the baseline.
+        unsafe {
+            let zero = vdupq_n_s32(0);
+            [vzip1q_s32(from, zero), vzip2q_s32(from, zero)]
+        }
     }
 
     #[inline(always)]
     unsafe fn total([a, b]: [int32x4_t; 2]) -> int32x4_t {
-        vpaddq_s32(a, b)
+        // SAFETY: NEON is the baseline.
+        unsafe { vpaddq_s32(a, b) }
     }
 }
 
@@ -312,7 +329,8 @@ unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {
         // SAFETY: sixteen elements are left.
         unsafe {
             let [a, b, c, d] = sources.map(|source| vld1q_s8(source.at(at)));
-            let [ac, bd] = [[a, c], [b, d]].map(|[a, c]| [vzip1q_s8(a, c), vzip2q_s8(a, c)]);
+            let ac = [vzip1q_s8(a, c), vzip2q_s8(a, c)];
+            let bd = [vzip1q_s8(b, d), vzip2q_s8(b, d)];
             let to = to.add(at * BAND).cast::<i8>();
             for (index, (ac, bd)) in ac.into_iter().zip(bd).enumerate() {
                 vst1q_s8(to.add(index * 32), vzip1q_s8(ac, bd));

@@ -79,25 +79,22 @@ pub fn max_pool_2d(window: &Window, limits: [i8; 2], input: &[Cell<i8>], output:
 /// The kernels for convolutions, or depthwise ones, of each level that the machine has.
 #[cfg(test)]
 pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> {
-    // SAFETY: only those that the machine has are taken.
-    let all: [(Level, [fn(&Layer<'_>); 2]); 2] = unsafe {
-        [
-            (
-                Level::Neon,
-                [
-                    |layer| generic::run::<Products>(layer),
-                    |layer| generic::run_depthwise::<Products>(layer),
-                ],
-            ),
-            (
-                Level::Dot,
-                [
-                    |layer| generic::run::<Dots>(layer),
-                    |layer| generic::run_depthwise::<Dots>(layer),
-                ],
-            ),
-        ]
-    };
+    let all: [(Level, [fn(&Layer<'_>); 2]); 2] = [
+        (
+            Level::Neon,
+            // SAFETY: it is the baseline.
+            [|layer| unsafe { generic::run::<Products>(layer) }, |layer| unsafe {
+                generic::run_depthwise::<Products>(layer)
+            }],
+        ),
+        (
+            Level::Dot,
+            // SAFETY: only taken where the machine has it.
+            [|layer| unsafe { generic::run::<Dots>(layer) }, |layer| unsafe {
+                generic::run_depthwise::<Dots>(layer)
+            }],
+        ),
+    ];
     let here = all.into_iter().filter(|(needed, _)| level() >= *needed);
     here.map(|(_, kernels)| kernels[usize::from(depthwise)])
         .collect()
