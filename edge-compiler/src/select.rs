@@ -78,6 +78,14 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
+    /// What its kernels like numbers of channels to be a multiple of.
+    pub const fn granule(self) -> usize {
+        match self {
+            Self::Portable | Self::Dsp => 4,
+            Self::Mve | Self::X86 | Self::Neon | Self::Wasm => 16,
+        }
+    }
+
     /// That of a target.
     pub fn of(target: &Target) -> Self {
         let has = |feature: &str| target.features.iter().any(|f| f == feature);

@@ -1,10 +1,13 @@
 //! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask bench-boards`,
-//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`.
+//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`, `cargo xtask fuzz`,
+//! `cargo xtask miri`.
 
 mod bench;
 mod bench_boards;
 mod evaluate;
 mod firmware;
+mod fuzz;
+mod miri;
 mod peers;
 mod setup;
 mod steps;
@@ -41,6 +44,16 @@ enum Command {
     },
     /// Builds the bench programs of all emulated processors and checks them.
     BenchBoards,
+    /// Fuzzes the readers of model files and images: `fuzz/README.md`.
+    Fuzz {
+        /// `tflite` or `image`; both without it.
+        target: Option<String>,
+        /// How long, each.
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Runs the runtime's kernels and reader under Miri, which takes a nightly toolchain.
+    Miri,
     /// Measures.
     Bench {
         #[command(subcommand)]
@@ -94,6 +107,8 @@ fn main() -> ExitCode {
             what: Bench::Peers { models, rounds },
         } => peers::run(models.as_deref(), rounds),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
+        Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Command::Miri => miri::run(),
         Command::BenchBoards => bench_boards::build_all(),
         Command::Bench {
             what:

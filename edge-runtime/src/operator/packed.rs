@@ -56,7 +56,7 @@ fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
 
 /// Bytes of weights whose first byte says in which form they are.
 fn dsp_len(window: &Window, weights: &[u8], width: Width) -> Option<usize> {
-    let form = Form::from_code(*weights.first()?)?;
+    let form = Form::from_code(*weights.first()?).filter(|form| form.suits(width))?;
     let [_, _, channels] = window.output;
     let block = block_len(width, form, Taps::of(window))?;
     channels.div_ceil(CHANNELS).checked_mul(block)?.checked_add(HEADER)
