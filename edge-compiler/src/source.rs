@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::import::lower::{Imported, ReferenceRounding};
 use crate::passes;
+use crate::select::InstructionSet;
 use crate::target::Target;
 use crate::writer::{CompileError, Compiled, Optimize, Options, compile_with};
 use crate::{Graph, Package};
@@ -98,7 +99,7 @@ pub fn compile_imported(
     let graph = if options.unfused {
         imported.graph.clone()
     } else {
-        passes::all(imported.graph.clone())
+        passes::all(imported.graph.clone(), InstructionSet::of(target).granule())
     };
     let source = Source::new(imported, &graph, origin, target, options.optimize);
     // Strings, numbers and sequences alone: nothing that JSON could not say.
