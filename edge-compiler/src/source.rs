@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::select::InstructionSet;
 use crate::import::lower::{Imported, ReferenceRounding};
 use crate::passes;
-use crate::select::InstructionSet;
 use crate::target::Target;
 use crate::writer::{CompileError, Compiled, Optimize, Options, compile_with};
 use crate::{Graph, Package};
