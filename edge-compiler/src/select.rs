@@ -127,7 +127,7 @@ pub fn select(
                     found
                 }
             }
-            None => vec![select_other(graph, operator)],
+            None => vec![select_other(graph, operator, set)],
         })
         .collect();
     let bytes = |choice: &Choice, layer: &Option<LayerSource<'_>>| {
@@ -203,8 +203,15 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
     }
 }
 
-fn select_other(graph: &Graph, operator: &Operator) -> Choice {
-    let fitted = add(graph, operator).and_then(|add| prepare::add::fitted(&add));
+fn select_other(graph: &Graph, operator: &Operator, set: InstructionSet) -> Choice {
+    // The kernel of the DSP extension takes two activations of the output's shape, so that one device
+    // does not need the loops for all others besides.
+    let output = &graph.tensors[operator.output];
+    let mut inputs = operator.inputs.iter().map(|input| &graph.tensors[*input]);
+    let flat = inputs.all(|input| input.shape == output.shape && input.role.is_activation());
+    let fitted = add(graph, operator)
+        .filter(|_| flat || set != InstructionSet::Dsp)
+        .and_then(|add| prepare::add::fitted(&add));
     fitted.map_or(Choice::REFERENCE, |fitted| Choice {
         packing: packing::FITTED,
         fitted: Some(fitted),

@@ -64,7 +64,7 @@ impl core::fmt::Debug for Kernel {
 }
 
 /// The best kernels that this program has for the machine it runs on.
-pub fn native() -> &'static [Kernel] {
+pub const fn native() -> &'static [Kernel] {
     #[cfg(all(target_arch = "arm", feature = "mve"))]
     return &mve::KERNELS;
     #[cfg(all(target_arch = "arm", feature = "dsp", not(feature = "mve")))]

@@ -17,35 +17,49 @@ use crate::kernels::reference::Window;
 /// [`crate::kernels::packing::dsp_blocks`] of 16 bits.
 pub(crate) const DSP_I16: Packed = Packed {
     holds: |window, weights| dsp_holds(window, weights, Width::I16),
-    scratch_len: dsp_scratch,
+    scratch_len: dsp::scratch_len,
     channels_apart: false,
 };
 
 /// [`crate::kernels::packing::dsp_blocks`] of 8 bits.
 pub(crate) const DSP_I8: Packed = Packed {
     holds: |window, weights| dsp_holds(window, weights, Width::I8),
-    scratch_len: dsp_scratch,
+    scratch_len: dsp::scratch_len,
     channels_apart: false,
 };
 
-fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
-    let form = weights.first().and_then(|code| Form::from_code(*code));
-    let form = form.filter(|form| form.suits(width));
-    let [_, _, channels] = window.output;
-    let block = form.and_then(|form| block_len(width, form, Taps::of(window)));
-    let len = block
-        .and_then(|block| channels.div_ceil(CHANNELS).checked_mul(block))
-        .and_then(|blocks| blocks.checked_add(HEADER));
-    dsp::fits(window) && len == Some(weights.len())
+/// [`DSP_I16`] of a fully connected layer.
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub(crate) const DSP_I16_DENSE: Packed = Packed {
+    holds: |window, weights| dsp_dense_holds(window, weights, Width::I16),
+    scratch_len: dsp::fully_connected_scratch_len,
+    channels_apart: false,
+};
+
+/// [`DSP_I8`] of a fully connected layer.
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub(crate) const DSP_I8_DENSE: Packed = Packed {
+    holds: |window, weights| dsp_dense_holds(window, weights, Width::I8),
+    scratch_len: dsp::fully_connected_scratch_len,
+    channels_apart: false,
+};
+
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+fn dsp_dense_holds(window: &Window, weights: &[u8], width: Width) -> bool {
+    let [_, _, inputs] = window.input;
+    (1..1 << 15).contains(&inputs) && dsp_len(window, weights, width) == Some(weights.len())
 }
 
-/// Both a convolution's and a fully connected layer's, whose one pixel needs less.
-fn dsp_scratch(window: &Window) -> usize {
-    if window.input == [1, 1, taps(window)] {
-        dsp::fully_connected_scratch_len(window)
-    } else {
-        dsp::scratch_len(window)
-    }
+fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
+    dsp::fits(window) && dsp_len(window, weights, width) == Some(weights.len())
+}
+
+/// Bytes of weights whose first byte says in which form they are.
+fn dsp_len(window: &Window, weights: &[u8], width: Width) -> Option<usize> {
+    let form = Form::from_code(*weights.first()?).filter(|form| form.suits(width))?;
+    let [_, _, channels] = window.output;
+    let block = block_len(width, form, Taps::of(window))?;
+    channels.div_ceil(CHANNELS).checked_mul(block)?.checked_add(HEADER)
 }
 
 /// [`winograd_dsp`] of F(2x2, 3x3).

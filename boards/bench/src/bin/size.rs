@@ -9,19 +9,12 @@
 
 use bench_boards::memory;
 use core::hint::black_box;
-use edge_runtime::kernels::{Kernel, of_image, of_image_len};
+use edge_runtime::kernels::{Kernel, native, of_image, of_image_len};
 use edge_runtime::{Model, Session};
-
-#[cfg(all(feature = "dsp", not(feature = "mve")))]
-use edge_runtime::kernels::dsp::KERNELS as NATIVE;
-#[cfg(feature = "mve")]
-use edge_runtime::kernels::mve::KERNELS as NATIVE;
-#[cfg(not(any(feature = "dsp", feature = "mve")))]
-use edge_runtime::kernels::reference::CANONICAL as NATIVE;
 
 const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 
-static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, &NATIVE) {
+static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native()) {
     Some(kernels) => kernels,
     None => panic!("the image was compiled for another board"),
 };

@@ -57,7 +57,9 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     }
     let input = layer.input.as_ptr();
     if is_direct(window) {
-        if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.direct, input.cast()) {
+        // Borrowed, not moved: a move is a copy on the stack. Here and below.
+        let mut stream = Stream::new(layer, kernels.width, kernels.direct, input.cast());
+        if let Some(stream) = &mut stream {
             // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
             // before the only block is written.
             unsafe { stream.run(1) };
@@ -70,7 +72,8 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
         groups: inputs / 4,
         rest: inputs % 4,
     };
-    if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.widened, scratch) {
+    let mut stream = Stream::new(layer, kernels.width, kernels.widened, scratch);
+    if let Some(stream) = &mut stream {
         // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
         // or part of it. Scratch overlaps nothing, and the cells are of this thread.
         unsafe {

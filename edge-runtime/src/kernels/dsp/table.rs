@@ -2,7 +2,6 @@
 
 use crate::format::{opcode, packing};
 use crate::kernels::{Kernel, joined, reference};
-use crate::kernels::reference::broadcast::Operand;
 use crate::operator::{elementwise, layers, packed, pools};
 use crate::operator::{Call, Cost, Fault};
 use super::add::add_fitted_i8_4;
@@ -91,7 +90,7 @@ pub const FULLY_CONNECTED_I16: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     packing::DSP_I16,
     "FULLY_CONNECTED",
-    |call| layers::check_fully_connected(call, &packed::DSP_I16),
+    |call| layers::check_fully_connected(call, &packed::DSP_I16_DENSE),
     |call| fully_connected_i16_1x4(&layers::flat_layer(call)),
 );
 /// FULLY_CONNECTED with 8-bit weights.
@@ -99,7 +98,7 @@ pub const FULLY_CONNECTED_I8: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     packing::DSP_I8,
     "FULLY_CONNECTED",
-    |call| layers::check_fully_connected(call, &packed::DSP_I8),
+    |call| layers::check_fully_connected(call, &packed::DSP_I8_DENSE),
     |call| fully_connected_i8_1x4(&layers::flat_layer(call)),
 );
 /// DEPTHWISE_CONV_2D 3x3.
@@ -126,22 +125,15 @@ pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
     |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
     |call| depthwise_i8_1x4(&layers::layer(call)),
 );
-/// ADD and SUB in one linear form.
+/// ADD and SUB of two activations of one shape in one linear form.
 pub const ADD_FITTED: Kernel = kernel(
     opcode::ADD,
     packing::FITTED,
     "ADD",
-    elementwise::check_add_fitted,
+    elementwise::check_add_fitted_flat,
     |call| {
-        let ([first, second], y) = (elementwise::operands(call), call.cells(&call.y()));
-        match (first, second) {
-            (Operand::Activation(a), Operand::Activation(b))
-                if a.len() == y.len() && b.len() == y.len() =>
-            {
-                add_fitted_i8_4(&elementwise::add_fitted(call), [a, b], y);
-            }
-            _ => (reference::table::ADD_FITTED.run)(call),
-        }
+        let inputs = [call.cells(call.x()), call.cells(call.second())];
+        add_fitted_i8_4(&elementwise::add_fitted(call), inputs, call.cells(call.y()));
     },
 );
 
