@@ -250,6 +250,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
+    #[inline(always)]
     unsafe fn rows(
         &self,
         to: *mut u8,
@@ -331,17 +332,13 @@ impl<'a> Panel<'a> {
         let [_, taps] = self.window.kernel;
         let [down, right] = self.window.dilation;
         let y = y + (row * down) as i32;
-        if right == 1 {
+        // With gaps between them, taps are copied column by column.
+        let (runs, taps) = if right == 1 { (1, taps) } else { (taps, 1) };
+        for run in 0..runs {
+            let x = x + (run * right) as i32;
+            let to = to.wrapping_add(run * self.channels() as usize);
             // SAFETY: as the caller says.
             unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
-            return;
-        }
-        // With gaps between them, taps are copied column by column.
-        for tap in 0..taps {
-            let x = x + (tap * right) as i32;
-            let to = to.wrapping_add(tap * self.channels() as usize);
-            // SAFETY: as the caller says.
-            unsafe { self.gather_runs(to, [y, x], 1, rows, self.row_len()) };
         }
     }
 
@@ -351,6 +348,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
+    #[inline(always)] // One frame for both.
     unsafe fn gather_runs(
         &self,
         mut to: *mut u8,
