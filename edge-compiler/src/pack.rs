@@ -7,6 +7,7 @@ pub mod winograd_dsp;
 pub mod mve;
 pub mod depthwise_16x4;
 pub mod dot_16x4;
+pub mod pair_blocks;
 mod x86;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};

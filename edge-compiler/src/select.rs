@@ -2,6 +2,7 @@
 
 mod dsp;
 mod mve;
+mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -77,6 +78,14 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
+    /// What its kernels like numbers of channels to be a multiple of.
+    pub const fn granule(self) -> usize {
+        match self {
+            Self::Portable | Self::Dsp => 4,
+            Self::Mve | Self::X86 | Self::Neon | Self::Wasm => 16,
+        }
+    }
+
     /// That of a target.
     pub fn of(target: &Target) -> Self {
         let has = |feature: &str| target.features.iter().any(|f| f == feature);
@@ -189,6 +198,7 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
         InstructionSet::Mve => mve::candidates(layer),
         #[cfg(target_arch = "x86_64")]
         InstructionSet::X86 => x86::candidates(layer),
+        InstructionSet::Portable => portable::candidates(layer),
         _ => Vec::new(),
     }
 }

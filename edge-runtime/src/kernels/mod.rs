@@ -20,13 +20,16 @@ pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
 pub mod packing;
+pub mod portable;
 pub mod reference;
+mod table;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
 use crate::format::kernel_set;
 use crate::operator::{Call, Cost, Fault};
 pub use crate::operator::overlap::raster_gap;
+pub use table::{of_image, of_image_len};
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]
@@ -68,9 +71,9 @@ pub fn native() -> &'static [Kernel] {
         target_os = "none",
         not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
     ))]
-    return reference::CANONICAL;
+    return &portable::KERNELS;
     #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
-    return &reference::KERNELS;
+    return &portable::ANY;
 }
 
 /// Two tables one behind the other: what stands in the first is found first.

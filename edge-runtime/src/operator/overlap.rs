@@ -36,9 +36,12 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
             i64::MAX
         };
         // Along a row the written bytes grow evenly; the needed ones rest while the window is on
-        // the padding and then grow evenly: one of the ends, or the bend, is the worst.
-        let bend = padding_x.checked_div(stride_x)?.min(width.saturating_sub(1));
-        for x in [0, bend, width.saturating_sub(1)] {
+        // the padding and then grow evenly: one of the ends, or a pixel next to the bend, is the
+        // worst. Where the stride does not divide the padding the bend lies between two pixels.
+        let last = width.saturating_sub(1);
+        let bend = padding_x.checked_div(stride_x)?.min(last);
+        let behind = bend.saturating_add(1).min(last);
+        for x in [0, bend, behind, last] {
             let own = row(y)?.checked_mul(in_width)?.checked_add(column(x)?)?;
             let later = next_row.saturating_mul(in_width);
             let needed = own.min(later).checked_mul(in_channels)?;
@@ -98,6 +101,7 @@ mod tests {
             ([9, 9, 4], [3, 3, 4], 3, 3),
             ([5, 1, 4], [5, 1, 9], 3, 1),
             ([8, 8, 64], [1, 1, 64], 8, 8),
+            ([3, 7, 6], [2, 4, 10], 3, 2),
         ] {
             let w = window(input, output, kernel, stride);
             assert_eq!(raster_gap(&w), Some(slow(&w)), "{w:?}");

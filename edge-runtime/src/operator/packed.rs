@@ -1,6 +1,6 @@
 //! How each packing keeps the constants of a layer, for the check of a record.
 
-use super::layers::Packed;
+use super::layers::{CANONICAL_DEPTHWISE, Packed};
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
 use crate::kernels::packing::dsp_blocks::{
     CHANNELS, HEADER, Taps, Width, block_len,
@@ -9,9 +9,9 @@ use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
-    mve_direct, mve_panel,
-    winograd_dsp,
+    mve_direct, mve_panel, pair_blocks, winograd_dsp,
 };
+use crate::kernels::portable::{conv_2d, depthwise_conv_2d};
 use crate::kernels::reference::Window;
 
 /// [`crate::kernels::packing::dsp_blocks`] of 16 bits.
@@ -174,6 +174,33 @@ pub(crate) const X86_DEPTHWISE: Packed = Packed {
     scratch_len: crate::kernels::x86::depthwise_conv_2d_scratch_len,
     #[cfg(not(target_arch = "x86_64"))]
     scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// [`pair_blocks`] of a convolution or fully connected layer.
+pub(crate) const PAIRS: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        pair_blocks::holds(weights, taps(window), channels)
+    },
+    scratch_len: conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// [`pair_blocks`] of a depthwise convolution, which has one input channel.
+pub(crate) const DEPTHWISE_PAIRS: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        depth == 1 && pair_blocks::holds(weights, taps(window), channels)
+    },
+    scratch_len: conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// Weights `[output channel][tap]` of a depthwise convolution.
+pub(crate) const DEPTHWISE_CHANNELS: Packed = Packed {
+    holds: CANONICAL_DEPTHWISE.holds,
+    scratch_len: depthwise_conv_2d::scratch_len,
     channels_apart: true,
 };
 

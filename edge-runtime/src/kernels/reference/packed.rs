@@ -13,6 +13,8 @@ use crate::kernels::packing::mve_depthwise::MveDepthwise;
 use crate::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
+use crate::kernels::packing::pair_blocks::PairBlocks;
+use crate::kernels::portable::depthwise_conv_2d::by_channel;
 use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_dsp};
 use crate::operator::layers::{self, Packed};
 use crate::operator::packed;
@@ -79,6 +81,10 @@ pub const KERNELS: &[Kernel] = entries![
     (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
     (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
     (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
+    (CONV_2D, PAIRS, check_conv, layer, run_conv, PairBlocks::of),
+    (FULLY_CONNECTED, PAIRS, check_fully_connected, flat_layer, run_fully_connected, PairBlocks::of),
+    (DEPTHWISE_CONV_2D, DEPTHWISE_PAIRS, check_depthwise, layer, run_depthwise, PairBlocks::of),
+    (DEPTHWISE_CONV_2D, DEPTHWISE_CHANNELS, check_depthwise, layer, run_depthwise, by_channel),
 ];
 
 fn taps(layer: &Layer<'_>) -> usize {
