@@ -58,18 +58,21 @@ pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
         return;
     };
     let constants = layer.bias.iter().zip(layer.multipliers).zip(layer.shifts);
-    // Channels mostly share a shift with the one before.
-    let mut last = None;
+    // Shifts are few.
+    let mut known = [None; 4];
     for ((bytes, first), ((bias, multiplier), shift)) in
         records.chunks_exact(RECORD).zip(layer.weights).zip(constants)
     {
-        let finish = match last {
+        let Some(known) = known.get_mut(usize::from(shift.cast_unsigned() % 4)) else {
+            return;
+        };
+        let finish = match *known {
             Some((of, finish)) if of == *shift => finish,
             _ => {
                 let Some(finish) = finish(&shared, *shift, form) else {
                     return;
                 };
-                last = Some((*shift, finish));
+                *known = Some((*shift, finish));
                 finish
             }
         };
