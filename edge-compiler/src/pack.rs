@@ -8,7 +8,7 @@ pub mod mve;
 pub mod depthwise_16x4;
 pub mod dot_16x4;
 pub mod pair_blocks;
-mod x86;
+mod blocks;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};

@@ -1,10 +1,9 @@
 //! Which kernel runs an operator on a target.
 
+mod blocks;
 mod dsp;
 mod mve;
 mod portable;
-#[cfg(target_arch = "x86_64")]
-mod x86;
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::reference::add::{Add, AddFitted};
@@ -92,6 +91,7 @@ impl InstructionSet {
         match target.core.as_str() {
             "host" if cfg!(target_arch = "x86_64") => Self::X86,
             "host" if cfg!(target_arch = "aarch64") => Self::Neon,
+            "host" if cfg!(target_arch = "wasm32") => Self::Wasm,
             "x86-64" => Self::X86,
             "aarch64" => Self::Neon,
             "wasm32" => Self::Wasm,
@@ -204,10 +204,10 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
     match set {
         InstructionSet::Dsp => dsp::candidates(layer),
         InstructionSet::Mve => mve::candidates(layer),
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::X86 => x86::candidates(layer),
+        InstructionSet::X86 | InstructionSet::Neon | InstructionSet::Wasm => {
+            blocks::candidates(layer)
+        }
         InstructionSet::Portable => portable::candidates(layer),
-        _ => Vec::new(),
     }
 }
 

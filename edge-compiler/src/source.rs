@@ -4,6 +4,7 @@
 use edge_runtime::Model;
 use serde::{Deserialize, Serialize};
 
+use crate::select::InstructionSet;
 use crate::import::lower::{Imported, ReferenceRounding};
 use crate::passes;
 use crate::target::Target;
@@ -93,12 +94,12 @@ pub fn compile_imported(
 ) -> Result<Compiled, CompileError> {
     let mut package = Package::bare(imported.graph.clone());
     package.check()?;
-    // The operators of the image are those that the passes leave. The passes are a function of the
-    // graph alone, so the compiler will come to the same ones.
+    // The operators of the image are those that the passes leave. The passes are a function of
+    // graph and target alone, so the compiler will come to the same ones.
     let graph = if options.unfused {
         imported.graph.clone()
     } else {
-        passes::all(imported.graph.clone())
+        passes::all(imported.graph.clone(), InstructionSet::of(target).granule())
     };
     let source = Source::new(imported, &graph, origin, target, options.optimize);
     // Strings, numbers and sequences alone: nothing that JSON could not say.

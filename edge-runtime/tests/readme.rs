@@ -20,7 +20,7 @@ fn the_table_is_the_kernel_list() {
 
 #[test]
 fn every_kernel_has_its_bit() {
-    let set = supported(reference::KERNELS);
+    let set = supported(&reference::KERNELS);
     for kernel in reference::KERNELS {
         assert_ne!(set & 1 << kernel.opcode, 0);
     }

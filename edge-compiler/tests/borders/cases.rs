@@ -274,7 +274,7 @@ fn under(layer: &LayerSource<'_>, place: usize) -> Option<usize> {
 pub fn reference(graph: &Graph, input: &[i8]) -> Vec<i8> {
     let layer = layers(graph).unwrap().remove(0).unwrap();
     let weights = Canonical {
-        weights: layer.weights,
+        weights: &layer.weights,
         taps: layer.taps(),
         bias: &layer.bias,
         multipliers: &layer.multipliers,

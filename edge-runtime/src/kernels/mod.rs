@@ -16,13 +16,18 @@ pub mod avx512;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod footprint;
+pub mod generic;
 pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod packing;
 pub mod portable;
 pub mod reference;
 mod table;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
@@ -66,13 +71,23 @@ pub fn native() -> &'static [Kernel] {
     return &dsp::KERNELS;
     #[cfg(target_arch = "x86_64")]
     return &x86::KERNELS;
+    #[cfg(target_arch = "aarch64")]
+    return &neon::KERNELS;
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return &wasm::KERNELS;
     // A device has no use for what was packed for others.
     #[cfg(all(
         target_os = "none",
+        not(target_arch = "aarch64"),
         not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
     ))]
     return &portable::KERNELS;
-    #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
+    #[cfg(not(any(
+        target_os = "none",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )))]
     return &portable::ANY;
 }
 

@@ -154,26 +154,20 @@ pub(crate) const MVE_DEPTHWISE_ANY: Packed = Packed {
     channels_apart: false,
 };
 
-/// [`dot_16x4`]. The kernels are those of x86-64; elsewhere nothing needs the scratch.
-pub(crate) const X86_DOT: Packed = Packed {
+/// [`dot_16x4`].
+pub(crate) const DOT_16X4: Packed = Packed {
     holds: |window, weights| weights.len() == dot_16x4::Shape::new(window).len(),
-    #[cfg(target_arch = "x86_64")]
-    scratch_len: crate::kernels::x86::conv_2d_scratch_len,
-    #[cfg(not(target_arch = "x86_64"))]
-    scratch_len: |_| 0,
+    scratch_len: crate::kernels::generic::conv_2d_scratch_len,
     channels_apart: true,
 };
 
-/// [`depthwise_16x4`], as [`X86_DOT`].
-pub(crate) const X86_DEPTHWISE: Packed = Packed {
+/// [`depthwise_16x4`], as [`DOT_16X4`].
+pub(crate) const DEPTHWISE_16X4: Packed = Packed {
     holds: |window, weights| {
         let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
         depth == channels && weights.len() == depthwise_16x4::Shape::new(window).len()
     },
-    #[cfg(target_arch = "x86_64")]
-    scratch_len: crate::kernels::x86::depthwise_conv_2d_scratch_len,
-    #[cfg(not(target_arch = "x86_64"))]
-    scratch_len: |_| 0,
+    scratch_len: crate::kernels::generic::depthwise_conv_2d_scratch_len,
     channels_apart: true,
 };
 

@@ -78,9 +78,9 @@ pub const KERNELS: &[Kernel] = entries![
     (CONV_2D, MVE_DIRECT, check_conv, layer, run_conv, mve_direct),
     (DEPTHWISE_CONV_2D, MVE_DEPTHWISE, check_depthwise, layer, run_depthwise, mve_depthwise),
     (DEPTHWISE_CONV_2D, MVE_DEPTHWISE_ANY, check_depthwise, layer, run_depthwise, mve_depthwise_any),
-    (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
-    (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
-    (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
+    (CONV_2D, DOT_16X4, check_conv, layer, run_conv, dot),
+    (FULLY_CONNECTED, DOT_16X4, check_fully_connected, flat_layer, run_fully_connected, dot),
+    (DEPTHWISE_CONV_2D, DEPTHWISE_16X4, check_depthwise, layer, run_depthwise, depthwise_blocks),
     (CONV_2D, PAIRS, check_conv, layer, run_conv, PairBlocks::of),
     (FULLY_CONNECTED, PAIRS, check_fully_connected, flat_layer, run_fully_connected, PairBlocks::of),
     (DEPTHWISE_CONV_2D, DEPTHWISE_PAIRS, check_depthwise, layer, run_depthwise, PairBlocks::of),
@@ -261,7 +261,7 @@ fn dot<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>
     }
 }
 
-fn depthwise_x86<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+fn depthwise_blocks<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
     let (shape, packed) = (depthwise_16x4::Shape::new(&layer.window), layer.weights);
     Apart {
         layer: *layer,
