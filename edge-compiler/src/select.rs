@@ -106,7 +106,7 @@ impl InstructionSet {
 ///
 /// For speed the cheapest, as long as the constants of all layers take no more than
 /// [`MOST_GROWTH`] times their tensors; beyond that the layers that lose the least give way. For
-/// size the one with the fewest bytes, then the cheapest.
+/// size the one with the fewest bytes, unless few more save many instructions ([`WORTH_A_BYTE`]).
 pub fn select(
     graph: &Graph,
     layers: &[Option<LayerSource<'_>>],
@@ -137,7 +137,11 @@ pub fn select(
     for (choices, layer) in candidates.iter_mut().zip(layers) {
         choices.sort_by_key(|choice| match optimize {
             Optimize::Speed => (choice.cost, bytes(choice, layer)),
-            Optimize::Size => (bytes(choice, layer) as u64, choice.cost as usize),
+            Optimize::Size => {
+                let bytes = bytes(choice, layer);
+                let price = (bytes as u64).saturating_mul(WORTH_A_BYTE);
+                (price.saturating_add(choice.cost), bytes)
+            }
         });
     }
     let mut chosen = vec![0; candidates.len()];
@@ -153,6 +157,10 @@ pub fn select(
         .map(|(mut choices, index)| choices.swap_remove(index))
         .collect()
 }
+
+/// Instructions of a run that are worth a byte of an image for size: layers of few weights on many
+/// pixels take the faster packing.
+const WORTH_A_BYTE: u64 = 400;
 
 /// How many times the bytes of the tensors the constants of an image for speed may take.
 const MOST_GROWTH: usize = 4;

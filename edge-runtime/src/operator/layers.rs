@@ -123,6 +123,7 @@ pub(crate) fn flat_layer<'a>(call: &Call<'a>) -> Layer<'a> {
     bind(call, flattened(call))
 }
 
+#[inline(always)] // A window passed on is a copy on the stack.
 fn bind<'a>(call: &Call<'a>, window: Window) -> Layer<'a> {
     let (x, y, record) = (call.x(), call.y(), call.record);
     let [_, _, channels] = window.output;

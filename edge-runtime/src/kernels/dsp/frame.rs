@@ -48,13 +48,13 @@ macro_rules! prologue_1 {
     };
 }
 
-/// After `prologue`, for pairs: where activations take more than one pass, the unrolled loop ends at
-/// `6:`, else in the epilogue at once.
+/// After `prologue`, for pairs: where activations beyond the first word take more than one pass, the
+/// unrolled loop ends at `6:`, else in the epilogue at once.
 macro_rules! prologue_2 {
     () => {
         "str.w r10, [sp, #48]
          sub.w r12, r8, r4
-         cmp.w r12, #288
+         cmp.w r12, #296
          bls 2f
          adr.w r12, 6f
          orr r12, r12, #1
@@ -89,14 +89,6 @@ macro_rules! epilogue_table {
 }
 
 /// Biases, then the loop from its entry.
-macro_rules! start_2 {
-    () => {
-        "2: ldmia.w r1, {{r8-r11}}
-         ldmia.w r1!, {{r4-r7}}
-         ldr.w pc, [sp, #20]"
-    };
-}
-
 macro_rules! start_1 {
     () => {
         "2: ldmia.w r1!, {{r4-r7}}

@@ -6,16 +6,19 @@ use core::arch::naked_asm;
 
 use super::job::{Driven, Job};
 
-/// Activation words in a pass through the unrolled loop: 288 bytes of a panel, see `prologue_2`. A
-/// 3x3 window takes twice as many for each 16 channels.
+/// Activation words in a pass through the unrolled loop, see `prologue_2`. A 3x3 window takes twice as
+/// many for each 16 channels.
 const UNROLL: usize = 36;
 
-/// [`Job::entry`], where the loop holds `instructions` for a word: a shorter first pass.
+/// [`Job::entry`], where the loop holds `instructions` for a word: a shorter first pass. The first word
+/// comes before the loop, with the biases.
 const fn entry(words: usize, instructions: usize) -> usize {
-    match words % UNROLL {
-        0 => 0,
-        rest => (UNROLL - rest) * instructions * 4,
-    }
+    let left = match (words.saturating_sub(1), words.saturating_sub(1) % UNROLL) {
+        (0, _) => 0,
+        (_, 0) => UNROLL,
+        (_, rest) => rest,
+    };
+    (UNROLL - left) * instructions * 4
 }
 
 /// 16-bit weights.
@@ -46,7 +49,19 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
         dsp_cpu!(),
         prologue!(),
         prologue_2!(),
-        start_2!(),
+        "2: ldmia.w r1!, {{r4-r7}}
+         ldmia.w r0!, {{r2, r3}}
+         ldmia.w r1!, {{r12, lr}}
+         smlad r8, r12, r3, r4
+         smlad r4, r12, r2, r4
+         smlad r9, lr, r3, r5
+         smlad r5, lr, r2, r5
+         ldmia.w r1!, {{r12, lr}}
+         smlad r10, r12, r3, r6
+         smlad r6, r12, r2, r6
+         smlad r11, lr, r3, r7
+         smlad r7, lr, r2, r7
+         ldr.w pc, [sp, #20]",
         "3: .rept 36
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
@@ -96,7 +111,20 @@ unsafe extern "C" fn matmul_i8_2x4(job: *const Job) {
         dsp_cpu!(),
         prologue!(),
         prologue_2!(),
-        start_2!(),
+        "2: ldmia.w r1!, {{r4-r7}}
+         ldmia.w r0!, {{r2, r3}}
+         ldmia.w r1!, {{r12, lr}}
+         smlad r9, r12, r3, r5
+         smlad r5, r12, r2, r5
+         sxtb16 r12, r12
+         smlad r11, lr, r3, r7
+         smlad r7, lr, r2, r7
+         sxtb16 lr, lr
+         smlad r8, r12, r3, r4
+         smlad r4, r12, r2, r4
+         smlad r10, lr, r3, r6
+         smlad r6, lr, r2, r6
+         ldr.w pc, [sp, #20]",
         "3: .rept 36
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}

@@ -65,7 +65,8 @@ impl<'a> Stream<'a> {
                 max: 0,
             },
         };
-        [stream.job.min, stream.job.max] = ends(form, layer);
+        [stream.job.min, stream.job.max] =
+            ends(form, layer.weights, layer.zero_point, [layer.min, layer.max]);
         stream.drive(driven);
         Some(stream)
     }
@@ -187,14 +188,15 @@ impl<'a> Stream<'a> {
     }
 }
 
-/// What the epilogue of a form needs besides the stream, as [`Job::min`] and [`Job::max`].
-fn ends(form: Form, layer: &Layer<'_>) -> [u32; 2] {
+/// What the epilogue of a form needs besides the stream, as [`Job::min`] and [`Job::max`]. `weights`
+/// begin with the header.
+pub(super) fn ends(form: Form, weights: &[u8], zero_point: i32, clamp: [i8; 2]) -> [u32; 2] {
     match form {
         Form::Small | Form::SmallLinear => {
-            let halves = layer.zero_point.wrapping_mul(2).wrapping_add(257) as u16;
-            let first = layer.weights.get(1).copied().unwrap_or(0);
+            let halves = zero_point.wrapping_mul(2).wrapping_add(257) as u16;
+            let first = weights.get(1).copied().unwrap_or(0);
             [u32::from(halves) * 0x1_0001, first.into()]
         }
-        _ => [layer.min, layer.max].map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101),
+        _ => clamp.map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101),
     }
 }
