@@ -7,6 +7,7 @@
 use std::cell::Cell;
 
 use edge_compiler::layer::{LayerKind, LayerSource, layers};
+use edge_compiler::pack::{folded_bias, multiplier, real_multiplier};
 use edge_compiler::{
     Activation, Graph, Operator, OperatorKind, Optimize, Padding, RoundingMode, Tensor, Weights,
 };
@@ -14,19 +15,20 @@ use edge_runtime::format::packing;
 use edge_runtime::kernels::reference::conv_2d::{Conv2d, conv_2d};
 use edge_runtime::kernels::reference::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
 use edge_runtime::kernels::reference::fully_connected::{FullyConnected, fully_connected};
-use edge_runtime::kernels::reference::requantise::Requantise;
+use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 use edge_runtime::kernels::reference::weights::Canonical;
 
 /// The layers; each kind has a fast kernel of its own somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// 1x1, 64 channels to 8.
+    /// 1x1, 64 channels or more to 8.
     Pointwise,
-    /// 3x3, 16 channels to 8, padded.
+    /// 3x3, 16 channels or more to 8, padded. A fully connected layer beside it lets it take the
+    /// room that its fastest packing needs.
     Square,
     /// 2x3, 5 channels to 7, strides of 2 and 1: divisible by nothing.
     Odd,
-    /// 70 inputs, 9 outputs.
+    /// 70 inputs or more, 9 outputs.
     Dense,
     /// 3x3 on 8 channels, padded.
     Depthwise,
@@ -62,7 +64,10 @@ pub enum Lowest {
 pub struct Settings {
     pub kind: Kind,
     /// The greatest magnitude of every channel's accumulator, reached exactly: at the upper end in
-    /// even channels, at the lower in odd ones. Zero leaves the biases small.
+    /// even channels, at the lower in odd ones. The layer has as many inputs as it takes to reach
+    /// back over zero, else the outputs were constant and the compiler would make nothing of it.
+    /// Zero: a usual layer, whose channels each step from one output to the next in the middle of
+    /// what they reach.
     pub reach: i64,
     /// `input scale * weight scale / output scale`.
     pub real: f64,
@@ -90,18 +95,65 @@ impl Settings {
         }
     }
 
-    /// A graph of the layer alone.
+    /// Inputs that each output of a layer takes in to reach from one end to beyond zero.
+    fn taps_needed(&self) -> usize {
+        let width = match self.reach {
+            0 => 0.0,
+            reach => reach as f64 + 4.0 / self.real,
+        };
+        (width / (126.0 * 255.0)).ceil() as usize
+    }
+
+    /// A graph of the layer, and of what is beside it.
     pub fn graph(&self) -> Graph {
-        const INPUT_ZERO: i32 = 3;
+        let needed = self.taps_needed();
+        let large = needed > 4000;
+        let outputs = 8; // as few as Winograd's convolutions are chosen for
         let (from, to, taps) = match self.kind {
-            Kind::Pointwise => ([1, 3, 3, 64], [1, 3, 3, 8], 64),
-            Kind::Square => ([1, 5, 6, 16], [1, 5, 6, 8], 144),
+            Kind::Pointwise => {
+                let depth = needed.next_multiple_of(4).max(64);
+                ([1, 3, 3, depth], [1, 3, 3, outputs], depth)
+            }
+            Kind::Square => {
+                let depth = needed.div_ceil(9).next_multiple_of(16).max(16);
+                let [height, width] = if needed > 0 { [3, 3] } else { [5, 6] };
+                let to = [1, height, width, outputs];
+                ([1, height, width, depth], to, 9 * depth)
+            }
             Kind::Odd => ([1, 6, 5, 5], [1, 3, 3, 7], 30),
-            Kind::Dense => ([1, 1, 1, 70], [1, 1, 1, 9], 70),
+            Kind::Dense => {
+                let inputs = needed.max(70);
+                let outputs = if large { 2 } else { 9 };
+                ([1, 1, 1, inputs], [1, 1, 1, outputs], inputs)
+            }
             Kind::Depthwise => ([1, 5, 6, 8], [1, 5, 6, 8], 9),
             Kind::DepthwiseOdd => ([1, 6, 5, 5], [1, 4, 4, 5], 6),
         };
-        let outputs = to[3];
+        let kind = self.layer(to[3], taps);
+        let mut graph = Graph {
+            operators: vec![Operator::new(kind, 0, 1)],
+            tensors: vec![
+                Tensor::activation("input", from, 1.0, INPUT_ZERO),
+                Tensor::activation("output", to, 1.0, self.zero_point),
+            ],
+            input: 0,
+            output: 1,
+            further_inputs: Vec::new(),
+            further_outputs: Vec::new(),
+        };
+        if self.kind == Kind::Square && !large {
+            let beside = Self::new(Kind::Dense);
+            let kind = beside.layer(20, graph.tensors[0].len());
+            graph.operators.push(Operator::new(kind, 0, 2));
+            let to = [1, 1, 1, 20];
+            let tensor = Tensor::activation("beside", to, 1.0, beside.zero_point);
+            graph.tensors.push(tensor);
+            graph.further_outputs.push(2);
+        }
+        graph
+    }
+
+    fn layer(&self, outputs: usize, taps: usize) -> OperatorKind {
         let values = self.weights(outputs, taps);
         let bias = values.chunks(taps).enumerate().map(|(channel, row)| {
             let ends = row
@@ -111,7 +163,12 @@ impl Settings {
                 (low + a.min(b), high + a.max(b))
             });
             let folded = match (self.reach, channel % 2) {
-                (0, _) => channel as i64 * 37 - 90,
+                (0, _) => {
+                    // Where a positive step does not show, a negative one.
+                    let step = (channel % 5) as f64 + 0.5;
+                    let step = if self.zero_point > 100 { -step } else { step };
+                    (step / self.real) as i64 - (low + high) / 2
+                }
                 (reach, 0) => reach - high,
                 (reach, _) => -reach - low,
             };
@@ -140,7 +197,7 @@ impl Settings {
             [1, 1]
         };
         let dilation = [1, 1];
-        let kind = match self.kind {
+        match self.kind {
             Kind::Dense => OperatorKind::FullyConnected {
                 weights,
                 activation,
@@ -164,35 +221,22 @@ impl Settings {
                 activation,
                 rounding,
             },
-        };
-        Graph {
-            operators: vec![Operator::new(kind, 0, 1)],
-            tensors: vec![
-                Tensor::activation("input", from, 1.0, INPUT_ZERO),
-                Tensor::activation("output", to, 1.0, self.zero_point),
-            ],
-            input: 0,
-            output: 1,
-            further_inputs: Vec::new(),
-            further_outputs: Vec::new(),
         }
     }
 
     fn weights(&self, outputs: usize, taps: usize) -> Vec<i8> {
-        let mut values: Vec<i8> = noise(7, outputs * taps)
-            .into_iter()
-            .map(|w| w.max(-127))
-            .collect();
+        let mut values = noise(7, outputs * taps);
+        for (index, weight) in values.iter_mut().enumerate() {
+            // In an odd channel -127 with a borrow would be -128: none stands there.
+            let most = if index / taps % 2 == 1 { 126 } else { 127 };
+            *weight = match self.reach {
+                0 => (*weight).clamp(-most, most),
+                _ if *weight < 0 => -most,
+                _ => most,
+            };
+        }
         match self.lowest {
-            Lowest::Nowhere => {
-                // A weight of -127 that takes a borrow would be -128: none stands there.
-                for channel in (1..outputs).step_by(2) {
-                    for tap in 0..taps {
-                        let weight = &mut values[channel * taps + tap];
-                        *weight = (*weight).max(-126);
-                    }
-                }
-            }
+            Lowest::Nowhere => {}
             Lowest::Borrowed => {
                 values[4] = -1;
                 values[taps + 4] = -128;
@@ -202,6 +246,9 @@ impl Settings {
         values
     }
 }
+
+/// Zero point of the inputs.
+const INPUT_ZERO: i32 = 3;
 
 /// `n` bytes that depend on the seed alone.
 fn noise(seed: u64, n: usize) -> Vec<i8> {
@@ -215,10 +262,11 @@ fn noise(seed: u64, n: usize) -> Vec<i8> {
     (0..n).map(|_| next()).collect()
 }
 
-/// Inputs: noise, both extremes, and for each channel the one that drives the accumulator of a
+/// Inputs: noise, both extremes, and for some channels the one that drives the accumulator of a
 /// pixel inside the image to its ends.
 pub fn rows(graph: &Graph) -> Vec<Vec<i8>> {
     let layer = layers(graph).unwrap().remove(0).unwrap();
+    let weights = &graph.operators[0].kind.weights().unwrap().values;
     let len = graph.tensors[0].len();
     let mut rows = vec![
         noise(1, len),
@@ -228,27 +276,18 @@ pub fn rows(graph: &Graph) -> Vec<Vec<i8>> {
     ];
     let depth = layer.window.input[2];
     let depthwise = layer.kind == LayerKind::DepthwiseConv2d;
-    for channel in 0..layer.bias.len() {
+    for channel in 0..layer.bias.len().min(4) {
         for sign in [1, -1] {
             let mut row = noise(channel as u64, len);
-            for (tap, &weight) in layer
-                .weights
-                .chunks(layer.taps())
-                .nth(channel)
-                .unwrap()
-                .iter()
-                .enumerate()
-            {
+            let own = weights.chunks(layer.taps()).nth(channel).unwrap();
+            for (tap, &weight) in own.iter().enumerate() {
                 let (place, source) = match depthwise {
                     true => (tap, channel),
                     false => (tap / depth, tap % depth),
                 };
                 if let Some(pixel) = under(&layer, place) {
-                    row[pixel * depth + source] = if i32::from(weight) * sign < 0 {
-                        -128
-                    } else {
-                        127
-                    };
+                    let against = i32::from(weight) * sign < 0;
+                    row[pixel * depth + source] = if against { -128 } else { 127 };
                 }
             }
             rows.push(row);
@@ -270,9 +309,42 @@ fn under(layer: &LayerSource<'_>, place: usize) -> Option<usize> {
     Some(at(0)? * window.input[1] + at(1)?)
 }
 
-/// What the reference kernel gives, on canonical weights.
+/// What the reference kernels give on canonical weights, for all layers one after the other.
 pub fn reference(graph: &Graph, input: &[i8]) -> Vec<i8> {
-    let layer = layers(graph).unwrap().remove(0).unwrap();
+    let layers = layers(graph).unwrap();
+    let layers = layers.iter().flatten().zip(&graph.operators);
+    layers
+        .flat_map(|(layer, operator)| reference_layer(graph, layer, operator, input))
+        .collect()
+}
+
+fn reference_layer(
+    graph: &Graph,
+    layer: &LayerSource<'_>,
+    operator: &Operator,
+    input: &[i8],
+) -> Vec<i8> {
+    let (from, to) = (&graph.tensors[0], &graph.tensors[operator.output]);
+    let own = operator.kind.weights().unwrap();
+    // From the graph, where that says all: the compiler may have changed channels that cannot
+    // change their output. How LiteRT's single rounding becomes a multiplier is tested elsewhere.
+    let mut layer = layer.clone();
+    if layer.rounding != Rounding::Single {
+        let mode = match layer.rounding {
+            Rounding::High32 => RoundingMode::High32,
+            _ => RoundingMode::Double,
+        };
+        layer.weights = own.values.as_slice().into();
+        layer.bias = folded_bias(own, from.zero_point)
+            .into_iter()
+            .map(|bias| bias as i32)
+            .collect();
+        for channel in 0..layer.bias.len() {
+            let real = real_multiplier(&operator.kind, own, channel, from, to);
+            let fixed = multiplier(real, mode).unwrap();
+            (layer.multipliers[channel], layer.shifts[channel]) = (fixed.value, fixed.shift);
+        }
+    }
     let weights = Canonical {
         weights: &layer.weights,
         taps: layer.taps(),
@@ -288,7 +360,7 @@ pub fn reference(graph: &Graph, input: &[i8]) -> Vec<i8> {
     };
     let (window, pad) = (layer.window, layer.pad);
     let input: Vec<Cell<i8>> = input.iter().map(|&x| Cell::new(x)).collect();
-    let output = vec![Cell::new(0); graph.tensors[1].len()];
+    let output = vec![Cell::new(0); to.len()];
     match layer.kind {
         LayerKind::FullyConnected => {
             let [inputs, outputs] = [window.input[2], window.output[2]];
@@ -382,7 +454,6 @@ pub fn borders() -> Vec<Border> {
     for (what, bits, shift) in [
         ("accumulators times 2^8", 23, -5),
         ("accumulators times 2^6", 25, -7),
-        ("accumulators times 2^2", 29, -11),
     ] {
         let near = reach(Kind::Pointwise, (1 << bits) - 1, shift);
         border(
@@ -403,7 +474,16 @@ pub fn borders() -> Vec<Border> {
         further,
         [(DSP_I16, PLAIN), (DSP_I16, LINEAR)],
     );
-    let near = reach(Kind::Pointwise, (1 << 30) - 1, -14);
+    let near = reach(Kind::Dense, (1 << 29) - 1, -11);
+    border(
+        "accumulators times 2^2",
+        M4F,
+        speed,
+        near,
+        further,
+        [(DSP_I16, FIXED), (DSP_I16, LINEAR)],
+    );
+    let near = reach(Kind::Square, (1 << 30) - 1, -14);
     border(
         "accumulators times 2",
         M4F,
@@ -430,7 +510,7 @@ pub fn borders() -> Vec<Border> {
         larger,
         [(DSP_I16, FIXED), (DSP_I16, PLAIN)],
     );
-    let near = reach(Kind::Dense, 4_000_000, -15);
+    let near = reach(Kind::Dense, 0, -15);
     border(
         "the last shift of the plain form",
         M4F,
@@ -472,7 +552,6 @@ pub fn borders() -> Vec<Border> {
     let near = Settings {
         zero_point: 5,
         real: real(-15),
-        reach: 1 << 20,
         ..base(Kind::Odd)
     };
     border(
@@ -581,7 +660,7 @@ pub fn borders() -> Vec<Border> {
         larger,
         [(DSP_WINOGRAD_4X4, TIES), (DSP_I16, GENERAL)],
     );
-    let near = reach(Kind::Square, 1 << 24, -16);
+    let near = reach(Kind::Square, 0, -16);
     border(
         "the last shift that merges",
         M4F,
@@ -592,20 +671,6 @@ pub fn borders() -> Vec<Border> {
     );
 
     // Depthwise convolutions.
-    let near = Settings {
-        zero_point: 5,
-        reach: (1 << 30) - 1,
-        real: real(-14),
-        ..base(Kind::Depthwise)
-    };
-    border(
-        "accumulators times 2, depthwise",
-        M4F,
-        speed,
-        near,
-        further,
-        [(DSP_DEPTHWISE, 2), (CANONICAL, 0)],
-    );
     let near = Settings {
         zero_point: 5,
         real: real(-1),
@@ -621,7 +686,6 @@ pub fn borders() -> Vec<Border> {
     );
     let near = Settings {
         zero_point: 5,
-        reach: 1 << 29,
         real: real(-21),
         ..base(Kind::Depthwise)
     };
@@ -692,25 +756,15 @@ pub fn borders() -> Vec<Border> {
     borders
 }
 
-/// Every kind at every power of two that an accumulator's limit may lie at, with every shift at an
-/// end of a form, clamped and not: whatever is chosen, the bytes have to be those of the reference.
+/// Every kind with every shift at an end of a form, clamped and not, in all roundings: whatever is
+/// chosen, the bytes have to be those of the reference.
 pub fn sweep() -> Vec<Settings> {
     let mut all = Vec::new();
-    let ends = [
-        -23, -22, -21, -17, -16, -15, -12, -11, -5, -4, -2, -1, 0, 1, 2,
-    ];
+    let ends = [-22, -16, -15, -12, -11, -5, -2, -1, 0, 1];
     for (index, kind) in Kind::ALL.into_iter().enumerate() {
         for (place, shift) in ends.into_iter().enumerate() {
             let choice = index + place;
-            // The greater the accumulator, the smaller the multiplier that leaves it an output.
-            let bits = [0, 0, 15 - shift, 9 - shift][choice % 4];
-            let bits = if shift >= 0 { 0 } else { bits.min(30) };
             all.push(Settings {
-                reach: if bits == 0 {
-                    0
-                } else {
-                    (1 << bits.max(21)) - choice as i64 % 2
-                },
                 real: real(shift),
                 zero_point: [-128, -127, 0, 5, 127][choice % 5],
                 activation: [Activation::None, Activation::Relu][choice / 2 % 2],

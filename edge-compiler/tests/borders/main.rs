@@ -35,14 +35,18 @@ fn chosen(model: &Model<'_>, image: &[u8]) -> (u8, u8) {
 /// Runs all rows on this machine's kernels, which are the decoders for another machine's packings,
 /// and on the reference kernels alone.
 fn check(what: &str, graph: &Graph, compiled: &Compiled) {
+    let rows = rows(graph);
+    let expected: Vec<_> = rows.iter().map(|row| reference(graph, row)).collect();
     for kernels in [edge_runtime::kernels::native(), &KERNELS] {
         let model = Model::load_with(&compiled.image, kernels).unwrap();
         let mut arena = AlignedBytes::zeroed(model.arena_bytes());
         let mut session = Session::new(&model, arena.as_i8_mut()).unwrap();
-        for row in rows(graph) {
-            session.input_mut().copy_from_slice(&row);
+        for (row, expected) in rows.iter().zip(&expected) {
+            session.input_mut().copy_from_slice(row);
             session.run();
-            assert_eq!(session.output(), reference(graph, &row), "{what}");
+            let tensors = (0..model.outputs().count()).flat_map(|i| session.output_at(i));
+            let found: Vec<i8> = tensors.copied().collect();
+            assert_eq!(found, *expected, "{what}");
         }
     }
 }
@@ -72,9 +76,9 @@ fn beyond_a_condition_another_kernel_is_chosen() {
 /// The inputs do reach the ends that the borders are about.
 #[test]
 fn rows_drive_accumulators_to_their_ends() {
-    let mut settings = cases::Settings::new(cases::Kind::Square);
+    let mut settings = cases::Settings::new(cases::Kind::Pointwise);
     settings.reach = 1 << 23;
-    // One output step for each 2^23: only the last accumulator reaches the next.
+    // One output step for each 2^22, and the second only at the very ends.
     settings.real = 2f64.powi(-22);
     settings.zero_point = 0;
     let graph = settings.graph();
@@ -90,7 +94,7 @@ fn every_kind_is_exact_at_every_end() {
     let mut run = 0;
     for settings in sweep() {
         let graph = settings.graph();
-        for target in Target::names() {
+        for target in ["host", "mps2-an385", "mps2-an386", "mps3-an547"] {
             for optimize in [Optimize::Speed, Optimize::Size] {
                 match compiled(&graph, target, optimize) {
                     Ok(compiled) => {
@@ -103,5 +107,5 @@ fn every_kind_is_exact_at_every_end() {
             }
         }
     }
-    assert!(run > 800, "{run}");
+    assert!(run > 400, "{run}");
 }
