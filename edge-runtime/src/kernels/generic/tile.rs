@@ -87,14 +87,14 @@ pub(crate) trait Vectors: Copy {
 }
 
 /// The part of a layer that a tile computes.
-struct Part<'a> {
-    row: &'a Row,
-    /// First channel; there is at least this one.
-    channel: usize,
+pub(crate) struct Part<'a> {
+    pub row: &'a Row,
+    /// First channel, a multiple of sixteen; there is at least this one.
+    pub channel: usize,
     /// Weights of the first step.
-    weights: *const i8,
+    pub weights: *const i8,
     /// Bytes of a step of the group.
-    step: usize,
+    pub step: usize,
 }
 
 /// Computes a row of a convolution.
@@ -103,10 +103,29 @@ struct Part<'a> {
 /// As [`Lanes::row`](super::Lanes::row); the constants are prepared by
 /// [`prepare`](super::finish::prepare).
 pub(crate) unsafe fn row<V: Vectors>(row: &Row) {
+    // SAFETY: as many vectors as the group has left, or fewer.
+    unsafe {
+        parts(row, |part, left| match (row.pixels, left) {
+            // The fewer pixels, the more channels at once.
+            (1, 13..) if V::WIDEST >= 16 => pixels::<V, 16>(part, 1),
+            (1, 5..) if V::WIDEST >= 8 => pixels::<V, 8>(part, 1),
+            (_, 3..) => pixels::<V, 4>(part, V::PIXELS),
+            _ => pixels::<V, 2>(part, 6),
+        });
+    }
+}
+
+/// Goes through the channels. `run` gets the number of vectors that are left, with those that fill
+/// the last block not counted, as far as their weights lie side by side, and says how many it took:
+/// a multiple of four, or the rest of the layer.
+///
+/// # Safety
+/// The weights of `row` are what its field says.
+pub(crate) unsafe fn parts(row: &Row, mut run: impl FnMut(&Part<'_>, usize) -> usize) {
     let blocks = row.constants.channels.div_ceil(16);
     let steps = row.kernel_rows * row.segments * row.steps;
     let vectors = row.constants.channels.div_ceil(LANES);
-    let mut vector = 0; // a multiple of four
+    let mut vector = 0;
     while vector < vectors {
         let block = vector / 4;
         let group = block - block % GROUP;
@@ -117,18 +136,7 @@ pub(crate) unsafe fn row<V: Vectors>(row: &Row) {
             weights: unsafe { row.weights.add((group * steps + block % GROUP) * 64) },
             step: (blocks - group).min(GROUP) * 64,
         };
-        // The fewer pixels, the more channels at once, as far as the group has them.
-        let left = (vectors - vector).min((group + GROUP) * 4 - vector);
-        // SAFETY: the channels are in the layer, or fill its last block, and their weights side by
-        // side in the group.
-        vector += unsafe {
-            match (row.pixels, left) {
-                (1, 13..) if V::WIDEST >= 16 => pixels::<V, 16>(&part, 1),
-                (1, 5..) if V::WIDEST >= 8 => pixels::<V, 8>(&part, 1),
-                (_, 3..) => pixels::<V, 4>(&part, V::PIXELS),
-                _ => pixels::<V, 2>(&part, 6),
-            }
-        };
+        vector += run(&part, (vectors - vector).min((group + GROUP) * 4 - vector));
     }
 }
 

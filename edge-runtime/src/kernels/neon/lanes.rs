@@ -3,6 +3,7 @@
 use core::arch::aarch64::*;
 use core::arch::asm;
 
+use super::matrix::{self, Matrices};
 use crate::kernels::generic::finish::{DOUBLE, DOUBLE_LEFT, DOUBLE_RELU, HIGH_32, SINGLE};
 use crate::kernels::generic::{Columns, Constants, DepthwiseRow, Lanes, Row, Source, Vectors};
 use crate::kernels::generic::{finish, tile};
@@ -274,8 +275,8 @@ impl Vectors for Dots {
 
 /// Rows of bytes in scratch, for all levels.
 macro_rules! rows {
-    ($vectors:ty, $row:path) => {
-        impl Lanes for $vectors {
+    ($lanes:ty, $vectors:ty, $row:path) => {
+        impl Lanes for $lanes {
             const BYTES: usize = 1;
             const BARE_PIXEL: bool = false;
 
@@ -291,7 +292,7 @@ macro_rules! rows {
 
             unsafe fn prepare(constants: &Constants, to: *mut u8) {
                 // SAFETY: passed on.
-                unsafe { finish::prepare::<Self>(constants, to) }
+                unsafe { finish::prepare::<$vectors>(constants, to) }
             }
 
             unsafe fn row(row: &Row) {
@@ -300,7 +301,7 @@ macro_rules! rows {
             }
         }
 
-        impl Columns for $vectors {
+        impl Columns for $lanes {
             unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {
                 // SAFETY: passed on.
                 unsafe { interleave(sources, to, count) }
@@ -313,13 +314,14 @@ macro_rules! rows {
 
             unsafe fn depthwise_row(row: &DepthwiseRow) {
                 // SAFETY: passed on.
-                unsafe { tile::depthwise_row::<Self>(row) }
+                unsafe { tile::depthwise_row::<$vectors>(row) }
             }
         }
     };
 }
-rows!(Products, tile::row::<Products>);
-rows!(Dots, tile::row::<Dots>);
+rows!(Products, Products, tile::row::<Products>);
+rows!(Dots, Dots, tile::row::<Dots>);
+rows!(Matrices, Dots, matrix::row);
 
 /// # Safety
 /// As [`Columns::interleave`].

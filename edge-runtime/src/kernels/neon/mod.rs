@@ -1,5 +1,5 @@
 //! Kernels of 64-bit ARM: NEON, which all have, and where the machine has them dot products of
-//! bytes (`sdot`).
+//! bytes (`sdot`) or products of byte matrices (`smmla`).
 //!
 //! [`conv_2d`], [`fully_connected`], [`depthwise_conv_2d`] and the others run the fastest kernel
 //! that the machine has; all give the same bytes. They read the packings
@@ -11,6 +11,7 @@
 mod add;
 pub mod detect;
 mod lanes;
+mod matrix;
 
 pub use add::add_fitted;
 
@@ -21,6 +22,7 @@ use core::cell::Cell;
 use detect::{Level, level};
 use generic::{Pool, pool, pool_fits};
 use lanes::{Dots, Products};
+use matrix::Matrices;
 
 generic::table!("neon");
 
@@ -33,7 +35,8 @@ pub fn conv_2d(layer: &Layer<'_>) {
     // SAFETY: the machine has the instructions.
     unsafe {
         match level() {
-            Level::Matrix | Level::Dot => generic::run::<Dots>(layer),
+            Level::Matrix => generic::run::<Matrices>(layer),
+            Level::Dot => generic::run::<Dots>(layer),
             Level::Neon => generic::run::<Products>(layer),
         }
     }
@@ -79,7 +82,7 @@ pub fn max_pool_2d(window: &Window, limits: [i8; 2], input: &[Cell<i8>], output:
 /// The kernels for convolutions, or depthwise ones, of each level that the machine has.
 #[cfg(test)]
 pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> {
-    let all: [(Level, [fn(&Layer<'_>); 2]); 2] = [
+    let all: [(Level, [fn(&Layer<'_>); 2]); 3] = [
         (
             Level::Neon,
             // SAFETY: it is the baseline.
@@ -92,6 +95,13 @@ pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> 
             // SAFETY: only taken where the machine has it.
             [|layer| unsafe { generic::run::<Dots>(layer) }, |layer| unsafe {
                 generic::run_depthwise::<Dots>(layer)
+            }],
+        ),
+        (
+            Level::Matrix,
+            // SAFETY: as above.
+            [|layer| unsafe { generic::run::<Matrices>(layer) }, |layer| unsafe {
+                generic::run_depthwise::<Matrices>(layer)
             }],
         ),
     ];
