@@ -1,0 +1,95 @@
+//! The kernels of an image by name. The names are those of the folders and packings of
+//! `edge_runtime::kernels`; an image says them only as numbers.
+
+use edge_runtime::Model;
+use edge_runtime::format::{OperatorRecord, opcode, packing};
+
+use crate::select::InstructionSet;
+use crate::source::Source;
+use crate::target::Target;
+
+/// What an image is packed for: what its source says, otherwise what its packings say.
+pub fn instruction_set(model: &Model<'_>) -> InstructionSet {
+    let target = Source::of(model).and_then(|source| Target::board(&source.target).ok());
+    match target {
+        Some(target) => InstructionSet::of(&target),
+        None => {
+            let operators = model.operators().iter();
+            let packed = operators.filter_map(|o| set_of_packing(o.packing));
+            packed.into_iter().next().unwrap_or(InstructionSet::Portable)
+        }
+    }
+}
+
+/// The instruction set that a packing was made for; `None` for those that any kernel reads.
+fn set_of_packing(packing: u8) -> Option<InstructionSet> {
+    match packing {
+        packing::CANONICAL | packing::FITTED => None,
+        1..8 => Some(InstructionSet::Dsp),
+        8..12 => Some(InstructionSet::Mve),
+        12..16 => Some(InstructionSet::Portable),
+        16..20 => Some(InstructionSet::X86),
+        20..24 => Some(InstructionSet::Neon),
+        24..28 => Some(InstructionSet::Wasm),
+        _ => None,
+    }
+}
+
+/// Folder and packing of the kernel that runs an operator, such as `dsp/winograd-4x4`.
+pub fn name(operator: &OperatorRecord, image: InstructionSet) -> String {
+    let set = set_of_packing(operator.packing).map(folder);
+    let set = set.unwrap_or_else(|| common(operator.opcode, operator.packing, image));
+    format!("{set}/{}", packing_name(operator.opcode, operator.packing))
+}
+
+/// The folder of the kernel for a packing that several instruction sets read.
+fn common(opcode: u8, packing: u8, image: InstructionSet) -> &'static str {
+    let own = match (opcode, packing) {
+        (opcode::AVERAGE_POOL_2D | opcode::MAX_POOL_2D, packing::CANONICAL)
+        | (opcode::ADD, packing::FITTED) => true,
+        (opcode::DEPTHWISE_CONV_2D, packing::CANONICAL) => image == InstructionSet::Dsp,
+        _ => false,
+    };
+    match image {
+        // These have no such kernels yet.
+        InstructionSet::Neon | InstructionSet::Wasm => "reference",
+        _ if own => folder(image),
+        _ => "reference",
+    }
+}
+
+fn folder(set: InstructionSet) -> &'static str {
+    match set {
+        InstructionSet::Portable => "portable",
+        InstructionSet::Dsp => "dsp",
+        InstructionSet::Mve => "mve",
+        InstructionSet::X86 => "x86",
+        InstructionSet::Neon => "neon",
+        InstructionSet::Wasm => "wasm",
+    }
+}
+
+fn packing_name(opcode: u8, packing: u8) -> String {
+    let name = match packing {
+        packing::CANONICAL => "canonical",
+        packing::DSP_I16 => "int16",
+        packing::DSP_I8 => "int8",
+        packing::DSP_WINOGRAD_2X2 => "winograd-2x2",
+        packing::DSP_WINOGRAD_4X4 => "winograd-4x4",
+        packing::DSP_DEPTHWISE => "depthwise-3x3",
+        packing::DSP_DEPTHWISE_SMALL => "depthwise-3x3-small",
+        packing::FITTED => "linear",
+        packing::MVE_DENSE if opcode == opcode::FULLY_CONNECTED => "dense",
+        packing::MVE_PANEL => "panel",
+        packing::MVE_DIRECT => "direct-3x3",
+        packing::MVE_DEPTHWISE => "depthwise-3x3",
+        packing::MVE_DEPTHWISE_ANY => "depthwise",
+        packing::PAIRS => "pairs",
+        packing::DEPTHWISE_PAIRS => "depthwise-pairs",
+        packing::DEPTHWISE_CHANNELS => "depthwise",
+        packing::X86_DOT => "dot-16x4",
+        packing::X86_DEPTHWISE => "depthwise-16x4",
+        other => return format!("packing-{other}"),
+    };
+    name.into()
+}
