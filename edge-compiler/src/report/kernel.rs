@@ -87,8 +87,8 @@ fn packing_name(opcode: u8, packing: u8) -> String {
         packing::PAIRS => "pairs",
         packing::DEPTHWISE_PAIRS => "depthwise-pairs",
         packing::DEPTHWISE_CHANNELS => "depthwise",
-        packing::X86_DOT => "dot-16x4",
-        packing::X86_DEPTHWISE => "depthwise-16x4",
+        packing::DOT_16X4 => "dot-16x4",
+        packing::DEPTHWISE_16X4 => "depthwise-16x4",
         other => return format!("packing-{other}"),
     };
     name.into()
