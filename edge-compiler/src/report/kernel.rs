@@ -28,17 +28,24 @@ fn set_of_packing(packing: u8) -> Option<InstructionSet> {
         1..8 => Some(InstructionSet::Dsp),
         8..12 => Some(InstructionSet::Mve),
         12..16 => Some(InstructionSet::Portable),
-        16..20 => Some(InstructionSet::X86),
-        20..24 => Some(InstructionSet::Neon),
-        24..28 => Some(InstructionSet::Wasm),
+        // One layout for three instruction sets: that of the machine that this program runs on, if
+        // it is one of them.
+        16..20 => Some(match InstructionSet::of(&Target::host()) {
+            set @ (InstructionSet::Neon | InstructionSet::Wasm) => set,
+            _ => InstructionSet::X86,
+        }),
         _ => None,
     }
 }
 
 /// Folder and packing of the kernel that runs an operator, such as `dsp/winograd-4x4`.
 pub fn name(operator: &OperatorRecord, image: InstructionSet) -> String {
-    let set = set_of_packing(operator.packing).map(folder);
-    let set = set.unwrap_or_else(|| common(operator.opcode, operator.packing, image));
+    let set = match set_of_packing(operator.packing) {
+        None => common(operator.opcode, operator.packing, image),
+        // What several instruction sets read runs on that of the image.
+        Some(_) if (16..20).contains(&operator.packing) => folder(image),
+        Some(set) => folder(set),
+    };
     format!("{set}/{}", packing_name(operator.opcode, operator.packing))
 }
 
@@ -50,12 +57,7 @@ fn common(opcode: u8, packing: u8, image: InstructionSet) -> &'static str {
         (opcode::DEPTHWISE_CONV_2D, packing::CANONICAL) => image == InstructionSet::Dsp,
         _ => false,
     };
-    match image {
-        // These have no such kernels yet.
-        InstructionSet::Neon | InstructionSet::Wasm => "reference",
-        _ if own => folder(image),
-        _ => "reference",
-    }
+    if own { folder(image) } else { "reference" }
 }
 
 fn folder(set: InstructionSet) -> &'static str {
