@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{Table, presets::NOTHING};
 use edge_compiler::AlignedBytes;
 use edge_runtime::{FeatureKind, Model};
 use field::bench::{self, Figures, alone::Alone};
@@ -70,7 +70,7 @@ fn in_words(figures: &Figures) -> String {
 fn table(figures: &Alone) -> String {
     let shown = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header([
+    table.load_style(NOTHING).set_header([
         "#",
         "operator",
         "kernel",
@@ -90,7 +90,7 @@ fn table(figures: &Alone) -> String {
     }
     format!(
         "{table}\n{} ({}): {} instructions for an inference, {} estimated cycles, {} MACs\n\
-         arena {} bytes, stack peak {} bytes, image {} bytes, with the runtime {} bytes of flash\n",
+         arena {} bytes, stack peak {} bytes, image {} bytes, with a program of all kernels {} bytes of flash\n",
         figures.board,
         figures.core,
         figures.instructions,

@@ -11,7 +11,7 @@ const LEFT: f64 = 92.0;
 const TOP: f64 = 84.0;
 const RIGHT: f64 = 24.0;
 /// Names of operators, written upwards.
-const BOTTOM: f64 = 190.0;
+const BOTTOM: f64 = 170.0;
 const PLOT_HEIGHT: f64 = 480.0;
 const LEAST_WIDTH: f64 = 780.0;
 const LEAST_COLUMN: f64 = 34.0;
@@ -69,11 +69,15 @@ pub fn svg(summary: &Summary, title: &str) -> String {
     // Writing to a string cannot fail.
     let _ = heading(&mut out, summary, title);
     let _ = axes(&mut out, &frame, summary);
-    // Scratch first, tensors above it, so that a tensor's border is never hidden.
+    // Scratch first, tensors above it, so that a tensor's border is never hidden; labels last.
     let (scratch, tensors): (Vec<&Region>, Vec<&Region>) =
         summary.arena.iter().partition(|r| r.purpose == Use::Scratch);
-    for region in scratch.into_iter().chain(tensors) {
+    let all: Vec<&Region> = scratch.into_iter().chain(tensors).collect();
+    for region in &all {
         let _ = rectangle(&mut out, &frame, region);
+    }
+    for (index, region) in all.iter().enumerate() {
+        let _ = label(&mut out, &frame, region, &all[index + 1..]);
     }
     out.push_str("</svg>\n");
     out
@@ -148,45 +152,69 @@ fn axes(out: &mut String, frame: &Frame, summary: &Summary) -> std::fmt::Result 
     )
 }
 
-/// A rectangle, its label as far as there is room, and everything about it for whoever points at it.
+/// A rectangle, and everything about it for whoever points at it.
 fn rectangle(out: &mut String, frame: &Frame, region: &Region) -> std::fmt::Result {
     let (left, right) = (frame.x(region.live.first), frame.x(region.live.last + 1));
     let (top, bottom) = (frame.y(region.offset + region.bytes), frame.y(region.offset));
     let (width, height) = (right - left, (bottom - top).max(1.0));
     let (fill, border) = region.purpose.colours();
-    let shape = region
-        .shape
-        .map_or(String::new(), |[_, h, w, c]| format!(" {h}x{w}x{c}"));
     writeln!(
         out,
-        "<g><title>{}{shape}: {}, {} bytes from {}, operators {} to {}</title>\
-         <rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
-         fill=\"{fill}\" fill-opacity=\"0.72\" stroke=\"{border}\"/>",
+        "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
+         fill=\"{fill}\" fill-opacity=\"0.72\" stroke=\"{border}\"><title>{}{}: {}, {} bytes from \
+         {}, operators {} to {}</title></rect>",
         region.label,
+        shape(region),
         region.purpose.name(),
         grouped(region.bytes),
         grouped(region.offset),
         region.live.first,
         region.live.last
-    )?;
+    )
+}
+
+/// Label and bytes in the part of a rectangle that none of those above it covers, as far as there is
+/// room.
+fn label(out: &mut String, frame: &Frame, region: &Region, above: &[&Region]) -> std::fmt::Result {
+    let range = region.offset..region.offset + region.bytes;
+    let covering = above.iter().filter(|other| {
+        other.inside(&range) > 0
+            && other.live.overlaps(&region.live)
+            && other.live.first > region.live.first
+    });
+    let end = covering.map(|other| other.live.first).min();
+    let (left, right) = (
+        frame.x(region.live.first),
+        frame.x(end.unwrap_or(region.live.last + 1)),
+    );
+    let (top, bottom) = (frame.y(range.end), frame.y(range.start));
+    let (width, height) = (right - left, bottom - top);
     // A character of this size is about 6.5 wide.
-    let fits = |text: &str| text.len() as f64 * 6.5 < width - 4.0;
-    let long = format!("{}{shape}", region.label);
-    let label = [long.as_str(), region.label.as_str()];
-    let label = label.into_iter().find(|text| fits(text));
-    if let Some(label) = label.filter(|_| height >= 13.0) {
-        let (x, y) = (left + width / 2.0, top + height / 2.0 + 4.0);
-        writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{label}</text>")?;
-        let bytes = format!("{} B", grouped(region.bytes));
-        if height >= 32.0 && fits(&bytes) {
-            let y = y + 14.0;
-            writeln!(
-                out,
-                "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#444444\">{bytes}</text>"
-            )?;
-        }
+    let fits = |text: &str| text.len() as f64 * 6.5 < width - 2.0;
+    let long = format!("{}{}", region.label, shape(region));
+    let texts = [long.as_str(), region.label.as_str()];
+    let text = texts.into_iter().find(|text| fits(text));
+    let Some(text) = text.filter(|_| height >= 13.0) else {
+        return Ok(());
+    };
+    let bytes = format!("{} B", grouped(region.bytes));
+    let both = height >= 32.0 && fits(&bytes);
+    let (x, y) = (left + width / 2.0, top + height / 2.0 + if both { -3.0 } else { 4.0 });
+    writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{text}</text>")?;
+    if both {
+        let y = y + 14.0;
+        writeln!(
+            out,
+            "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\" font-size=\"10\" fill=\"#444444\">{bytes}</text>"
+        )?;
     }
-    writeln!(out, "</g>")
+    Ok(())
+}
+
+/// Height, width and channels.
+fn shape(region: &Region) -> String {
+    let shape = region.shape;
+    shape.map_or(String::new(), |[_, h, w, c]| format!(" {h}x{w}x{c}"))
 }
 
 /// One, two or five times a power of ten, but at least 16, so that few ticks cover all bytes.

@@ -64,33 +64,59 @@ impl Summary {
 
     fn write_operators(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = [
-            "operator", "input", "output", "window", "rounding", "kernel",
+            "#",
+            "operator",
+            "input",
+            "output",
+            "window",
+            "rounding",
+            "kernel",
+            "MACs",
+            "constants",
+            "predicted",
         ];
-        let [name, input, output, window, rounding, kernel] = head;
-        writeln!(
-            f,
-            "\n   # {name:<16} {input:<15} {output:<15} {window:<9} {rounding:<9} {kernel:<20} \
-             {:>10} {:>9}",
-            "MACs", "constants"
-        )?;
-        for (index, o) in self.operators.iter().enumerate() {
+        let predicted = self.predicted.first().map(|prediction| &prediction.layers[..]);
+        let rows = self.operators.iter().enumerate();
+        let rows = rows.map(|(index, o)| {
             let [rows, columns] = o.window;
             let [down, right] = o.stride;
             let window = match o.window {
                 [1, 1] if o.stride == [1, 1] => "-".into(),
                 _ => format!("{rows}x{columns}/{down}x{right}"),
             };
-            writeln!(
-                f,
-                "{index:>4} {:<16} {:<15} {:<15} {window:<9} {:<9} {:<20} {:>10} {:>9}",
-                o.operator,
-                self.shape(o.input),
+            let input = match o.second_input {
+                Some(second) => format!("{}, t{second}", self.shape(o.input)),
+                None => self.shape(o.input),
+            };
+            let predicted = predicted.and_then(|layers| *layers.get(index)?);
+            [
+                index.to_string(),
+                o.operator.clone(),
+                input,
                 self.shape(o.output),
-                o.rounding,
-                o.kernel,
+                window,
+                o.rounding.into(),
+                o.kernel.clone(),
                 grouped(o.macs),
-                grouped(o.constant_bytes)
-            )?;
+                grouped(o.constant_bytes),
+                predicted.map_or("-".into(), grouped),
+            ]
+        });
+        let rows: Vec<_> = std::iter::once(head.map(String::from)).chain(rows).collect();
+        let widths: [usize; 10] =
+            std::array::from_fn(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0));
+        writeln!(f)?;
+        for row in &rows {
+            let mut line = String::new();
+            for (at, (cell, width)) in row.iter().zip(widths).enumerate() {
+                // Numbers to the right.
+                if at == 0 || at >= 7 {
+                    write!(line, "  {cell:>width$}")?;
+                } else {
+                    write!(line, "  {cell:<width$}")?;
+                }
+            }
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }

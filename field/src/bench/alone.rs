@@ -29,8 +29,8 @@ pub struct Alone {
     pub stack_bytes: u32,
     /// Length of the image.
     pub image_bytes: usize,
-    /// Image and runtime together: the flash of a device that does nothing else. The runtime is that
-    /// of all kernels of the processor, built for size; `None` where that program is not built.
+    /// Image and program together: the flash of a device that does nothing else. The program has all
+    /// kernels of the processor and is built for size; `None` where it is not built.
     pub flash_bytes: Option<u64>,
     /// Multiply-accumulate operations.
     pub macs: u32,
@@ -103,10 +103,10 @@ pub fn run(board: &str, image: &[u8]) -> Result<Alone, BenchError> {
     })
 }
 
-/// Flash of the runtime alone: of the other program that `cargo xtask bench-boards` leaves.
+/// Flash of the board's program built for size, which `cargo xtask bench-boards` leaves too.
 fn runtime_bytes(board: &BenchBoard) -> Option<u32> {
     let machine = board.machine();
-    let name = format!("size-{}.elf", machine.name);
+    let name = format!("bench-{}-small.elf", machine.name);
     let file = std::fs::read(board.program_path().with_file_name(name)).ok()?;
     let program = elf::check_firmware_at(&file, machine.code, machine.ram).ok()?;
     Some(program.loaded_bytes)
