@@ -354,7 +354,7 @@ pub(crate) fn image_hash_words(image: &[u8]) -> Option<[u32; 8]> {
 #[cfg(test)]
 mod tests {
     use super::image_hash;
-    use sha2::block_api::compress256;
+    use sha2::{Digest, Sha256};
     use std::vec::Vec;
 
     #[test]
