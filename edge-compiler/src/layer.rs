@@ -174,7 +174,10 @@ pub fn of(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compil
 fn window(operator: &Operator, input: &Tensor, output: &Tensor) -> Window {
     match &operator.kind {
         OperatorKind::TransposeConv { padding, .. } => {
-            let sliding = operator.kind.window().map(|window| window.on(input, output));
+            let sliding = operator
+                .kind
+                .window()
+                .map(|window| window.on(input, output));
             Window {
                 padding: *padding,
                 ..sliding.unwrap_or(pixel(input, output))

@@ -66,7 +66,9 @@ pub fn row_bytes(model: &Model<'_>) -> usize {
 
 /// Whether a run leaves something behind that changes the next.
 pub fn has_state(model: &Model<'_>) -> bool {
-    model.tensors().any(|tensor| tensor.storage == storage::STATE)
+    model
+        .tensors()
+        .any(|tensor| tensor.storage == storage::STATE)
 }
 
 /// Cuts bytes into rows.

@@ -4,9 +4,9 @@
 use edge_runtime::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::select::InstructionSet;
 use crate::import::lower::{Imported, ReferenceRounding};
 use crate::passes;
+use crate::select::InstructionSet;
 use crate::target::Target;
 use crate::writer::{CompileError, Compiled, Optimize, Options, compile_with};
 use crate::{Graph, Package};

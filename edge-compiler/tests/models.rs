@@ -45,7 +45,8 @@ fn compiled(
     let file = fs::read(folder().join(format!("{name}.tflite"))).unwrap();
     let imported = import(&file, &ImportOptions { rounding }).map_err(|error| error.to_string())?;
     let package = Package::bare(imported.graph.clone());
-    let compiled = compile_with(&package, &Target::host(), options).map_err(|error| error.to_string())?;
+    let compiled =
+        compile_with(&package, &Target::host(), options).map_err(|error| error.to_string())?;
     Ok((imported, compiled))
 }
 

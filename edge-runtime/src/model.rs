@@ -164,7 +164,10 @@ impl<'a> Model<'a> {
         validate::further(self.header, self.tensors, self.constants).unwrap_or_default()
     }
 
-    fn infos<I: Iterator<Item = u16>>(&self, indices: I) -> impl Iterator<Item = TensorInfo> + use<'a, I> {
+    fn infos<I: Iterator<Item = u16>>(
+        &self,
+        indices: I,
+    ) -> impl Iterator<Item = TensorInfo> + use<'a, I> {
         let tensors = self.tensors;
         indices.map(move |index| {
             let record = tensors.get(usize::from(index));
@@ -311,12 +314,22 @@ pub(crate) fn image_hash_words(image: &[u8]) -> Option<[u32; 8]> {
     const BLOCK: usize = 64;
     // FIPS 180-4, 5.3.3.
     let mut state = [
-        0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB,
+        0x6A09_E667,
+        0xBB67_AE85,
+        0x3C6E_F372,
+        0xA54F_F53A,
+        0x510E_527F,
+        0x9B05_688C,
+        0x1F83_D9AB,
         0x5BE0_CD19,
     ];
     let len = image.len().checked_sub(size_of::<[u8; 32]>())?;
     let message = |at: usize| {
-        let place = if at < format::HASH_OFFSET { 0 } else { size_of::<[u8; 32]>() };
+        let place = if at < format::HASH_OFFSET {
+            0
+        } else {
+            size_of::<[u8; 32]>()
+        };
         image.get(at.wrapping_add(place)).copied()
     };
     if len < format::HASH_OFFSET {
@@ -331,7 +344,9 @@ pub(crate) fn image_hash_words(image: &[u8]) -> Option<[u32; 8]> {
         is_last = len < length;
         // Behind the hash whole blocks lie in the image as they are.
         let whole = image.get(start.wrapping_add(size_of::<[u8; 32]>())..);
-        let whole = whole.and_then(<[u8]>::first_chunk::<BLOCK>).filter(|_| start > 0);
+        let whole = whole
+            .and_then(<[u8]>::first_chunk::<BLOCK>)
+            .filter(|_| start > 0);
         if let Some(block) = whole {
             compress256(&mut state, core::slice::from_ref(block));
         } else {
@@ -340,7 +355,11 @@ pub(crate) fn image_hash_words(image: &[u8]) -> Option<[u32; 8]> {
                 match message(at) {
                     Some(byte) => byte,
                     None if at == len => 0x80,
-                    None if is_last => at.checked_sub(length).and_then(|i| bits.get(i)).copied().unwrap_or(0),
+                    None if is_last => at
+                        .checked_sub(length)
+                        .and_then(|i| bits.get(i))
+                        .copied()
+                        .unwrap_or(0),
                     None => 0,
                 }
             });

@@ -31,7 +31,11 @@ pub(crate) fn load<'a>(
         })?;
     let words = image_hash_words(image).ok_or(LoadError::Hash)?;
     let (named, _) = header.hash.as_chunks();
-    if !named.iter().zip(words).all(|(bytes, word)| u32::from_be_bytes(*bytes) == word) {
+    if !named
+        .iter()
+        .zip(words)
+        .all(|(bytes, word)| u32::from_be_bytes(*bytes) == word)
+    {
         return Err(LoadError::Hash);
     }
     if header.reserved != 0 || header.reserved_tail != 0 {
@@ -161,7 +165,8 @@ fn check_tensors(
     constants: &[u8],
 ) -> Result<(), LoadError> {
     for (index, tensor) in tensors.iter().enumerate() {
-        check_tensor(tensor, arena_bytes, constants).map_err(|fault| LoadError::Tensor { index, fault })?;
+        check_tensor(tensor, arena_bytes, constants)
+            .map_err(|fault| LoadError::Tensor { index, fault })?;
     }
     Ok(())
 }

@@ -112,11 +112,16 @@ pub fn boards(models: Option<&Path>, boards: &[String], accept: bool) -> Result<
         let verdict = baseline.judge(measured.model, &key, &measured.run);
         let wrong = &measured.run["wrong_output_bytes"];
         if *wrong != 0 {
-            faults.push(format!("{} on {key}: wrong bytes of output: {wrong}", measured.model));
+            faults.push(format!(
+                "{} on {key}: wrong bytes of output: {wrong}",
+                measured.model
+            ));
         }
         let grown = verdict.grown.iter().filter(|_| !accept);
         faults.extend(grown.map(|grown| format!("{} on {key}: {grown}", measured.model)));
-        let of_model = results.entry(measured.model).or_insert_with(|| Map::new().into());
+        let of_model = results
+            .entry(measured.model)
+            .or_insert_with(|| Map::new().into());
         of_model[key] = measured.run.clone();
     }
     print!("{}", table(&all, &baseline));
@@ -148,7 +153,9 @@ impl Tools {
         machine: &'static Machine,
         aim: Aim,
     ) -> Result<Measured> {
-        let image = self.compiler.image(models, model, machine.name, aim.name())?;
+        let image = self
+            .compiler
+            .image(models, model, machine.name, aim.name())?;
         let file = |extension: &str| models.join(format!("{model}.{extension}"));
         let mut command = Command::new(&self.bench_board);
         command.arg(machine.name).arg(&image);
@@ -159,14 +166,23 @@ impl Tools {
         let output = command.output().context("cannot run `bench_board`")?;
         let what = || format!("{model} on {} for {}", machine.name, aim.name());
         if !output.status.success() {
-            bail!("{}: {}", what(), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "{}: {}",
+                what(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         let mut run: Value = serde_json::from_slice(&output.stdout).with_context(what)?;
         if machine.core == "cortex-m4" {
             let bytes = bench_boards::code_bytes(machine, aim.profile(), &image)?;
             run["code_bytes"] = bytes.into();
         }
-        println!("{}: {} instructions, {} wrong bytes", what(), run["instructions"], run["wrong_output_bytes"]);
+        println!(
+            "{}: {} instructions, {} wrong bytes",
+            what(),
+            run["instructions"],
+            run["wrong_output_bytes"]
+        );
         Ok(Measured {
             model,
             machine,
@@ -237,7 +253,10 @@ fn change(measured: &Measured, what: Figure, baseline: &Baseline) -> String {
         ..*measured
     };
     match before.figure(what).zip(measured.figure(what)) {
-        Some((before, now)) => format!("{:+.2} %", (now as f64 / before.max(1) as f64 - 1.0) * 100.0),
+        Some((before, now)) => format!(
+            "{:+.2} %",
+            (now as f64 / before.max(1) as f64 - 1.0) * 100.0
+        ),
         None => "none yet".into(),
     }
 }
@@ -276,7 +295,10 @@ mod tests {
         let text = table(&[measured], &Baseline::of(json!({})));
         let lines: Vec<_> = text.trim().lines().skip(1).collect();
         assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[0].contains("6 000 000   7 000 000     met  28 506 000      4.75"), "{text}");
+        assert!(
+            lines[0].contains("6 000 000   7 000 000     met  28 506 000      4.75"),
+            "{text}"
+        );
         assert!(lines[1].contains("MISSED"));
         assert!(lines[2].contains("40 400"));
         assert!(lines[3].ends_with("none yet"));

@@ -102,7 +102,13 @@ pub fn code_bytes(machine: &Machine, profile: Profile, image: &Path) -> Result<u
     setup::rust_targets(&[machine.target])?;
     let stem = image.file_stem().unwrap_or_default().to_string_lossy();
     let path = |name: &str| folder().join(format!("{name}-{}.elf", machine.name));
-    let with = program(machine, "size", profile, Some(image), &path(&format!("size-{stem}")))?;
+    let with = program(
+        machine,
+        "size",
+        profile,
+        Some(image),
+        &path(&format!("size-{stem}")),
+    )?;
     let without = program(machine, "empty", profile, None, &path("empty"))?;
     with.checked_sub(without)
         .context("the runtime takes less than nothing")

@@ -29,9 +29,12 @@ pub fn cargo() -> Command {
 pub fn example(package: &str, name: &str) -> Result<PathBuf> {
     let arguments = ["build", "--release", "--locked", "--quiet"];
     let mut build = cargo();
-    build.args(arguments).args(["-p", package, "--example", name]);
+    build
+        .args(arguments)
+        .args(["-p", package, "--example", name]);
     must_succeed(&mut build)?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or(crate::root().join("target"), PathBuf::from);
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or(crate::root().join("target"), PathBuf::from);
     let folder = crate::root().join(target).join("release/examples");
     Ok(folder.join(name))
 }

@@ -51,13 +51,20 @@ impl Arguments {
             None => {
                 let traced = self.trace.as_ref().and(rows.first());
                 let traces = traced.map(|row| run::trace(&model, row));
-                (run::outputs(&model, &rows, state), traces.unwrap_or_default())
+                (
+                    run::outputs(&model, &rows, state),
+                    traces.unwrap_or_default(),
+                )
             }
         };
         if let Some(folder) = &self.trace {
             write_traces(folder, &traces)?;
         }
-        let bytes: Vec<u8> = outputs.concat().into_iter().map(i8::cast_unsigned).collect();
+        let bytes: Vec<u8> = outputs
+            .concat()
+            .into_iter()
+            .map(i8::cast_unsigned)
+            .collect();
         std::fs::write(&self.output, bytes)
             .with_context(|| format!("cannot write {}", self.output.display()))?;
         print(&format!("{}: {} rows\n", self.output.display(), rows.len()))
@@ -68,7 +75,11 @@ fn write_traces(folder: &Path, traces: &[Trace]) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     for trace in traces {
         let path = folder.join(trace.file_name());
-        let bytes: Vec<u8> = trace.output.iter().map(|value| value.cast_unsigned()).collect();
+        let bytes: Vec<u8> = trace
+            .output
+            .iter()
+            .map(|value| value.cast_unsigned())
+            .collect();
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())

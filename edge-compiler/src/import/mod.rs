@@ -18,7 +18,8 @@ impl Format {
     /// refused by the reader that can say what is wrong with it.
     pub fn of(path: &Path, contents: &[u8]) -> Option<Self> {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        let is = |name: &str| extension.is_some_and(|extension| extension.eq_ignore_ascii_case(name));
+        let is =
+            |name: &str| extension.is_some_and(|extension| extension.eq_ignore_ascii_case(name));
         if contents.get(4..8) == Some(b"TFL3") || is("tflite") {
             return Some(Self::Tflite);
         }

@@ -177,11 +177,7 @@ fn channels(source: &Source<'_>) -> Option<Vec<Channel>> {
 }
 
 /// What a form stores for a channel; a channel that only fills up a block gets zeros.
-fn constants(
-    channel: Option<&Channel>,
-    form: Form,
-    output: &Output,
-) -> Option<Constants> {
+fn constants(channel: Option<&Channel>, form: Form, output: &Output) -> Option<Constants> {
     let Some(channel) = channel else {
         return Some(Constants {
             left: 1,

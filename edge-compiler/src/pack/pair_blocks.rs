@@ -16,7 +16,11 @@ pub fn pack(weights: &[i8], taps: usize) -> Option<Vec<u8>> {
         words.push(if runs_fit(block, taps, 4) { 4 } else { 2 });
         let weight = |channel: usize, tap: usize| {
             let there = tap < taps && channel * taps + tap < block.len();
-            if there { i32::from(block[channel * taps + tap]) } else { 0 }
+            if there {
+                i32::from(block[channel * taps + tap])
+            } else {
+                0
+            }
         };
         for quad in (0..taps).step_by(QUAD) {
             for channel in 0..CHANNELS {

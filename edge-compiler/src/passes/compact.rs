@@ -221,7 +221,8 @@ fn own_constants(source: &LayerSource<'_>) -> Vec<Option<i8>> {
     let channels = source.bounds.iter().enumerate();
     channels
         .map(|(channel, bound)| {
-            (bound.least == bound.greatest).then(|| requantised(source, channel, bound.least as i32))
+            (bound.least == bound.greatest)
+                .then(|| requantised(source, channel, bound.least as i32))
         })
         .collect()
 }

@@ -92,7 +92,9 @@ pub fn lifetimes(model: &Model<'_>) -> Vec<Option<Lifetime>> {
         extend(operator.output, index);
     }
     let end = model.operators().len();
-    model.output_indices().for_each(|output| extend(output, end));
+    model
+        .output_indices()
+        .for_each(|output| extend(output, end));
     // Before the first run and after the last one too, whoever reads them.
     for (lifetime, tensor) in found.iter_mut().zip(model.tensors()) {
         if tensor.storage == storage::STATE {
@@ -151,7 +153,10 @@ pub fn tenant(regions: &[Region], range: &Range<usize>, operator: usize) -> Opti
         first: operator,
         last: operator,
     };
-    let live = regions.iter().enumerate().filter(|(_, r)| r.live.overlaps(&at));
+    let live = regions
+        .iter()
+        .enumerate()
+        .filter(|(_, r)| r.live.overlaps(&at));
     live.map(|(index, region)| (region.inside(range), index))
         .filter(|&(bytes, _)| bytes > 0)
         .max()

@@ -16,7 +16,10 @@ pub fn instruction_set(model: &Model<'_>) -> InstructionSet {
         None => {
             let operators = model.operators().iter();
             let packed = operators.filter_map(|o| set_of_packing(o.packing));
-            packed.into_iter().next().unwrap_or(InstructionSet::Portable)
+            packed
+                .into_iter()
+                .next()
+                .unwrap_or(InstructionSet::Portable)
         }
     }
 }

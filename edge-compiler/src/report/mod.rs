@@ -161,8 +161,7 @@ impl Summary {
                 .map(|(index, name)| (index, name.to_owned())),
             ..operator(model, record, set)
         };
-        let operators: Vec<Operator> =
-            model.operators().iter().enumerate().map(operator).collect();
+        let operators: Vec<Operator> = model.operators().iter().enumerate().map(operator).collect();
         Self {
             image_bytes: model.image_len(),
             hash: hex(model.hash()),
@@ -212,7 +211,12 @@ fn operator(model: &Model<'_>, record: &OperatorRecord, set: InstructionSet) -> 
     // Bias, multiplier and shift of a channel, where they are not part of the weights.
     let channels = match record.multipliers {
         0 => 0,
-        _ => model.tensors().nth(record.output.into()).unwrap_or_default().shape[3].into(),
+        _ => model
+            .tensors()
+            .nth(record.output.into())
+            .unwrap_or_default()
+            .shape[3]
+            .into(),
     };
     Operator {
         operator: operator_name(record.opcode).unwrap_or("unknown").into(),

@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
+use super::Summary;
 use super::arena::{Region, Use};
 use super::text::grouped;
-use super::Summary;
 
 const LEFT: f64 = 92.0;
 const TOP: f64 = 84.0;
@@ -70,8 +70,10 @@ pub fn svg(summary: &Summary, title: &str) -> String {
     let _ = heading(&mut out, summary, title);
     let _ = axes(&mut out, &frame, summary);
     // Scratch first, tensors above it, so that a tensor's border is never hidden; labels last.
-    let (scratch, tensors): (Vec<&Region>, Vec<&Region>) =
-        summary.arena.iter().partition(|r| r.purpose == Use::Scratch);
+    let (scratch, tensors): (Vec<&Region>, Vec<&Region>) = summary
+        .arena
+        .iter()
+        .partition(|r| r.purpose == Use::Scratch);
     let all: Vec<&Region> = scratch.into_iter().chain(tensors).collect();
     for region in &all {
         let _ = rectangle(&mut out, &frame, region);
@@ -155,7 +157,10 @@ fn axes(out: &mut String, frame: &Frame, summary: &Summary) -> std::fmt::Result 
 /// A rectangle, and everything about it for whoever points at it.
 fn rectangle(out: &mut String, frame: &Frame, region: &Region) -> std::fmt::Result {
     let (left, right) = (frame.x(region.live.first), frame.x(region.live.last + 1));
-    let (top, bottom) = (frame.y(region.offset + region.bytes), frame.y(region.offset));
+    let (top, bottom) = (
+        frame.y(region.offset + region.bytes),
+        frame.y(region.offset),
+    );
     let (width, height) = (right - left, (bottom - top).max(1.0));
     let (fill, border) = region.purpose.colours();
     writeln!(
@@ -199,8 +204,14 @@ fn label(out: &mut String, frame: &Frame, region: &Region, above: &[&Region]) ->
     };
     let bytes = format!("{} B", grouped(region.bytes));
     let both = height >= 32.0 && fits(&bytes);
-    let (x, y) = (left + width / 2.0, top + height / 2.0 + if both { -3.0 } else { 4.0 });
-    writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{text}</text>")?;
+    let (x, y) = (
+        left + width / 2.0,
+        top + height / 2.0 + if both { -3.0 } else { 4.0 },
+    );
+    writeln!(
+        out,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"middle\">{text}</text>"
+    )?;
     if both {
         let y = y + 14.0;
         writeln!(
@@ -233,5 +244,7 @@ fn tick_step(bytes: usize) -> usize {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
 }

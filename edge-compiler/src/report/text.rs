@@ -75,7 +75,10 @@ impl Summary {
             "constants",
             "predicted",
         ];
-        let predicted = self.predicted.first().map(|prediction| &prediction.layers[..]);
+        let predicted = self
+            .predicted
+            .first()
+            .map(|prediction| &prediction.layers[..]);
         let rows = self.operators.iter().enumerate();
         let rows = rows.map(|(index, o)| {
             let [rows, columns] = o.window;
@@ -102,7 +105,9 @@ impl Summary {
                 predicted.map_or("-".into(), grouped),
             ]
         });
-        let rows: Vec<_> = std::iter::once(head.map(String::from)).chain(rows).collect();
+        let rows: Vec<_> = std::iter::once(head.map(String::from))
+            .chain(rows)
+            .collect();
         let widths: [usize; 10] =
             std::array::from_fn(|at| rows.iter().map(|row| row[at].len()).max().unwrap_or(0));
         writeln!(f)?;

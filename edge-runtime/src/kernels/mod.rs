@@ -32,8 +32,8 @@ pub mod wasm;
 pub mod x86;
 
 use crate::format::kernel_set;
-use crate::operator::{Call, Cost, Fault};
 pub use crate::operator::overlap::raster_gap;
+use crate::operator::{Call, Cost, Fault};
 pub use table::{of_image, of_image_len};
 
 /// One operator in one packing, as one instruction set runs it.

@@ -40,7 +40,8 @@ pub const fn of_image<const N: usize>(image: &[u8], table: &[Kernel]) -> Option<
     let (mut index, mut rest) = (0, all.as_mut_slice());
     while let Some(code) = code(image, index) {
         if is_first(image, index, code) {
-            let (Some(kernel), Some((place, behind))) = (named(table, code), rest.split_first_mut())
+            let (Some(kernel), Some((place, behind))) =
+                (named(table, code), rest.split_first_mut())
             else {
                 return None;
             };
@@ -82,10 +83,8 @@ const fn is_first(image: &[u8], index: usize, [opcode, packing]: [u8; 2]) -> boo
 const fn code(image: &[u8], index: usize) -> Option<[u8; 2]> {
     const SECTION: usize = offset_of!(Header, operators);
     let start = index.saturating_mul(size_of::<OperatorRecord>());
-    let (Some(offset), Some(len)) = (
-        word(image, SECTION),
-        word(image, SECTION.saturating_add(4)),
-    ) else {
+    let (Some(offset), Some(len)) = (word(image, SECTION), word(image, SECTION.saturating_add(4)))
+    else {
         return None;
     };
     if start >= len {
@@ -93,8 +92,14 @@ const fn code(image: &[u8], index: usize) -> Option<[u8; 2]> {
     }
     let record = offset.saturating_add(start);
     let (Some(opcode), Some(packing)) = (
-        byte(image, record.saturating_add(offset_of!(OperatorRecord, opcode))),
-        byte(image, record.saturating_add(offset_of!(OperatorRecord, packing))),
+        byte(
+            image,
+            record.saturating_add(offset_of!(OperatorRecord, opcode)),
+        ),
+        byte(
+            image,
+            record.saturating_add(offset_of!(OperatorRecord, packing)),
+        ),
     ) else {
         return None;
     };
@@ -137,7 +142,10 @@ mod tests {
             let code = (kernel.opcode, kernel.packing);
             let named = |r: &&OperatorRecord| (r.opcode, r.packing) == code;
             assert!(model.operators().iter().any(|record| named(&record)));
-            assert_eq!(own.iter().filter(|k| (k.opcode, k.packing) == code).count(), 1);
+            assert_eq!(
+                own.iter().filter(|k| (k.opcode, k.packing) == code).count(),
+                1
+            );
         }
         assert!(Model::load_with(bytes, &own[1..]).is_err());
     }

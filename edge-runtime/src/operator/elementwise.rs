@@ -1,11 +1,11 @@
 //! Operators that treat each element by itself.
 
 use super::{Call, Cost, Fault, Inputs, Sharing, same_quantisation};
+use crate::format::TensorRecord;
 use crate::kernels::reference::add::{Add, AddFitted};
 use crate::kernels::reference::broadcast::{Broadcast, Operand};
 use crate::kernels::reference::mul::Mul;
 use crate::kernels::reference::prelu::Prelu;
-use crate::format::TensorRecord;
 
 /// What all of one input have in common: no window, no state, and as many elements out as in.
 fn check_unary(call: &Call<'_>) -> Result<Cost, Fault> {

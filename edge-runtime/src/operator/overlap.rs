@@ -33,7 +33,9 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
         for x in [0, bend, last] {
             let own = row(y).wrapping_add(start(x, stride_x, padding_x).into());
             let needed = own.min(later).wrapping_mul(in_channels.into());
-            let pixels = u64::from(y.wrapping_mul(width)).wrapping_add(x.into()).wrapping_add(1);
+            let pixels = u64::from(y.wrapping_mul(width))
+                .wrapping_add(x.into())
+                .wrapping_add(1);
             let written = pixels.wrapping_mul(channels.into());
             gap = gap.max(written.wrapping_sub(needed).cast_signed());
         }

@@ -2,9 +2,7 @@
 
 use super::layers::{CANONICAL_DEPTHWISE, Packed};
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
-use crate::kernels::packing::dsp_blocks::{
-    CHANNELS, HEADER, Taps, Width, block_len,
-};
+use crate::kernels::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
 use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
@@ -59,7 +57,10 @@ fn dsp_len(window: &Window, weights: &[u8], width: Width) -> Option<usize> {
     let form = Form::from_code(*weights.first()?).filter(|form| form.suits(width))?;
     let [_, _, channels] = window.output;
     let block = block_len(width, form, Taps::of(window))?;
-    channels.div_ceil(CHANNELS).checked_mul(block)?.checked_add(HEADER)
+    channels
+        .div_ceil(CHANNELS)
+        .checked_mul(block)?
+        .checked_add(HEADER)
 }
 
 /// [`winograd_dsp`] of F(2x2, 3x3).

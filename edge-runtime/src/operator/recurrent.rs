@@ -65,7 +65,9 @@ fn check_state(state: &TensorRecord, is_wide: bool, len: usize) -> Result<(), Fa
     if state.storage != storage::STATE || (state.element == element::I16) != is_wide {
         return Err(Fault::Tensors);
     }
-    (state.elements() == len).then_some(()).ok_or(Fault::Geometry)
+    (state.elements() == len)
+        .then_some(())
+        .ok_or(Fault::Geometry)
 }
 
 pub(crate) fn check_lstm(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -224,6 +226,12 @@ fn parse_svdf<'a>(call: &Call<'a>) -> (Svdf<'a>, bool) {
 
 /// The 16-bit values of a state.
 pub(crate) fn state<'a>(call: &Call<'a>, tensor: &TensorRecord) -> State16<'a> {
-    let rest = call.arena.get(tensor.arena_offset as usize..).unwrap_or_default();
-    State16(rest.get(..tensor.elements().saturating_mul(2)).unwrap_or_default())
+    let rest = call
+        .arena
+        .get(tensor.arena_offset as usize..)
+        .unwrap_or_default();
+    State16(
+        rest.get(..tensor.elements().saturating_mul(2))
+            .unwrap_or_default(),
+    )
 }

@@ -43,8 +43,18 @@ mod tests {
     fn all_of_up_to_three_bytes_and_all_beginnings_of_four() {
         for value in 0..1_u32 << 24 {
             let [a, b, c, _] = value.to_le_bytes();
-            for bytes in [&[a][..], &[a, b], &[a, b, c], &[a, b, c, 0x80], &[a, b, 0xBF, c]] {
-                assert_eq!(is_text(bytes), core::str::from_utf8(bytes).is_ok(), "{bytes:?}");
+            for bytes in [
+                &[a][..],
+                &[a, b],
+                &[a, b, c],
+                &[a, b, c, 0x80],
+                &[a, b, 0xBF, c],
+            ] {
+                assert_eq!(
+                    is_text(bytes),
+                    core::str::from_utf8(bytes).is_ok(),
+                    "{bytes:?}"
+                );
             }
         }
     }

@@ -33,7 +33,8 @@ pub fn image_of(variant: u32, padding: usize, window: usize) -> AlignedBytes {
             values[class * window + class * window / CLASSES + sample] = 24 + variant as i8;
         }
     }
-    let tensor = |name: &str, elements, scale| Tensor::activation(name, [1, 1, 1, elements], scale, 0);
+    let tensor =
+        |name: &str, elements, scale| Tensor::activation(name, [1, 1, 1, elements], scale, 0);
     let graph = Graph {
         tensors: vec![tensor("in", window, 0.05), tensor("out", CLASSES, 0.1)],
         operators: vec![Operator::new(

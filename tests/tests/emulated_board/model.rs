@@ -88,7 +88,8 @@ pub const SMALL_WINDOW: usize = 16;
 /// so that it travels in many blocks. Those of another `variant` answer differently.
 pub fn small(variant: u32) -> AlignedBytes {
     let mut noise = Noise::new(2000 + variant);
-    let tensor = |name: &str, elements, scale| Tensor::activation(name, [1, 1, 1, elements], scale, 0);
+    let tensor =
+        |name: &str, elements, scale| Tensor::activation(name, [1, 1, 1, elements], scale, 0);
     let weights = Weights {
         values: (0..SMALL_WINDOW * CLASSES)
             .map(|_| ((noise.next() >> 24) as u8 as i8).max(-127))

@@ -179,7 +179,13 @@ impl Figure {
 
 /// The most that a figure may be, where there is a target; `channels` are the output channels of all
 /// layers with weights.
-pub fn target(model: &str, machine: &Machine, aim: Aim, what: Figure, channels: u64) -> Option<u64> {
+pub fn target(
+    model: &str,
+    machine: &Machine,
+    aim: Aim,
+    what: Figure,
+    channels: u64,
+) -> Option<u64> {
     let model = find(model)?;
     let goals = &model.goals;
     match (machine.core, aim, what) {

@@ -47,7 +47,9 @@ pub fn run(models: Option<&Path>, rounds: u32) -> Result<()> {
     // The scripts lie side by side: one imports the other.
     command.arg(root().join("xtask/src/peers/peers.py"));
     command.arg(&models).arg(rounds.to_string());
-    command.arg(example("edge-runtime", "time_image")?).arg(images);
+    command
+        .arg(example("edge-runtime", "time_image")?)
+        .arg(images);
     // Else Python would leave its compiled files in the sources.
     let output = command
         .env("PYTHONDONTWRITEBYTECODE", "1")

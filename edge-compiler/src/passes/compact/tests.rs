@@ -15,7 +15,9 @@ fn convolution(outputs: usize, taps: usize, dead: &[usize], high: &[usize]) -> O
         bias[channel] = 1_000_000;
     }
     let weights = Weights {
-        values: (0..outputs * taps).map(|i| (i * 41 % 251) as u8 as i8).collect(),
+        values: (0..outputs * taps)
+            .map(|i| (i * 41 % 251) as u8 as i8)
+            .collect(),
         scales: vec![0.01],
         bias,
     };
@@ -84,7 +86,9 @@ fn run(graph: Graph, unfused: bool) -> Vec<Vec<i8>> {
     let mut outputs = Vec::new();
     for seed in 0..20_u32 {
         for (index, x) in session.input_mut().iter_mut().enumerate() {
-            *x = (index as u32 + 1).wrapping_mul(2_654_435_761 + seed * 97).to_le_bytes()[3] as i8;
+            *x = (index as u32 + 1)
+                .wrapping_mul(2_654_435_761 + seed * 97)
+                .to_le_bytes()[3] as i8;
         }
         session.run();
         outputs.push(session.output().to_vec());

@@ -4,8 +4,8 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::reference::requantise::Rounding;
 use crate::kernels::generic::{Constants, PREPARED};
+use crate::kernels::reference::requantise::Rounding;
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]

@@ -23,8 +23,8 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::reference::requantise::Rounding;
 use crate::kernels::generic::{Constants, PREPARED};
+use crate::kernels::reference::requantise::Rounding;
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]

@@ -60,8 +60,10 @@ pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
     let constants = layer.bias.iter().zip(layer.multipliers).zip(layer.shifts);
     // Shifts are few.
     let mut known = [None; 4];
-    for ((bytes, first), ((bias, multiplier), shift)) in
-        records.chunks_exact(RECORD).zip(layer.weights).zip(constants)
+    for ((bytes, first), ((bias, multiplier), shift)) in records
+        .chunks_exact(RECORD)
+        .zip(layer.weights)
+        .zip(constants)
     {
         let Some(known) = known.get_mut(usize::from(shift.cast_unsigned() % 4)) else {
             return;
@@ -82,7 +84,9 @@ pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
         // shared reference.
         unsafe {
             pack_weights(words, &raw const *first, channels, finish.scale);
-            words.add(6).write((*bias << (finish.scale & 31)).cast_unsigned());
+            words
+                .add(6)
+                .write((*bias << (finish.scale & 31)).cast_unsigned());
             words.add(7).write(multiplier.cast_unsigned());
             words.add(8).write(finish.addend.cast_unsigned());
             words.add(9).write(finish.shift.into());
@@ -100,7 +104,11 @@ pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
 unsafe fn pack_weights(words: *mut u32, first: *const u8, step: usize, scale: u8) {
     let mut first = first.cast::<i8>();
     for column in 0..3 {
-        let rows = [first, first.wrapping_add(3 * step), first.wrapping_add(6 * step)];
+        let rows = [
+            first,
+            first.wrapping_add(3 * step),
+            first.wrapping_add(6 * step),
+        ];
         // SAFETY: as the caller says.
         unsafe {
             let [a, b, c] = rows.map(|row| i32::from(row.read()) << (scale & 15));

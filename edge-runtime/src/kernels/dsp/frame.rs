@@ -75,7 +75,10 @@ macro_rules! next_2 {
 
 macro_rules! epilogue_table {
     ($frame:literal) => {
-        concat!("8: add sp, #", $frame, "
+        concat!(
+            "8: add sp, #",
+            $frame,
+            "
          pop {{r4-r11, pc}}
          .p2align 2
          9: .word 20f - 9b + 1
@@ -84,7 +87,8 @@ macro_rules! epilogue_table {
          .word 23f - 9b + 1
          .word 24f - 9b + 1
          .word 25f - 9b + 1
-         .word 26f - 9b + 1")
+         .word 26f - 9b + 1"
+        )
     };
 }
 

@@ -67,7 +67,10 @@ fn prepare(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
     let weights = call.weights();
     let form = Form::from_code(*weights.first()?)?;
     let blocks = weights.get(HEADER..)?;
-    let taps = Taps { rows: 1, row: inputs };
+    let taps = Taps {
+        rows: 1,
+        row: inputs,
+    };
     let len = block_len(kernels.width, form, taps)?.checked_mul(outputs / CHANNELS)?;
     if outputs == 0
         || !outputs.is_multiple_of(CHANNELS)
@@ -85,7 +88,10 @@ fn prepare(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
         (kernels.direct, input.cast())
     } else {
         let len = inputs.div_ceil(4) * 8;
-        let panel = place(record.scratch, len)?.as_ptr().cast::<u32>().cast_mut();
+        let panel = place(record.scratch, len)?
+            .as_ptr()
+            .cast::<u32>()
+            .cast_mut();
         let rows = Rows {
             rows: 1,
             skip: 0,

@@ -2,9 +2,7 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
-use super::super::packing::dsp_panels::{
-    Panels, columns_inside, fits, rows_inside,
-};
+use super::super::packing::dsp_panels::{Panels, columns_inside, fits, rows_inside};
 use super::super::reference::Window;
 use super::bytes::{copy, fill};
 use super::widen::{Rows, widen_1, widen_2};

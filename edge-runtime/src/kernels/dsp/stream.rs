@@ -65,8 +65,12 @@ impl<'a> Stream<'a> {
                 max: 0,
             },
         };
-        [stream.job.min, stream.job.max] =
-            ends(form, layer.weights, layer.zero_point, [layer.min, layer.max]);
+        [stream.job.min, stream.job.max] = ends(
+            form,
+            layer.weights,
+            layer.zero_point,
+            [layer.min, layer.max],
+        );
         stream.drive(driven);
         Some(stream)
     }

@@ -62,7 +62,8 @@ pub(crate) unsafe fn prepare<V: Vectors>(constants: &Constants, to: *mut u8) {
         // SAFETY: these are channels.
         let shifts = unsafe {
             let copy = |from: *const i32, to: &mut [i32; 16]| {
-                from.add(first).copy_to_nonoverlapping(to.as_mut_ptr(), count);
+                from.add(first)
+                    .copy_to_nonoverlapping(to.as_mut_ptr(), count);
             };
             copy(constants.bias, &mut values.bias);
             copy(constants.multipliers, &mut values.multipliers);
@@ -99,7 +100,11 @@ pub(crate) unsafe fn prepare<V: Vectors>(constants: &Constants, to: *mut u8) {
         };
         values.how = how.into();
         // SAFETY: the table has room for the block.
-        unsafe { to.add(block * PREPARED).cast::<Block>().write_unaligned(values) }
+        unsafe {
+            to.add(block * PREPARED)
+                .cast::<Block>()
+                .write_unaligned(values)
+        }
     }
 }
 
@@ -236,9 +241,7 @@ impl Strip<'_> {
                         *constants.shifts.add(self.channel + lane),
                     );
                     let value = scaled.saturating_add(constants.zero_point);
-                    let value = value
-                        .max(constants.min.into())
-                        .min(constants.max.into());
+                    let value = value.max(constants.min.into()).min(constants.max.into());
                     *self.output.add(pixel * constants.channels + lane) = value as i8;
                 }
             }

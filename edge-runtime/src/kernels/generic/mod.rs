@@ -50,6 +50,10 @@ pub const fn depthwise_conv_2d_scratch_len(window: &Window) -> usize {
 
 #[cfg(all(
     test,
-    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "wasm32")
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "wasm32"
+    )
 ))]
 mod tests;

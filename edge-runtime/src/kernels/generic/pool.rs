@@ -38,7 +38,11 @@ fn covered(window: &Window, axis: usize, at: usize) -> Range<usize> {
 
 /// Runs a pool of dilation 1, each output limited. The slices fit, see [`pool_fits`].
 #[inline(always)]
-pub(crate) fn pool((pool, window, limits): (Pool, &Window, [i8; 2]), input: &[Cell<i8>], output: &[Cell<i8>]) {
+pub(crate) fn pool(
+    (pool, window, limits): (Pool, &Window, [i8; 2]),
+    input: &[Cell<i8>],
+    output: &[Cell<i8>],
+) {
     let [_, width, channels] = window.output;
     if width == 0 || channels == 0 {
         return;

@@ -7,7 +7,6 @@ pub(crate) fn limits(call: &Call<'_>) -> [i8; 2] {
     [call.record.clamp_min, call.record.clamp_max]
 }
 
-
 /// The table of an instruction set whose kernels are in scope under the names of the operators.
 macro_rules! table {
     ($name:literal) => {

@@ -9,21 +9,21 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
+use crate::kernels::layer::Layer;
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::neon as native;
-#[cfg(target_arch = "wasm32")]
-use crate::kernels::wasm as native;
-#[cfg(target_arch = "x86_64")]
-use crate::kernels::x86 as native;
-use native::{add_fitted, average_pool_2d, max_pool_2d};
-use crate::kernels::layer::Layer;
 use crate::kernels::packing::affine::{Affine, End, reach};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
-use crate::kernels::reference::weights::Canonical;
 use crate::kernels::reference::requantise::{Requantise, Rounding};
+use crate::kernels::reference::weights::Canonical;
+#[cfg(target_arch = "wasm32")]
+use crate::kernels::wasm as native;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::x86 as native;
 use core::cell::Cell;
+use native::{add_fitted, average_pool_2d, max_pool_2d};
 
 type Kernel = fn(&Layer<'_>);
 
@@ -369,7 +369,9 @@ fn check_depthwise(case: &Case) -> Result<(), TestCaseError> {
     }
     let expected = case.expected(&weights);
     let scratch = depthwise_conv_2d_scratch_len(&case.window);
-    for (index, kernel) in kernels(super::depthwise_conv_2d, native::implementations(true)).enumerate() {
+    for (index, kernel) in
+        kernels(super::depthwise_conv_2d, native::implementations(true)).enumerate()
+    {
         for above in [expected.len(), case.closest()] {
             if index == 0 && above < expected.len() {
                 continue; // reads a pixel for each channel, and may find it overwritten

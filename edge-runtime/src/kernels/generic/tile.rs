@@ -17,8 +17,11 @@ use crate::kernels::packing::dot_16x4::GROUP;
 pub(crate) const LANES: usize = 4;
 /// Steps that [`Vectors::four_steps`] gets at once.
 const STEPS: usize = 4;
-/// Pixels of a depthwise row whose sums wait for their end.
-const STRIP: usize = 12;
+/// Pixels whose sums wait for their end together: a multiple of every tile's width, and of two.
+pub(crate) const STRIP: usize = 24;
+
+/// The sums of [`STRIP`] pixels by four vectors, or fewer pixels by more vectors: `[pixel][vector][4]`.
+pub(crate) type Totals = MaybeUninit<[[[i32; LANES]; 4]; STRIP]>;
 
 /// Vectors of an instruction set. Its functions are the arithmetic of the kernels.
 ///
@@ -78,8 +81,11 @@ pub(crate) trait Vectors: Copy {
     /// can do with it; `wide` for a 64-bit product (of [`SINGLE`](super::finish::SINGLE)).
     fn right(shift: u32, wide: bool) -> Option<i32>;
     /// Multipliers and kept shifts of four channels.
-    unsafe fn load_scale(multipliers: *const i32, left: *const i32, right: *const i32)
-    -> Self::Scale;
+    unsafe fn load_scale(
+        multipliers: *const i32,
+        left: *const i32,
+        right: *const i32,
+    ) -> Self::Scale;
     /// Scales four accumulators; `HOW` is one of [`finish`](super::finish)'s, not `ONE_BY_ONE`.
     unsafe fn scale<const HOW: u8>(scale: &Self::Scale, acc: Self::Lanes) -> Self::Lanes;
     /// Sixteen outputs of the zero point, limited: `[zero point, min, max]` in `end`.
@@ -146,38 +152,59 @@ pub(crate) unsafe fn parts(row: &Row, mut run: impl FnMut(&Part<'_>, usize) -> u
 /// `N` vectors from `part.channel` lie in blocks of the group; else as [`row`].
 unsafe fn pixels<V: Vectors, const N: usize>(part: &Part<'_>, most: usize) -> usize {
     let row = part.row;
-    let mut start = 0;
-    while start < row.pixels {
-        let left = row.pixels - start;
-        let width = left.div_ceil(left.div_ceil(most.max(1)).max(1));
-        // SAFETY: the pixels are in the row.
-        unsafe {
-            match width {
-                1 => tile::<V, 1, N>(part, start),
-                2 if N <= 4 => tile::<V, 2, N>(part, start),
-                3 if N <= 4 => tile::<V, 3, N>(part, start),
-                4 if N <= 4 => tile::<V, 4, N>(part, start),
-                5 if N <= 4 => tile::<V, 5, N>(part, start),
-                6 if N <= 4 => tile::<V, 6, N>(part, start),
-                _ => return N,
+    let mut totals = Totals::uninit();
+    let totals = totals.as_mut_ptr().cast::<i32>();
+    let mut strip = 0;
+    while strip < row.pixels {
+        let pixels = (row.pixels - strip).min(if N <= 4 { STRIP } else { 1 });
+        let mut at = 0;
+        while at < pixels {
+            let left = pixels - at;
+            let width = left.div_ceil(left.div_ceil(most.max(1)).max(1));
+            let start = strip + at;
+            let to = totals.wrapping_add(at * N * LANES);
+            // SAFETY: the pixels are in the row, and there is room for their sums.
+            unsafe {
+                match width {
+                    1 => tile::<V, 1, N>(part, start, to),
+                    2 if N <= 4 => tile::<V, 2, N>(part, start, to),
+                    3 if N <= 4 => tile::<V, 3, N>(part, start, to),
+                    4 if N <= 4 => tile::<V, 4, N>(part, start, to),
+                    5 if N <= 4 => tile::<V, 5, N>(part, start, to),
+                    6 if N <= 4 => tile::<V, 6, N>(part, start, to),
+                    _ => return N,
+                }
             }
+            at += width;
         }
-        start += width;
+        // SAFETY: all sums of the strip are written.
+        unsafe {
+            let output = row.output.add(strip * row.constants.channels);
+            finish::<V>(&row.constants, part.channel, N, totals, output, pixels);
+        }
+        strip += pixels;
     }
     N
 }
 
 /// # Safety
-/// Pixels `start..start + P` are in the row; else as [`pixels`].
+/// Pixels `start..start + P` are in the row, `totals` is writable for their sums; else as
+/// [`pixels`].
 #[inline(never)]
-unsafe fn tile<V: Vectors, const P: usize, const N: usize>(part: &Part<'_>, start: usize) {
+unsafe fn tile<V: Vectors, const P: usize, const N: usize>(
+    part: &Part<'_>,
+    start: usize,
+    totals: *mut i32,
+) {
     let row = part.row;
     // SAFETY: taps, and what a step reads behind a segment, lie in the ring or in the slack behind
     // it; the weights have as many steps as there are; prepared constants fill whole blocks.
     unsafe {
         let bias: [V::Sums; N] = core::array::from_fn(|n| {
             V::start(V::load(
-                row.constants.bias_of(part.channel / 16 + n / 4).add(n % 4 * LANES),
+                row.constants
+                    .bias_of(part.channel / 16 + n / 4)
+                    .add(n % 4 * LANES),
             ))
         });
         let mut sums = [bias; P];
@@ -222,15 +249,11 @@ unsafe fn tile<V: Vectors, const P: usize, const N: usize>(part: &Part<'_>, star
                 slot -= row.ring_rows;
             }
         }
-        let mut totals = MaybeUninit::<[[[i32; LANES]; N]; P]>::uninit();
-        let totals = totals.as_mut_ptr().cast::<i32>();
         for (p, sums) in sums.iter().enumerate() {
             for (n, sum) in sums.iter().enumerate() {
                 V::store(V::total(*sum), totals.add((p * N + n) * LANES));
             }
         }
-        let output = row.output.add(start * row.constants.channels);
-        finish::<V>(&row.constants, part.channel, N, totals, output, P);
     }
 }
 
@@ -302,8 +325,12 @@ unsafe fn depthwise_block<V: Vectors, const N: usize, const THREE: bool>(
             core::array::from_fn(|n| V::start(V::load(constants.bias_of(block).add(n * LANES))));
         // Of a kernel of three columns; else whatever.
         let last = if THREE { 64 } else { 0 };
-        let w = [load(weights), load(weights.add(last)), load(weights.add(last * 2))];
-        let mut totals = MaybeUninit::<[[[i32; LANES]; 4]; STRIP]>::uninit();
+        let w = [
+            load(weights),
+            load(weights.add(last)),
+            load(weights.add(last * 2)),
+        ];
+        let mut totals = Totals::uninit();
         let totals = totals.as_mut_ptr().cast::<i32>();
         let mut from = columns;
         let mut left = row.width; // of a row, if there are several

@@ -6,12 +6,11 @@
 
 use core::arch::aarch64::*;
 use core::arch::asm;
-use core::mem::MaybeUninit;
 
 use super::lanes::Dots;
 use crate::kernels::generic::Row;
 use crate::kernels::generic::finish::finish;
-use crate::kernels::generic::tile::{self, LANES, Part};
+use crate::kernels::generic::tile::{self, LANES, Part, STRIP, Totals};
 
 /// Products of byte matrices.
 #[derive(Clone, Copy)]
@@ -43,41 +42,58 @@ pub(super) unsafe fn row(row: &Row) {
 /// # Safety
 /// `N` vectors from `part.channel` lie in a block; else as [`row`].
 unsafe fn pixels<const N: usize>(part: &Part<'_>) -> usize {
-    let all = part.row.pixels;
-    let mut start = 0;
-    while start < all {
-        let left = all - start;
-        let pairs = left.div_ceil(left.div_ceil(6).max(1)).div_ceil(2);
-        let width = left.min(pairs * 2);
-        // SAFETY: the pixels are in the row, and the last tile has one less at most.
-        unsafe {
-            match pairs {
-                1 => tile::<1, N>(part, start, width),
-                2 => tile::<2, N>(part, start, width),
-                3 => tile::<3, N>(part, start, width),
-                _ => return N,
+    let row = part.row;
+    let mut totals = Totals::uninit();
+    let totals = totals.as_mut_ptr().cast::<i32>();
+    let mut strip = 0;
+    while strip < row.pixels {
+        let all = (row.pixels - strip).min(STRIP);
+        let mut at = 0;
+        while at < all {
+            let left = all - at;
+            let pairs = left.div_ceil(left.div_ceil(6).max(1)).div_ceil(2);
+            let width = left.min(pairs * 2);
+            let to = totals.wrapping_add(at * N * LANES);
+            // SAFETY: the pixels are in the row; only the last tile has one less than pairs, and
+            // an even strip has room for its sums too.
+            unsafe {
+                match pairs {
+                    1 => tile::<1, N>(part, strip + at, width, to),
+                    2 => tile::<2, N>(part, strip + at, width, to),
+                    3 => tile::<3, N>(part, strip + at, width, to),
+                    _ => return N,
+                }
             }
+            at += width;
         }
-        start += width;
+        // SAFETY: all sums of the strip are written.
+        unsafe {
+            let output = row.output.add(strip * row.constants.channels);
+            finish::<Dots>(&row.constants, part.channel, N, totals, output, all);
+        }
+        strip += all;
     }
     N
 }
 
 /// # Safety
-/// `width` pixels from `start` are in the row, `P * 2` or one less; else as [`pixels`].
+/// `width` pixels from `start` are in the row, `P * 2` or one less; `totals` is writable for the
+/// sums of `P * 2`; else as [`pixels`].
 #[inline(never)]
 #[target_feature(enable = "neon")]
-unsafe fn tile<const P: usize, const N: usize>(part: &Part<'_>, start: usize, width: usize) {
+unsafe fn tile<const P: usize, const N: usize>(
+    part: &Part<'_>,
+    start: usize,
+    width: usize,
+    totals: *mut i32,
+) {
     let row = part.row;
     // SAFETY: taps lie in the ring; the weights have as many steps as there are; prepared constants
     // fill whole blocks.
     unsafe {
         let bias: [[int32x4_t; 2]; N] = core::array::from_fn(|n| {
             let bias = row.constants.bias_of(part.channel / 16).add(n * LANES);
-            [
-                repeated(vld1_s32(bias)),
-                repeated(vld1_s32(bias.add(2))),
-            ]
+            [repeated(vld1_s32(bias)), repeated(vld1_s32(bias.add(2)))]
         });
         let mut sums = [bias; P];
         let mut weights = part.weights;
@@ -127,8 +143,6 @@ unsafe fn tile<const P: usize, const N: usize>(part: &Part<'_>, start: usize, wi
                 slot -= row.ring_rows;
             }
         }
-        let mut totals = MaybeUninit::<[[[[i32; LANES]; N]; 2]; P]>::uninit();
-        let totals = totals.as_mut_ptr().cast::<i32>();
         for (p, sums) in sums.iter().enumerate() {
             for (n, [a, b]) in sums.iter().enumerate() {
                 let [a, b] = [vreinterpretq_s64_s32(*a), vreinterpretq_s64_s32(*b)];
@@ -137,8 +151,6 @@ unsafe fn tile<const P: usize, const N: usize>(part: &Part<'_>, start: usize, wi
                 vst1q_s32(to.add(N * LANES), vreinterpretq_s32_s64(vzip2q_s64(a, b)));
             }
         }
-        let output = row.output.add(start * row.constants.channels);
-        finish::<Dots>(&row.constants, part.channel, N, totals, output, width);
     }
 }
 

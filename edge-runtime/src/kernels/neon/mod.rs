@@ -86,23 +86,26 @@ pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> 
         (
             Level::Neon,
             // SAFETY: it is the baseline.
-            [|layer| unsafe { generic::run::<Products>(layer) }, |layer| unsafe {
-                generic::run_depthwise::<Products>(layer)
-            }],
+            [
+                |layer| unsafe { generic::run::<Products>(layer) },
+                |layer| unsafe { generic::run_depthwise::<Products>(layer) },
+            ],
         ),
         (
             Level::Dot,
             // SAFETY: only taken where the machine has it.
-            [|layer| unsafe { generic::run::<Dots>(layer) }, |layer| unsafe {
-                generic::run_depthwise::<Dots>(layer)
-            }],
+            [
+                |layer| unsafe { generic::run::<Dots>(layer) },
+                |layer| unsafe { generic::run_depthwise::<Dots>(layer) },
+            ],
         ),
         (
             Level::Matrix,
             // SAFETY: as above.
-            [|layer| unsafe { generic::run::<Matrices>(layer) }, |layer| unsafe {
-                generic::run_depthwise::<Matrices>(layer)
-            }],
+            [
+                |layer| unsafe { generic::run::<Matrices>(layer) },
+                |layer| unsafe { generic::run_depthwise::<Matrices>(layer) },
+            ],
         ),
     ];
     let here = all.into_iter().filter(|(needed, _)| level() >= *needed);

@@ -206,7 +206,10 @@ impl Channel {
             return None;
         }
         let linear = self.linear(output)?;
-        self.halves(Constants { addend: 0, ..linear })
+        self.halves(Constants {
+            addend: 0,
+            ..linear
+        })
     }
 
     /// The constants, if the rounded product fits 16 bits after all but the last of the shift.

@@ -34,16 +34,28 @@ fn each<const SATURATES: bool>(
     second: &[Cell<i8>],
     output: &[Cell<i8>],
 ) {
-    let AddFitted { a, b, c, shift, min, max } = *settings;
+    let AddFitted {
+        a,
+        b,
+        c,
+        shift,
+        min,
+        max,
+    } = *settings;
     let one = |x1: &Cell<i8>, x2: &Cell<i8>, y: &Cell<i8>| {
         let sum = c
             .wrapping_add(i32::from(x1.get()).wrapping_mul(a))
             .wrapping_add(i32::from(x2.get()).wrapping_mul(b))
             .wrapping_shr(shift);
-        y.set(if SATURATES { sum.clamp(-128, 127) as i8 } else { limit(sum, min, max) });
+        y.set(if SATURATES {
+            sum.clamp(-128, 127) as i8
+        } else {
+            limit(sum, min, max)
+        });
     };
     // Four at a time, so that the loop itself costs little.
-    let ((first, few_first), (second, few_second)) = (first.as_chunks::<4>(), second.as_chunks::<4>());
+    let ((first, few_first), (second, few_second)) =
+        (first.as_chunks::<4>(), second.as_chunks::<4>());
     let (output, few) = output.as_chunks::<4>();
     let fours = first.iter().zip(second).zip(output);
     for (([p, q, r, s], [t, u, v, w]), [e, f, g, h]) in fours {

@@ -108,12 +108,16 @@ fn inside(layer: &Layer<'_>, axis: usize, at: usize, tap: usize) -> Option<usize
 fn copy_row(layer: &Layer<'_>, [y, x]: [usize; 2], tap: usize, patch: &[Cell<i8>]) {
     let ([_, width, depth], [_, columns]) = (layer.window.input, layer.window.kernel);
     let line = columns.wrapping_mul(depth);
-    let Some(to) = patch.get(tap.wrapping_mul(line)..) else { return };
+    let Some(to) = patch.get(tap.wrapping_mul(line)..) else {
+        return;
+    };
     let row = inside(layer, 0, y, tap);
     for (column, to) in (0..columns).zip(to.chunks_exact(depth.max(1))) {
         let place = row.zip(inside(layer, 1, x, column));
         let start = place.map(|(row, column)| {
-            row.wrapping_mul(width).wrapping_add(column).wrapping_mul(depth)
+            row.wrapping_mul(width)
+                .wrapping_add(column)
+                .wrapping_mul(depth)
         });
         let from = start.and_then(|start| layer.input.get(start..start.wrapping_add(depth)));
         match from {
@@ -141,7 +145,9 @@ fn copy(from: &[Cell<i8>], to: &[Cell<i8>]) {
 fn rows_from(input: &[Cell<i8>], start: usize, step: usize, line: usize) -> [&[Cell<i8>]; 3] {
     [0, step, step.wrapping_mul(2)].map(|on| {
         let start = start.wrapping_add(on);
-        input.get(start..start.wrapping_add(line)).unwrap_or_default()
+        input
+            .get(start..start.wrapping_add(line))
+            .unwrap_or_default()
     })
 }
 
@@ -162,13 +168,18 @@ fn rows_at_edge<'a>(
     [0, 1, 2].map(|tap| {
         let direct = across.and_then(|column| {
             let row = inside(layer, 0, y, tap)?;
-            let start = row.wrapping_mul(width).wrapping_add(column).wrapping_mul(depth);
+            let start = row
+                .wrapping_mul(width)
+                .wrapping_add(column)
+                .wrapping_mul(depth);
             layer.input.get(start..start.wrapping_add(line))
         });
         direct.unwrap_or_else(|| {
             copy_row(layer, [y, x], tap, patch);
             let start = line.wrapping_mul(tap);
-            patch.get(start..start.wrapping_add(line)).unwrap_or_default()
+            patch
+                .get(start..start.wrapping_add(line))
+                .unwrap_or_default()
         })
     })
 }
@@ -191,7 +202,16 @@ fn run_nine(
         return;
     };
     let (taps, _) = weights.weights.as_chunks::<NINE>();
-    let x = a.iter().zip(b).zip(c).zip(d).zip(e).zip(f).zip(g).zip(h).zip(i);
+    let x = a
+        .iter()
+        .zip(b)
+        .zip(c)
+        .zip(d)
+        .zip(e)
+        .zip(f)
+        .zip(g)
+        .zip(h)
+        .zip(i);
     let channels = taps.iter().zip(weights.bias).zip(x).zip(pixel).enumerate();
     for (channel, (((taps, bias), x), y)) in channels {
         let ((((((((a, b), c), d), e), f), g), h), i) = x;
@@ -210,10 +230,17 @@ fn run_taps(
     [depth, multiplier]: [usize; 2],
     pixel: &[Cell<i8>],
 ) {
-    let channels = weights.weights.chunks_exact(weights.taps.max(1)).zip(weights.bias);
+    let channels = weights
+        .weights
+        .chunks_exact(weights.taps.max(1))
+        .zip(weights.bias);
     for (channel, ((taps, bias), y)) in channels.zip(pixel).enumerate() {
         let from = channel.checked_div(multiplier).unwrap_or(0);
-        let x = patch.get(from..).unwrap_or_default().iter().step_by(depth.max(1));
+        let x = patch
+            .get(from..)
+            .unwrap_or_default()
+            .iter()
+            .step_by(depth.max(1));
         let sum = taps.iter().zip(x).fold(*bias, |sum, (w, x)| {
             sum.wrapping_add(i32::from(*w).wrapping_mul(x.get().into()))
         });

@@ -8,7 +8,12 @@ use crate::kernels::packing::pair_blocks::{CHANNELS, QUAD_WORDS};
 /// taps (`long`) or two, see [`crate::kernels::packing::pair_blocks`]. Stops with the shorter of
 /// the two; wraps.
 #[inline]
-pub(super) fn dot(sums: &mut [i32; CHANNELS], x: &[Cell<i32>], quads: &[[i32; QUAD_WORDS]], long: bool) {
+pub(super) fn dot(
+    sums: &mut [i32; CHANNELS],
+    x: &[Cell<i32>],
+    quads: &[[i32; QUAD_WORDS]],
+    long: bool,
+) {
     let (pairs, _) = x.as_chunks::<2>();
     if long {
         plain::<true>(sums, pairs, quads);

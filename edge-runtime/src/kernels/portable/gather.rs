@@ -42,7 +42,8 @@ impl Pairs<'_> {
         };
         self.words = rest;
         // Four at a time, so that the loop itself costs little.
-        let ((pairs, few_pairs), (words, few_words)) = (pairs.as_chunks::<4>(), words.as_chunks::<4>());
+        let ((pairs, few_pairs), (words, few_words)) =
+            (pairs.as_chunks::<4>(), words.as_chunks::<4>());
         let set = |([first, second], word): (&[Cell<i8>; 2], &Cell<i32>)| {
             word.set(pair(first.get(), second.get()));
         };
@@ -104,7 +105,10 @@ impl<'a> Gather<'a> {
         let ([height, width, depth], [rows, columns]) = (window.input, window.kernel);
         let [dilation_y, dilation_x] = window.dilation;
         let line = width.wrapping_mul(depth);
-        let extent = rows.saturating_sub(1).saturating_mul(dilation_y).saturating_add(1);
+        let extent = rows
+            .saturating_sub(1)
+            .saturating_mul(dilation_y)
+            .saturating_add(1);
         let top = height.checked_sub(extent);
         let left = width.checked_sub(columns).filter(|_| dilation_x == 1);
         Self {
@@ -122,7 +126,8 @@ impl<'a> Gather<'a> {
     /// loaded image has 16 bits for each factor.
     #[inline]
     fn corner(&self, [y, x]: [usize; 2]) -> [usize; 2] {
-        let ([stride_y, stride_x], [padding_y, padding_x]) = (self.window.stride, self.window.padding);
+        let ([stride_y, stride_x], [padding_y, padding_x]) =
+            (self.window.stride, self.window.padding);
         let top = y.wrapping_mul(stride_y).wrapping_sub(padding_y);
         [top, x.wrapping_mul(stride_x).wrapping_sub(padding_x)]
     }
@@ -133,7 +138,9 @@ impl<'a> Gather<'a> {
     pub fn start(&self, at: [usize; 2]) -> Option<usize> {
         let ([top, left], [_, _, depth]) = (self.corner(at), self.window.input);
         let [most_top, most_left] = self.inside?;
-        let start = top.wrapping_mul(self.line).wrapping_add(left.wrapping_mul(depth));
+        let start = top
+            .wrapping_mul(self.line)
+            .wrapping_add(left.wrapping_mul(depth));
         (top <= most_top && left <= most_left).then_some(start)
     }
 
@@ -171,7 +178,9 @@ impl<'a> Gather<'a> {
         } else {
             (0, left)
         };
-        let within = width.saturating_sub(first).min(columns.wrapping_sub(before));
+        let within = width
+            .saturating_sub(first)
+            .min(columns.wrapping_sub(before));
         let behind = columns.wrapping_sub(before).wrapping_sub(within);
         for _ in 0..rows {
             let start = row.wrapping_mul(self.line);

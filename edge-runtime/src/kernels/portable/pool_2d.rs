@@ -3,7 +3,9 @@
 use core::cell::Cell;
 
 use crate::kernels::reference::Window;
-use crate::kernels::reference::average_pool_2d::{AveragePool2d, average_pool_2d as plain_average, rounded_mean};
+use crate::kernels::reference::average_pool_2d::{
+    AveragePool2d, average_pool_2d as plain_average, rounded_mean,
+};
 use crate::kernels::reference::max_pool_2d::{MaxPool2d, max_pool_2d as plain_max};
 use crate::kernels::reference::requantise::limit;
 
@@ -16,11 +18,18 @@ pub fn average_pool_2d(settings: &AveragePool2d, input: &[Cell<i8>], output: &[C
     if window.dilation != [1, 1] {
         return plain_average(settings, input, output);
     }
-    each(window, input, output, 0, i32::wrapping_add, |sum, count, y| {
-        if let Some(mean) = rounded_mean(sum, count) {
-            y.set(limit(mean, settings.min, settings.max));
-        }
-    });
+    each(
+        window,
+        input,
+        output,
+        0,
+        i32::wrapping_add,
+        |sum, count, y| {
+            if let Some(mean) = rounded_mean(sum, count) {
+                y.set(limit(mean, settings.min, settings.max));
+            }
+        },
+    );
 }
 
 /// As the reference kernel, of the same conditions and overlaps.
@@ -29,16 +38,28 @@ pub fn max_pool_2d(settings: &MaxPool2d, input: &[Cell<i8>], output: &[Cell<i8>]
     if window.dilation != [1, 1] {
         return plain_max(settings, input, output);
     }
-    each(window, input, output, i8::MIN.into(), i32::max, |greatest, _, y| {
-        y.set(limit(greatest, settings.min, settings.max));
-    });
+    each(
+        window,
+        input,
+        output,
+        i8::MIN.into(),
+        i32::max,
+        |greatest, _, y| {
+            y.set(limit(greatest, settings.min, settings.max));
+        },
+    );
 }
 
 /// Part of an axis: first input, number of inputs under the window for output `at`.
 fn clip(at: usize, axis: [usize; 4]) -> [usize; 2] {
     let [input, kernel, stride, padding] = axis;
     let start = at.wrapping_mul(stride).wrapping_sub(padding);
-    let end = start.wrapping_add(kernel).cast_signed().max(0).cast_unsigned().min(input);
+    let end = start
+        .wrapping_add(kernel)
+        .cast_signed()
+        .max(0)
+        .cast_unsigned()
+        .min(input);
     let start = start.cast_signed().max(0).cast_unsigned();
     [start, end.saturating_sub(start)]
 }
@@ -67,7 +88,10 @@ fn each(
             let [left, columns] = clip(x, [in_width, columns, stride_x, padding_x]);
             let Some(pixel) = pixels.next() else { return };
             let count = rows.wrapping_mul(columns) as i32;
-            let first = top.wrapping_mul(in_width).wrapping_add(left).wrapping_mul(depth);
+            let first = top
+                .wrapping_mul(in_width)
+                .wrapping_add(left)
+                .wrapping_mul(depth);
             let mut channel = first;
             for outputs in pixel.chunks(CHANNELS) {
                 let mut values = [start; CHANNELS];

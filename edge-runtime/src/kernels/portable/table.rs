@@ -5,9 +5,9 @@ use super::conv_2d::conv_2d_pairs;
 use super::depthwise_conv_2d::{depthwise_conv_2d, depthwise_conv_2d_pairs};
 use super::pool_2d::{average_pool_2d, max_pool_2d};
 use crate::format::{opcode, packing};
-use crate::kernels::{Kernel, joined, reference};
 use crate::kernels::reference::average_pool_2d::AveragePool2d;
 use crate::kernels::reference::max_pool_2d::MaxPool2d;
+use crate::kernels::{Kernel, joined, reference};
 use crate::operator::{elementwise, layers, packed, pools};
 
 /// FULLY_CONNECTED with paired weights.

@@ -37,7 +37,10 @@ pub struct Data(pub u64);
 
 impl Data {
     pub fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (self.0 >> 33) as u32
     }
 
@@ -65,13 +68,18 @@ pub struct Channels {
 
 impl Channels {
     pub fn draw(data: &mut Data, count: usize) -> Self {
-        let rounding = [Rounding::Double, Rounding::Single, Rounding::High32][data.next() as usize % 3];
+        let rounding =
+            [Rounding::Double, Rounding::Single, Rounding::High32][data.next() as usize % 3];
         let shifts = match rounding {
             Rounding::High32 => 0..=7,
             _ => [-9..=-7, -12..=-2, -31..=2, -1..=0][data.next() as usize % 4].clone(),
         };
         // Sums of a few thousand at most, so that ties and both signs occur.
-        let least = if rounding == Rounding::High32 { 1 << 20 } else { 1 << 30 };
+        let least = if rounding == Rounding::High32 {
+            1 << 20
+        } else {
+            1 << 30
+        };
         let zero_point = data.within(-128, 127);
         let (min, max) = match data.next() % 4 {
             0 => (-128, 127),
@@ -79,7 +87,11 @@ impl Channels {
             2 => (zero_point as i8, data.within(zero_point, 127) as i8),
             _ => (data.within(-128, 0) as i8, data.within(1, 127) as i8),
         };
-        let zero_point = if data.next().is_multiple_of(3) { -128 } else { zero_point };
+        let zero_point = if data.next().is_multiple_of(3) {
+            -128
+        } else {
+            zero_point
+        };
         Self {
             rounding,
             bias: (0..count).map(|_| data.within(-20_000, 20_000)).collect(),
@@ -106,7 +118,10 @@ struct Memory(Vec<u128>);
 
 impl Memory {
     fn new(len: usize) -> Self {
-        Self(vec![0x5555_5555_5555_5555_5555_5555_5555_5555; len.div_ceil(16)])
+        Self(vec![
+            0x5555_5555_5555_5555_5555_5555_5555_5555;
+            len.div_ceil(16)
+        ])
     }
 
     fn cells(&mut self) -> &[Cell<i8>] {
@@ -161,21 +176,45 @@ pub fn run(
     for at in (0..arena.len()).filter(outside) {
         assert_eq!(arena[at].get(), before[at], "byte {at} beside the output");
     }
-    assert!(aside[scratch..].iter().all(|cell| cell.get() == 0x55), "behind the scratch");
+    assert!(
+        aside[scratch..].iter().all(|cell| cell.get() == 0x55),
+        "behind the scratch"
+    );
     arena[GUARD + to..][..count].iter().map(Cell::get).collect()
 }
 
 /// Windows as loaded models have them: every step of the window touches the input.
 pub fn window(depths: impl Strategy<Value = usize>) -> impl Strategy<Value = Window> {
-    let axis = (1_usize..9, 1_usize..5, 1_usize..4, 1_usize..3, any::<u8>(), any::<u8>());
+    let axis = (
+        1_usize..9,
+        1_usize..5,
+        1_usize..4,
+        1_usize..3,
+        any::<u8>(),
+        any::<u8>(),
+    );
     (axis.clone(), axis, depths, 1_usize..11).prop_map(|(rows, columns, depth, channels)| {
-        let axis = |(input, kernel, stride, dilation, before, behind): (usize, usize, usize, usize, u8, u8)| {
+        let axis = |(input, kernel, stride, dilation, before, behind): (
+            usize,
+            usize,
+            usize,
+            usize,
+            u8,
+            u8,
+        )| {
             let extent = (kernel - 1) * dilation + 1;
             let before = usize::from(before) % extent;
             let least = extent.saturating_sub(input + before);
             let behind = (usize::from(behind) % extent).max(least.min(extent - 1));
             let total = (input + before + behind).max(extent);
-            (input, (total - extent) / stride + 1, kernel, stride, before, dilation)
+            (
+                input,
+                (total - extent) / stride + 1,
+                kernel,
+                stride,
+                before,
+                dilation,
+            )
         };
         let (rows, columns) = (axis(rows), axis(columns));
         Window {
@@ -191,7 +230,12 @@ pub fn window(depths: impl Strategy<Value = usize>) -> impl Strategy<Value = Win
 
 /// Common 3x3 windows: input, output, stride, padding.
 const WINDOWS: [Window; 6] = {
-    const fn window(input: [usize; 2], output: [usize; 2], stride: usize, padding: [usize; 2]) -> Window {
+    const fn window(
+        input: [usize; 2],
+        output: [usize; 2],
+        stride: usize,
+        padding: [usize; 2],
+    ) -> Window {
         Window {
             input: [input[0], input[1], 1],
             output: [output[0], output[1], 1],
@@ -222,7 +266,10 @@ fn pack(weights: &[i8], taps: usize) -> Vec<u8> {
             for place in 0..8 {
                 let weight = |tap| {
                     let channel = block.chunks(taps).nth(place / 2);
-                    channel.and_then(|w: &[i8]| w.get(quad * 4 + tap)).copied().map_or(0, i32::from)
+                    channel
+                        .and_then(|w: &[i8]| w.get(quad * 4 + tap))
+                        .copied()
+                        .map_or(0, i32::from)
                 };
                 let tap = place % 2 * 2;
                 bytes.extend((weight(tap) + weight(tap + 1) * 65536).to_le_bytes());
@@ -253,7 +300,15 @@ fn check_conv(window: &Window, seed: u64, slack: usize, most: i32) {
     });
     let case = std::format!("{window:?} {channels:?}");
     for scratch in [scratch, 0] {
-        let actual = run(window, &channels, &packed, &input, slack, scratch, conv_2d_pairs);
+        let actual = run(
+            window,
+            &channels,
+            &packed,
+            &input,
+            slack,
+            scratch,
+            conv_2d_pairs,
+        );
         assert_eq!(actual, expected, "{case}");
     }
     let decoded = run(window, &channels, &packed, &input, slack, 0, |layer| {
@@ -269,7 +324,9 @@ fn check_depthwise(window: &Window, seed: u64, slack: usize) {
     let (taps, input) = (height * width, data.i8s(rows * columns * depth, 128));
     let weights = data.i8s(count * taps, 127);
     let channels = Channels::draw(&mut data, count);
-    let canonical: Vec<i8> = (0..taps * count).map(|at| weights[at % count * taps + at / count]).collect();
+    let canonical: Vec<i8> = (0..taps * count)
+        .map(|at| weights[at % count * taps + at / count])
+        .collect();
     let expected = run(window, &channels, &[], &input, slack, 0, |layer| {
         run_depthwise(layer, |layer| CanonicalDepthwise {
             weights: &canonical,
@@ -282,13 +339,29 @@ fn check_depthwise(window: &Window, seed: u64, slack: usize) {
     let case = std::format!("{window:?} {channels:?}");
     let packed: Vec<u8> = weights.iter().map(|w| w.cast_unsigned()).collect();
     for scratch in [depthwise_conv_2d::scratch_len(window), 0] {
-        let actual = run(window, &channels, &packed, &input, slack, scratch, depthwise_conv_2d);
+        let actual = run(
+            window,
+            &channels,
+            &packed,
+            &input,
+            slack,
+            scratch,
+            depthwise_conv_2d,
+        );
         assert_eq!(actual, expected, "{case}");
     }
     if depth == 1 {
         let packed = pack(&weights, taps);
         for scratch in [depthwise_conv_2d::pairs_scratch_len(window), 0] {
-            let actual = run(window, &channels, &packed, &input, slack, scratch, depthwise_conv_2d_pairs);
+            let actual = run(
+                window,
+                &channels,
+                &packed,
+                &input,
+                slack,
+                scratch,
+                depthwise_conv_2d_pairs,
+            );
             assert_eq!(actual, expected, "{case}");
         }
         let decoded = run(window, &channels, &packed, &input, slack, 0, |layer| {
@@ -358,7 +431,9 @@ fn runs_at_their_limit_are_exact() {
         padding: [0; 2],
         dilation: [1; 2],
     };
-    let weights = [127, 127, 127, 127, -127, -127, -127, -127, 127, 127, 1, 0, -128, -127, 0, 0];
+    let weights = [
+        127, 127, 127, 127, -127, -127, -127, -127, 127, 127, 1, 0, -128, -127, 0, 0,
+    ];
     let channels = Channels {
         rounding: Rounding::Single,
         bias: vec![0; 4],
@@ -370,10 +445,28 @@ fn runs_at_their_limit_are_exact() {
         max: 127,
     };
     for corner in 0..16 {
-        let input: Vec<i8> = (0..4).map(|bit| if corner >> bit & 1 == 1 { -128 } else { 127 }).collect();
-        let dot = |w: &[i8]| w.iter().zip(&input).map(|(w, x)| i32::from(*w) * i32::from(*x)).sum::<i32>();
-        let expected: Vec<i8> = weights.chunks(4).map(|w| ((dot(w) + 256) >> 9).clamp(-128, 127) as i8).collect();
-        let actual = run(&window, &channels, &pack(&weights, 4), &input, 0, 8, conv_2d_pairs);
+        let input: Vec<i8> = (0..4)
+            .map(|bit| if corner >> bit & 1 == 1 { -128 } else { 127 })
+            .collect();
+        let dot = |w: &[i8]| {
+            w.iter()
+                .zip(&input)
+                .map(|(w, x)| i32::from(*w) * i32::from(*x))
+                .sum::<i32>()
+        };
+        let expected: Vec<i8> = weights
+            .chunks(4)
+            .map(|w| ((dot(w) + 256) >> 9).clamp(-128, 127) as i8)
+            .collect();
+        let actual = run(
+            &window,
+            &channels,
+            &pack(&weights, 4),
+            &input,
+            0,
+            8,
+            conv_2d_pairs,
+        );
         assert_eq!(actual, expected, "{input:?}");
     }
 }
@@ -444,13 +537,31 @@ proptest! {
 
 #[test]
 fn a_smaller_operand_is_repeated() {
-    let settings = AddFitted { a: 3, b: 5, c: 1, shift: 1, min: -128, max: 127 };
-    let broadcast = Broadcast { shape: [1, 2, 2], strides: [[0, 2, 1], [0, 0, 1]] };
+    let settings = AddFitted {
+        a: 3,
+        b: 5,
+        c: 1,
+        shift: 1,
+        min: -128,
+        max: 127,
+    };
+    let broadcast = Broadcast {
+        shape: [1, 2, 2],
+        strides: [[0, 2, 1], [0, 0, 1]],
+    };
     let (mut x1, mut x2) = ([1, 2, 3, 4], [5, 6]);
     let inputs = [cells(&mut x1), cells(&mut x2)].map(Operand::Activation);
     let (mut actual, mut expected) = ([0; 4], [0; 4]);
     add::add_fitted(&settings, &broadcast, inputs, cells(&mut actual));
     plain_add::add_fitted(&settings, &broadcast, inputs, cells(&mut expected));
     assert_eq!(actual, expected);
-    assert_eq!(actual, [(3 + 25 + 1) >> 1, (6 + 30 + 1) >> 1, (9 + 25 + 1) >> 1, (12 + 30 + 1) >> 1]);
+    assert_eq!(
+        actual,
+        [
+            (3 + 25 + 1) >> 1,
+            (6 + 30 + 1) >> 1,
+            (9 + 25 + 1) >> 1,
+            (12 + 30 + 1) >> 1
+        ]
+    );
 }

@@ -15,19 +15,19 @@ use crate::kernels::packing::pair_blocks::{CHANNELS, QUAD_WORDS};
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Arguments {
-    multipliers: *const i32, // 0, as the next two: moves from block to block
-    shifts: *const i8,       // 4
+    multipliers: *const i32,  // 0, as the next two: moves from block to block
+    shifts: *const i8,        // 4
     outputs: *const Cell<i8>, // 8
-    zero_point: i32,         // 12
-    low: u32,                // 16
-    bias: *const i32,        // 20: moves too
-    x: *const Cell<i32>,     // 24
-    quads: usize,            // 28
-    blocks: usize,           // 32: counts down
-    weights: *const i32,     // 36
-    min: i32,                // 40
-    max: i32,                // 44
-    tie: u32,                // 48
+    zero_point: i32,          // 12
+    low: u32,                 // 16
+    bias: *const i32,         // 20: moves too
+    x: *const Cell<i32>,      // 24
+    quads: usize,             // 28
+    blocks: usize,            // 32: counts down
+    weights: *const i32,      // 36
+    min: i32,                 // 40
+    max: i32,                 // 44
+    tie: u32,                 // 48
 }
 
 /// The whole blocks of four channels of a layer.
@@ -53,7 +53,10 @@ impl<'a> Blocks<'a> {
     ) -> Option<Self> {
         let quads = x.len() / 2;
         let block = quads.checked_mul(QUAD_WORDS)?.checked_add(1)?;
-        let constants = bias.len().min(finish.multipliers.len()).min(finish.shifts.len());
+        let constants = bias
+            .len()
+            .min(finish.multipliers.len())
+            .min(finish.shifts.len());
         let blocks = channels.min(constants) / CHANNELS;
         let blocks = blocks.min(weights.len().checked_div(block)?);
         if quads == 0 || blocks == 0 {
@@ -80,7 +83,11 @@ impl<'a> Blocks<'a> {
                 weights: weights.as_ptr(),
                 min: finish.min.into(),
                 max: finish.max.into(),
-                tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
+                tie: if matches!(finish.form, Form::Tie) {
+                    1 << 31
+                } else {
+                    0
+                },
             },
             run,
             channels: blocks.wrapping_mul(CHANNELS),

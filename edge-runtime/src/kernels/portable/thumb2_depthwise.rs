@@ -67,7 +67,11 @@ impl<'a> Nine<'a> {
                 end: nothing,
                 low: finish.low,
                 zero_point: finish.zero_point,
-                tie: if matches!(finish.form, Form::Tie) { 1 << 31 } else { 0 },
+                tie: if matches!(finish.form, Form::Tie) {
+                    1 << 31
+                } else {
+                    0
+                },
                 min: finish.min.into(),
                 max: finish.max.into(),
             },

@@ -40,7 +40,12 @@ impl Vectors for Pairs {
     #[inline(always)]
     unsafe fn weights(from: *const i8) -> [v128; 2] {
         // SAFETY: the caller's.
-        unsafe { [i16x8_load_extend_i8x8(from), i16x8_load_extend_i8x8(from.add(8))] }
+        unsafe {
+            [
+                i16x8_load_extend_i8x8(from),
+                i16x8_load_extend_i8x8(from.add(8)),
+            ]
+        }
     }
 
     #[inline(always)]
