@@ -283,8 +283,8 @@ impl<'a> Panel<'a> {
     ///
     /// The pixel exists.
     #[inline(never)]
-    pub unsafe fn fill_single(&self, at: Cursor) {
-        if let Some(window) = self.inside(&at) {
+    pub unsafe fn fill_single(&self, at: &Cursor) {
+        if let Some(window) = self.inside(at) {
             // SAFETY: the window lies within the input.
             unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
@@ -299,7 +299,7 @@ impl<'a> Panel<'a> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(first, &at, row, rows.rows);
+                self.gather_rows(first, at, row, rows.rows);
                 widen_1(first, panel, &raw const rows);
             }
             panel = panel.wrapping_add(rows.rows * self.row_words());
