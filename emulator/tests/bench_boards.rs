@@ -115,7 +115,10 @@ fn every_board_gives_the_golden_bytes_and_counts_that_add_up() {
         // The name of the kernel, or of its place in the table where it was inlined there.
         let hottest = run.counts.at.iter().max_by_key(|(_, count)| count).unwrap();
         let function = board.function_at(hottest.0).unwrap();
-        assert!(function.to_lowercase().contains("conv_2d"), "{name}: {function}");
+        assert!(
+            function.to_lowercase().contains("conv_2d"),
+            "{name}: {function}"
+        );
     }
 }
 
