@@ -6,9 +6,8 @@
 
 use super::packing::dsp_blocks::Width;
 use super::packing::dsp_forms::Form;
-use super::packing::dsp_panels::is_direct;
+use super::packing::dsp_panels::is_direct_len as is_direct;
 use super::packing::{depthwise_dsp, winograd_dsp};
-use super::reference::Window;
 use super::reference::requantise::Rounding;
 use crate::format::{OperatorRecord, TensorRecord, opcode, packing};
 
@@ -35,8 +34,6 @@ pub(crate) const LIMITED: u64 = 1 << 20;
 pub(crate) const POOL_ANY: u64 = 1 << 21;
 /// Depthwise: forms from this bit on, in the order of their codes.
 const DEPTHWISE_FORMS: u32 = 24;
-/// Depthwise: every form.
-pub(crate) const DEPTHWISE_ALL: u64 = 7 << DEPTHWISE_FORMS;
 /// Depthwise: stride 1.
 pub(crate) const STRIDE_1: u64 = 1 << 27;
 /// Depthwise: stride 2.
@@ -99,114 +96,129 @@ pub(crate) const fn add_shift(shift: u32) -> u64 {
 }
 
 /// The cases that an operator needs; of other packings than those of the DSP extension none. `form` is the
-/// first byte of the weights, 0 where there are none, `zero_point` that of the output.
+/// first byte of the weights, 0 where there are none.
 pub(crate) const fn of(
     record: &OperatorRecord,
-    window: &Window,
+    x: &TensorRecord,
+    y: &TensorRecord,
     form: u8,
-    zero_point: i32,
 ) -> u64 {
-    let limited = if record.clamp_min == i8::MIN && record.clamp_max == i8::MAX {
-        0
-    } else {
-        LIMITED
-    };
-    let [_, _, in_channels] = window.input;
-    let [height, width, channels] = window.output;
     match (record.opcode, record.packing) {
-        (opcode::CONV_2D | opcode::FULLY_CONNECTED, packing::DSP_I16 | packing::DSP_I8) => {
-            let of_form = 1
-                << (form as u32 & 7)
-                    + match record.packing {
-                        packing::DSP_I16 => FORMS_I16,
-                        _ => FORMS_I8,
-                    };
-            let partial = if channels.is_multiple_of(4) { 0 } else { PARTIAL };
-            let shape = if record.opcode == opcode::FULLY_CONNECTED {
-                if is_direct(window) {
-                    DIRECT
-                } else {
-                    WIDENED
-                }
-            } else if (height & width & 1) != 0 {
-                ODD_PIXELS
-            } else {
-                0
-            };
-            of_form | partial | shape
+        (opcode::CONV_2D, packing::DSP_I16) => of_conv(y, form, Width::I16),
+        (opcode::CONV_2D, packing::DSP_I8) => of_conv(y, form, Width::I8),
+        (opcode::FULLY_CONNECTED, packing::DSP_I16) => of_dense(x, y, form, Width::I16),
+        (opcode::FULLY_CONNECTED, packing::DSP_I8) => of_dense(x, y, form, Width::I8),
+        (opcode::CONV_2D, packing::DSP_WINOGRAD_2X2) => {
+            of_winograd(record, x, form, winograd_dsp::Transform::F2)
         }
-        (opcode::CONV_2D, packing::DSP_WINOGRAD_2X2 | packing::DSP_WINOGRAD_4X4) => {
-            let transform = match record.packing {
-                packing::DSP_WINOGRAD_2X2 => winograd_dsp::Transform::F2,
-                _ => winograd_dsp::Transform::F4,
-            };
+        (opcode::CONV_2D, packing::DSP_WINOGRAD_4X4) => {
+            of_winograd(record, x, form, winograd_dsp::Transform::F4)
+        }
+        (opcode::DEPTHWISE_CONV_2D, packing::DSP_DEPTHWISE) => {
             let form = match form {
-                0 => winograd_dsp::Form::Merged,
-                _ => winograd_dsp::Form::Ties,
-            };
-            limited | winograd(transform, form, in_channels)
-        }
-        (opcode::DEPTHWISE_CONV_2D, packing::DSP_DEPTHWISE | packing::DSP_DEPTHWISE_SMALL) => {
-            let form = match (record.packing, form) {
-                (packing::DSP_DEPTHWISE_SMALL, _) => {
-                    let shared = depthwise_dsp::Shared {
-                        rounding: match Rounding::from_code(record.rounding) {
-                            Some(rounding) => rounding,
-                            None => Rounding::Double,
-                        },
-                        zero_point,
-                        min: record.clamp_min,
-                    };
-                    shared.form()
-                }
-                (_, 0) => depthwise_dsp::Form::Fixed,
-                (_, 1) => depthwise_dsp::Form::Merged,
+                0 => depthwise_dsp::Form::Fixed,
+                1 => depthwise_dsp::Form::Merged,
                 _ => depthwise_dsp::Form::Ties,
             };
-            limited
-                | depthwise_form(form)
-                | if window.stride[0] == 1 { STRIDE_1 } else { STRIDE_2 }
-                | if height & 1 != 0 { ODD_ROWS } else { 0 }
-                | if width & 1 != 0 { ODD_COLUMNS } else { 0 }
+            of_depthwise(record, y, form)
         }
-        (opcode::AVERAGE_POOL_2D | opcode::MAX_POOL_2D, packing::CANONICAL) => {
-            let whole = channels.is_multiple_of(4) && window.kernel[1] <= 255;
-            limited | if whole { 0 } else { POOL_ANY }
+        (opcode::DEPTHWISE_CONV_2D, packing::DSP_DEPTHWISE_SMALL) => {
+            let form = of_canonical(record, y);
+            of_depthwise(record, y, form)
         }
-        (opcode::ADD, packing::FITTED) => {
-            let [_, _, _, shift, _] = record.parameters;
-            let elements = height.wrapping_mul(width).wrapping_mul(channels);
-            let rest = if elements.is_multiple_of(4) { 0 } else { ADD_ANY };
-            limited | rest | add_shift((shift & 31).cast_unsigned())
-        }
+        (opcode::AVERAGE_POOL_2D | opcode::MAX_POOL_2D, packing::CANONICAL) => of_pool(record, y),
+        (opcode::ADD, packing::FITTED) => of_add(record, y),
         _ => 0,
     }
 }
 
-/// The window of an operator between two tensors.
-pub(crate) const fn window(
+const fn limited(record: &OperatorRecord) -> u64 {
+    if record.clamp_min == i8::MIN && record.clamp_max == i8::MAX {
+        0
+    } else {
+        LIMITED
+    }
+}
+
+/// Of CONV_2D with weights of a width.
+pub(crate) const fn of_conv(y: &TensorRecord, form: u8, width: Width) -> u64 {
+    let [_, height, width_out, channels] = y.shape;
+    let odd = if height & width_out & 1 == 0 { 0 } else { ODD_PIXELS };
+    of_blocks(channels as u32, form, width) | odd
+}
+
+/// Of FULLY_CONNECTED with weights of a width.
+pub(crate) const fn of_dense(x: &TensorRecord, y: &TensorRecord, form: u8, width: Width) -> u64 {
+    let direct = is_direct(x.len as usize, y.len as usize);
+    of_blocks(y.len, form, width) | if direct { DIRECT } else { WIDENED }
+}
+
+const fn of_blocks(channels: u32, form: u8, width: Width) -> u64 {
+    let first = match width {
+        Width::I16 => FORMS_I16,
+        Width::I8 => FORMS_I8,
+    };
+    let partial = if channels.is_multiple_of(4) { 0 } else { PARTIAL };
+    partial | 1 << (first + (form as u32 & 7))
+}
+
+/// Of CONV_2D by a transformation.
+pub(crate) const fn of_winograd(
     record: &OperatorRecord,
-    input: &TensorRecord,
-    output: &TensorRecord,
-) -> Window {
-    const fn widened([a, b]: [u16; 2]) -> [usize; 2] {
-        [a as usize, b as usize]
-    }
-    const fn extents(tensor: &TensorRecord, flat: bool) -> [usize; 3] {
-        let [_, height, width, channels] = tensor.shape;
-        if flat {
-            [1, 1, tensor.len as usize]
-        } else {
-            [height as usize, width as usize, channels as usize]
-        }
-    }
-    let flat = record.opcode == opcode::FULLY_CONNECTED;
-    Window {
-        input: extents(input, flat),
-        output: extents(output, flat),
-        kernel: widened(record.kernel),
-        stride: widened(record.stride),
-        padding: widened(record.padding),
-        dilation: widened(record.dilation),
-    }
+    x: &TensorRecord,
+    form: u8,
+    transform: winograd_dsp::Transform,
+) -> u64 {
+    let [_, _, _, channels] = x.shape;
+    let form = match form {
+        0 => winograd_dsp::Form::Merged,
+        _ => winograd_dsp::Form::Ties,
+    };
+    limited(record) | winograd(transform, form, channels as usize)
+}
+
+/// Of DEPTHWISE_CONV_2D in a form.
+pub(crate) const fn of_depthwise(
+    record: &OperatorRecord,
+    y: &TensorRecord,
+    form: depthwise_dsp::Form,
+) -> u64 {
+    let [_, height, width, _] = y.shape;
+    let [stride, _] = record.stride;
+    limited(record)
+        | depthwise_form(form)
+        | if stride == 1 { STRIDE_1 } else { STRIDE_2 }
+        | if height & 1 == 0 { 0 } else { ODD_ROWS }
+        | if width & 1 == 0 { 0 } else { ODD_COLUMNS }
+}
+
+/// The form in which DEPTHWISE_CONV_2D packs canonical weights for itself.
+pub(crate) const fn of_canonical(
+    record: &OperatorRecord,
+    y: &TensorRecord,
+) -> depthwise_dsp::Form {
+    let shared = depthwise_dsp::Shared {
+        rounding: match Rounding::from_code(record.rounding) {
+            Some(rounding) => rounding,
+            None => Rounding::Double,
+        },
+        zero_point: y.zero_point,
+        min: record.clamp_min,
+    };
+    shared.form()
+}
+
+/// Of AVERAGE_POOL_2D and MAX_POOL_2D.
+pub(crate) const fn of_pool(record: &OperatorRecord, y: &TensorRecord) -> u64 {
+    let [_, _, _, channels] = y.shape;
+    let [_, columns] = record.kernel;
+    let whole = channels.is_multiple_of(4) && columns <= 255;
+    limited(record) | if whole { 0 } else { POOL_ANY }
+}
+
+/// Of ADD in linear form.
+pub(crate) const fn of_add(record: &OperatorRecord, y: &TensorRecord) -> u64 {
+    let [_, _, _, shift, _] = record.parameters;
+    let rest = if y.len.is_multiple_of(4) { 0 } else { ADD_ANY };
+    limited(record) | rest | add_shift(shift.cast_unsigned() & 31)
 }

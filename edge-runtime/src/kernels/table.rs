@@ -99,8 +99,7 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
                 _ => return cases::ALL,
             }
         };
-        let window = cases::window(&record, &x, &y);
-        set |= cases::of(&record, &window, form, y.zero_point);
+        set |= cases::of(&record, &x, &y, form);
         index = index.saturating_add(1);
     }
     if index == 0 { cases::ALL } else { set }

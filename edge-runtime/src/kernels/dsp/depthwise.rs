@@ -241,38 +241,37 @@ fn kernels<const CASES: u64>(form: Form, stride: usize) -> Option<(Kernel, Kerne
     if CASES & cases::depthwise_form(form) == 0 || CASES & stride_case == 0 {
         return None;
     }
-    // Which the condition above leaves: one form or stride in the cases needs no comparison.
-    let is = |other: Form| {
-        let others = cases::DEPTHWISE_ALL & !cases::depthwise_form(other);
-        CASES & cases::depthwise_form(other) != 0 && (CASES & others == 0 || form == other)
-    };
+    // What the cases lack needs no comparison.
+    let has = |form| CASES & cases::depthwise_form(form) != 0;
+    let (ties, merged, fixed) = (has(Form::Ties), has(Form::Merged), has(Form::Fixed));
+    let is_ties = ties && (form == Form::Ties || !merged && !fixed);
+    let is_merged = merged && (form == Form::Merged || !fixed);
     let strides = cases::STRIDE_1 | cases::STRIDE_2;
     let narrow = CASES & strides == cases::STRIDE_1
         || (CASES & strides == strides && stride == 1);
     let has_odd = CASES & cases::ODD_ROWS != 0;
     let pair = |two: Kernel, one: Kernel| (two, if has_odd { one } else { two });
-    Some(if narrow {
-        if is(Form::Fixed) {
-            pair(loops::two_rows_fixed::<CASES>, loops::one_row_fixed::<CASES>)
-        } else if is(Form::Merged) {
-            pair(loops::two_rows_merged::<CASES>, loops::one_row_merged::<CASES>)
-        } else {
-            pair(loops::two_rows_ties::<CASES>, loops::one_row_ties::<CASES>)
-        }
-    } else if is(Form::Fixed) {
-        pair(
-            loops::two_rows_stride_2_fixed::<CASES>,
-            loops::one_row_stride_2_fixed::<CASES>,
-        )
-    } else if is(Form::Merged) {
-        pair(
-            loops::two_rows_stride_2_merged::<CASES>,
-            loops::one_row_stride_2_merged::<CASES>,
-        )
-    } else {
-        pair(
+    Some(match (narrow, is_ties, is_merged) {
+        (true, true, _) => pair(loops::two_rows_ties::<CASES>, loops::one_row_ties::<CASES>),
+        (true, _, true) => pair(
+            loops::two_rows_merged::<CASES>,
+            loops::one_row_merged::<CASES>,
+        ),
+        (true, ..) => pair(
+            loops::two_rows_fixed::<CASES>,
+            loops::one_row_fixed::<CASES>,
+        ),
+        (_, true, _) => pair(
             loops::two_rows_stride_2_ties::<CASES>,
             loops::one_row_stride_2_ties::<CASES>,
-        )
+        ),
+        (_, _, true) => pair(
+            loops::two_rows_stride_2_merged::<CASES>,
+            loops::one_row_stride_2_merged::<CASES>,
+        ),
+        _ => pair(
+            loops::two_rows_stride_2_fixed::<CASES>,
+            loops::one_row_stride_2_fixed::<CASES>,
+        ),
     })
 }

@@ -5,6 +5,9 @@ use super::{
     winograd, winograd_f4,
 };
 use crate::format::{opcode, packing};
+use crate::kernels::packing::depthwise_dsp::Form;
+use crate::kernels::packing::dsp_blocks::Width;
+use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::{Kernel, cases, joined, reference};
 use crate::operator::{Call, Cost, Fault};
 use crate::operator::{elementwise, layers, packed, pools};
@@ -36,7 +39,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_I16,
         "CONV_2D",
-        |call| within::<CASES>(call, layers::check_conv(call, &packed::DSP_I16)),
+        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_I16), cases::of_conv(call.y(), form(call), Width::I16)),
         conv_2d::run_i16::<CASES>,
     );
     /// CONV_2D with 8-bit weights.
@@ -44,7 +47,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_I8,
         "CONV_2D",
-        |call| within::<CASES>(call, layers::check_conv(call, &packed::DSP_I8)),
+        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_I8), cases::of_conv(call.y(), form(call), Width::I8)),
         conv_2d::run_i8::<CASES>,
     );
     /// CONV_2D 3x3 by F(2x2, 3x3).
@@ -52,7 +55,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_WINOGRAD_2X2,
         "CONV_2D",
-        |call| within::<CASES>(call, layers::check_conv(call, &packed::DSP_WINOGRAD_2X2)),
+        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_WINOGRAD_2X2), cases::of_winograd(call.record, call.x(), form(call), Transform::F2)),
         |call| winograd::run::<CASES>(&layers::layer(call)),
     );
     /// CONV_2D 3x3 by F(4x4, 3x3).
@@ -60,7 +63,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_WINOGRAD_4X4,
         "CONV_2D",
-        |call| within::<CASES>(call, layers::check_conv(call, &packed::DSP_WINOGRAD_4X4)),
+        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_WINOGRAD_4X4), cases::of_winograd(call.record, call.x(), form(call), Transform::F4)),
         |call| winograd_f4::run::<CASES>(&layers::layer(call)),
     );
     /// AVERAGE_POOL_2D.
@@ -68,7 +71,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::AVERAGE_POOL_2D,
         packing::CANONICAL,
         "AVERAGE_POOL_2D",
-        |call| within::<CASES>(call, pools::check(call)),
+        |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
         |call| {
             let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
             average_pool::run::<CASES>(&window, limits(call), x, y);
@@ -79,7 +82,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::MAX_POOL_2D,
         packing::CANONICAL,
         "MAX_POOL_2D",
-        |call| within::<CASES>(call, pools::check(call)),
+        |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
         |call| {
             let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
             max_pool::run::<CASES>(&window, limits(call), x, y);
@@ -90,7 +93,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::FULLY_CONNECTED,
         packing::DSP_I16,
         "FULLY_CONNECTED",
-        |call| within::<CASES>(call, layers::check_fully_connected(call, &packed::DSP_I16_DENSE)),
+        |call| within::<CASES>(layers::check_fully_connected(call, &packed::DSP_I16_DENSE), cases::of_dense(call.x(), call.y(), form(call), Width::I16)),
         fully_connected::run_i16::<CASES>,
     );
     /// FULLY_CONNECTED with 8-bit weights.
@@ -98,7 +101,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::FULLY_CONNECTED,
         packing::DSP_I8,
         "FULLY_CONNECTED",
-        |call| within::<CASES>(call, layers::check_fully_connected(call, &packed::DSP_I8_DENSE)),
+        |call| within::<CASES>(layers::check_fully_connected(call, &packed::DSP_I8_DENSE), cases::of_dense(call.x(), call.y(), form(call), Width::I8)),
         fully_connected::run_i8::<CASES>,
     );
     /// DEPTHWISE_CONV_2D 3x3.
@@ -106,7 +109,11 @@ impl<const CASES: u64> Table<CASES> {
         opcode::DEPTHWISE_CONV_2D,
         packing::DSP_DEPTHWISE,
         "DEPTHWISE_CONV_2D",
-        |call| within::<CASES>(call, layers::check_depthwise(call, &packed::DSP_DEPTHWISE)),
+        |call| {
+            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE);
+            let form = Form::of(call.weights()).unwrap_or(Form::Ties);
+            within::<CASES>(cost, cases::of_depthwise(call.record, call.y(), form))
+        },
         |call| depthwise::packed::<CASES>(&layers::layer(call)),
     );
     /// DEPTHWISE_CONV_2D 3x3 on canonical weights.
@@ -114,7 +121,11 @@ impl<const CASES: u64> Table<CASES> {
         opcode::DEPTHWISE_CONV_2D,
         packing::DSP_DEPTHWISE_SMALL,
         "DEPTHWISE_CONV_2D",
-        |call| within::<CASES>(call, layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL)),
+        |call| {
+            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL);
+            let form = cases::of_canonical(call.record, call.y());
+            within::<CASES>(cost, cases::of_depthwise(call.record, call.y(), form))
+        },
         |call| depthwise::canonical::<CASES>(&layers::layer(call)),
     );
     /// DEPTHWISE_CONV_2D of any window.
@@ -122,7 +133,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::DEPTHWISE_CONV_2D,
         packing::CANONICAL,
         "DEPTHWISE_CONV_2D",
-        |call| within::<CASES>(call, layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE)),
+        |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
         |call| depthwise_i8_1x4(&layers::layer(call)),
     );
     /// ADD and SUB of two activations of one shape in one linear form.
@@ -130,7 +141,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::ADD,
         packing::FITTED,
         "ADD",
-        |call| within::<CASES>(call, elementwise::check_add_fitted_flat(call)),
+        |call| within::<CASES>(elementwise::check_add_fitted_flat(call), cases::of_add(call.record, call.y())),
         |call| {
             let inputs = [call.cells(call.x()), call.cells(call.second())];
             add::run::<CASES>(&elementwise::add_fitted(call), inputs, call.cells(call.y()));
@@ -164,19 +175,18 @@ const COUNT: usize = 12;
 pub static KERNELS: [Kernel; COUNT + reference::CANONICAL.len()] =
     Table::<{ cases::ALL }>::KERNELS;
 
-/// The cost of an operator, if the kernels were compiled for its cases.
-fn within<const CASES: u64>(call: &Call<'_>, cost: Result<Cost, Fault>) -> Result<Cost, Fault> {
-    if CASES != cases::ALL && cost.is_ok() && needs(call) & !CASES != 0 {
-        return Err(Fault::Cases);
+/// The cost of an operator, if the kernels were compiled for the cases that it needs.
+#[inline(always)] // Of `needed` only what can be missing is computed.
+fn within<const CASES: u64>(cost: Result<Cost, Fault>, needed: u64) -> Result<Cost, Fault> {
+    if needed & !CASES != 0 {
+        return cost.and(Err(Fault::Cases));
     }
     cost
 }
 
-#[inline(never)]
-fn needs(call: &Call<'_>) -> u64 {
-    let window = cases::window(call.record, call.x(), call.y());
-    let form = call.weights().first().copied().unwrap_or(0);
-    cases::of(call.record, &window, form, call.y().zero_point)
+/// The first byte of the weights.
+fn form(call: &Call<'_>) -> u8 {
+    call.weights().first().copied().unwrap_or(0)
 }
 
 fn limits(call: &Call<'_>) -> [i8; 2] {
