@@ -166,6 +166,11 @@ pub const fn fully_connected_scratch_len(window: &Window) -> usize {
 pub const fn is_direct(window: &Window) -> bool {
     let [_, _, inputs] = window.input;
     let [_, _, outputs] = window.output;
+    is_direct_len(inputs, outputs)
+}
+
+/// [`is_direct`] of numbers of inputs and outputs.
+pub const fn is_direct_len(inputs: usize, outputs: usize) -> bool {
     outputs <= CHANNELS && inputs.is_multiple_of(4)
 }
 
