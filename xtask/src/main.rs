@@ -1,5 +1,5 @@
 //! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask bench-boards`,
-//! `cargo xtask bench boards`, `cargo xtask bench aarch64`, `cargo xtask bench peers`, `cargo xtask evaluate`, `cargo xtask fuzz`,
+//! `cargo xtask bench boards` (also `aarch64`, `wasm`, `peers`), `cargo xtask evaluate`, `cargo xtask fuzz`,
 //! `cargo xtask miri`.
 
 mod aarch64;
@@ -92,6 +92,13 @@ enum Bench {
         #[arg(long)]
         models: Option<PathBuf>,
     },
+    /// Runs the MLPerf Tiny models in WebAssembly under Node: whether the outputs are LiteRT's, and
+    /// the least time of a row.
+    Wasm {
+        /// As of `bench boards`.
+        #[arg(long)]
+        models: Option<PathBuf>,
+    },
     /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
     Peers {
         /// As of `bench boards`.
@@ -118,6 +125,9 @@ fn main() -> ExitCode {
         Command::Bench {
             what: Bench::Aarch64 { models },
         } => bench::aarch64::run(models.as_deref()),
+        Command::Bench {
+            what: Bench::Wasm { models },
+        } => wasm::run(models.as_deref()),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Miri => miri::run(),
