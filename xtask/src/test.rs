@@ -38,7 +38,7 @@ pub fn run() -> Result<()> {
 fn all(steps: &mut Steps) -> Result<()> {
     steps.step("set-up: Rust targets", || {
         setup::rust_targets(&BARE_METAL)?;
-        setup::rust_targets(&[aarch64::TARGET, wasm::TARGET])
+        setup::rust_targets(&[aarch64::TARGET, wasm::TARGET, wasm::PROGRAMS])
     })?;
     let missing = setup::tools(&[QEMU_SYSTEM, QEMU_USER, GCC, NODE]);
     if missing.contains(&QEMU_SYSTEM.package) {
@@ -137,14 +137,12 @@ fn all(steps: &mut Steps) -> Result<()> {
         for processor in aarch64::PROCESSORS {
             steps.run(
                 &format!("kernels on aarch64, {processor}"),
-                aarch64::test(processor).args(["-p", "edge-runtime", "--lib", "kernels::generic"]),
+                aarch64::test(processor).args(["-p", "edge-runtime", "--lib"]),
             )?;
-            let mut test = aarch64::test(processor);
-            test.args(["-p", "edge-compiler"]);
-            for suite in ANSWERS {
-                test.args(["--test", suite]);
-            }
-            steps.run(&format!("models on aarch64, {processor}"), &mut test)?;
+            steps.run(
+                &format!("models on aarch64, {processor}"),
+                answers(&mut aarch64::test(processor)),
+            )?;
         }
     }
     steps.run(
@@ -153,16 +151,23 @@ fn all(steps: &mut Steps) -> Result<()> {
     )?;
     if missing.contains(&NODE.package) {
         steps.skip(
-            "the models in WebAssembly",
+            "the runs in WebAssembly",
             "Node is missing and could not be installed; `apt-get install nodejs`",
         );
-    } else if bench::models::folder(None).is_none() {
-        steps.skip(
-            "the models in WebAssembly",
-            "there are none; name the folder with their files in DUNLIN_MODELS",
-        );
     } else {
-        steps.step("models in WebAssembly", || wasm::run(None))?;
+        steps.run(
+            "kernels in WebAssembly",
+            wasm::test().args(["-p", "edge-runtime", "--lib"]),
+        )?;
+        steps.run("models in WebAssembly", answers(&mut wasm::test()))?;
+        if bench::models::folder(None).is_some() {
+            steps.step("the runtime as a module", || wasm::run(None))?;
+        } else {
+            steps.skip(
+                "the runtime as a module",
+                "there are no models; name the folder with the MLPerf Tiny ones in DUNLIN_MODELS",
+            );
+        }
     }
     // These build in no time, so that they can run with overflow checks and debug assertions as
     // well: hostile images and frames have to meet both.
@@ -239,6 +244,15 @@ fn all(steps: &mut Steps) -> Result<()> {
     steps.step("the MLPerf Tiny models on every emulated processor", || {
         bench::boards(None, &[], false)
     })
+}
+
+/// Of a `cargo test` for another processor.
+fn answers(test: &mut Command) -> &mut Command {
+    test.args(["-p", "edge-compiler"]);
+    for suite in ANSWERS {
+        test.args(["--test", suite]);
+    }
+    test
 }
 
 fn manifest(board: &str) -> std::path::PathBuf {

@@ -1,4 +1,4 @@
-//! The runtime as a WebAssembly module, under Node: `tests/wasm`.
+//! The runtime in WebAssembly, under Node: test programs, and `tests/wasm` as a module.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use serde_json::json;
 
 use crate::{
     bench::models::{self, Compiler},
@@ -13,8 +14,12 @@ use crate::{
     steps::{cargo, must_succeed},
 };
 
-/// The target, built with 128-bit SIMD.
+/// The target of the module, built with 128-bit SIMD.
 pub const TARGET: &str = "wasm32-unknown-unknown";
+/// The target of programs with files and arguments, likewise.
+pub const PROGRAMS: &str = "wasm32-wasip1";
+/// For both.
+const SIMD: &str = "-C target-feature=+simd128";
 
 /// The module's manifest.
 pub fn manifest() -> PathBuf {
@@ -25,13 +30,28 @@ pub fn manifest() -> PathBuf {
 pub fn cargo_for(subcommand: &str) -> Command {
     let mut command = cargo();
     command
-        .env(
-            "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-            "-C target-feature=+simd128",
-        )
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", SIMD)
         .args([subcommand, "--locked", "--release", "--target", TARGET])
         .arg("--manifest-path")
         .arg(manifest())
+        .arg("--target-dir")
+        .arg(folder());
+    command
+}
+
+/// `cargo test` in Node.
+pub fn test() -> Command {
+    let runner = json!([
+        setup::NODE.program,
+        "--no-warnings",
+        root().join("tests/wasm/wasi.mjs")
+    ]);
+    let mut command = cargo();
+    command
+        .env("CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS", SIMD)
+        .args(["test", "--locked", "--release", "--target", PROGRAMS])
+        // A list, because a path may have spaces; written as in TOML.
+        .arg(format!("--config=target.{PROGRAMS}.runner={runner}"))
         .arg("--target-dir")
         .arg(folder());
     command
