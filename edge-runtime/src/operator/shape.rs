@@ -35,7 +35,11 @@ pub(crate) fn check_copy(call: &Call<'_>) -> Result<Cost, Fault> {
     same_quantisation(&call.x(), &call.y())?;
     let copy = copy(call).ok_or(Fault::Parameters)?;
     // Elements outside a tensor are skipped, so that only the work needs a bound.
-    Ok(Cost::of_work(product(&copy.sizes)?))
+    let work = product(&copy.sizes)?;
+    if work > call.y().elements() as u64 {
+        return Err(Fault::Parameters);
+    }
+    Ok(Cost::of_work(work))
 }
 
 pub(crate) fn copy(call: &Call<'_>) -> Option<Copy> {
