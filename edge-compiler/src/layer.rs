@@ -1,7 +1,9 @@
 //! A layer with weights as the packers and the kernels see it: integers only.
 
+use std::borrow::Cow;
+
 use edge_runtime::kernels::reference::Window;
-use edge_runtime::kernels::reference::requantise::Rounding;
+use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 
 use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
 use crate::pack::{self, Multiplier};
@@ -30,7 +32,7 @@ pub struct LayerSource<'a> {
     /// Shapes and window.
     pub window: Window,
     /// `[output channel][tap]`; the taps of a depthwise convolution are those of one channel.
-    pub weights: &'a [i8],
+    pub weights: Cow<'a, [i8]>,
     /// One for each output channel, the input's zero point folded in.
     pub bias: Vec<i32>,
     /// One for each output channel.
@@ -52,6 +54,44 @@ pub struct LayerSource<'a> {
 }
 
 impl LayerSource<'_> {
+    /// Gives channels whose output never changes the plainest constants that have the same output:
+    /// no weights, and a bias that the multiplier 2^-8 takes to it.
+    ///
+    /// Training leaves such channels behind; with per-channel scales they come with biases near the
+    /// ends of int32, for which no fast kernel is exact.
+    fn silence(&mut self) {
+        let requantise = Requantise {
+            rounding: self.rounding,
+            zero_point: self.zero_point,
+            min: self.min,
+            max: self.max,
+        };
+        let taps = self.taps();
+        for channel in 0..self.bias.len() {
+            let (multiplier, shift) = (self.multipliers[channel], self.shifts[channel]);
+            let bound = self.bounds[channel];
+            // The proof bounds them by 32 bits, and an output never falls as its sum grows.
+            let [least, greatest] = [bound.least, bound.greatest]
+                .map(|sum| requantise.apply(sum as i32, multiplier, shift));
+            if least != greatest {
+                continue;
+            }
+            let row = channel * taps..(channel + 1) * taps;
+            self.weights.to_mut()[row].fill(0);
+            let bias = (i32::from(least) - self.zero_point) << 8;
+            self.bias[channel] = bias;
+            (self.multipliers[channel], self.shifts[channel]) = match self.rounding {
+                Rounding::Double | Rounding::Single => (1 << 30, -7),
+                Rounding::High32 => (1 << 24, 0),
+            };
+            self.bounds[channel] = AccumulatorBound {
+                partial: i64::from(bias).abs(),
+                least: bias.into(),
+                greatest: bias.into(),
+            };
+        }
+    }
+
     /// Taps of one output channel.
     pub fn taps(&self) -> usize {
         self.weights.len() / self.bias.len().max(1)
@@ -71,11 +111,15 @@ impl LayerSource<'_> {
 /// [`CompileError`]: a multiplier that cannot be expressed, or a sum that may overflow.
 pub fn layers(graph: &Graph) -> Result<Vec<Option<LayerSource<'_>>>, CompileError> {
     (0..graph.operators.len())
-        .map(|index| layer(graph, index))
+        .map(|index| of(graph, index))
         .collect()
 }
 
-fn layer(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, CompileError> {
+/// The layer of one operator, as [`layers`] has it.
+///
+/// # Errors
+/// As [`layers`].
+pub fn of(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, CompileError> {
     let operator = &graph.operators[index];
     let (kind, weights, mode) = match &operator.kind {
         OperatorKind::FullyConnected {
@@ -101,10 +145,10 @@ fn layer(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compile
         .activation()
         .unwrap_or_default()
         .range(output.scale, output.zero_point);
-    Ok(Some(LayerSource {
+    let mut source = LayerSource {
         kind,
         window: window(operator, input, output),
-        weights: &weights.values,
+        weights: Cow::Borrowed(&weights.values),
         // The proof bounds the folded biases too.
         bias: pack::folded_bias(weights, input.zero_point)
             .iter()
@@ -122,13 +166,18 @@ fn layer(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compile
         zero_point: output.zero_point,
         min,
         max,
-    }))
+    };
+    source.silence();
+    Ok(Some(source))
 }
 
 fn window(operator: &Operator, input: &Tensor, output: &Tensor) -> Window {
     match &operator.kind {
         OperatorKind::TransposeConv { padding, .. } => {
-            let sliding = operator.kind.window().map(|window| window.on(input, output));
+            let sliding = operator
+                .kind
+                .window()
+                .map(|window| window.on(input, output));
             Window {
                 padding: *padding,
                 ..sliding.unwrap_or(pixel(input, output))

@@ -19,8 +19,10 @@ pub mod plan;
 pub mod prepare;
 pub mod proofs;
 pub mod report;
+pub mod run;
 pub mod select;
 pub mod shape;
+pub mod source;
 mod strided;
 pub mod target;
 pub mod writer;
@@ -30,8 +32,8 @@ mod testing;
 
 pub use aligned::AlignedBytes;
 pub use graph::{
-    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
-    Svdf, Tensor, TensorId, Weights,
+    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role,
+    RoundingMode, StridedCopy, Svdf, Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;

@@ -1,13 +1,14 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
-pub mod dsp_blocks;
 pub mod add_fit;
-pub mod depthwise_dsp;
-pub mod winograd_dsp;
-pub mod mve;
+mod blocks;
 pub mod depthwise_16x4;
+pub mod depthwise_dsp;
 pub mod dot_16x4;
-mod x86;
+pub mod dsp_blocks;
+pub mod mve;
+pub mod pair_blocks;
+pub mod winograd_dsp;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};

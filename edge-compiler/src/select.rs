@@ -1,9 +1,9 @@
 //! Which kernel runs an operator on a target.
 
+mod blocks;
 mod dsp;
 mod mve;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod portable;
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::reference::add::{Add, AddFitted};
@@ -77,12 +77,21 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
+    /// What its kernels like numbers of channels to be a multiple of.
+    pub const fn granule(self) -> usize {
+        match self {
+            Self::Portable | Self::Dsp => 4,
+            Self::Mve | Self::X86 | Self::Neon | Self::Wasm => 16,
+        }
+    }
+
     /// That of a target.
     pub fn of(target: &Target) -> Self {
         let has = |feature: &str| target.features.iter().any(|f| f == feature);
         match target.core.as_str() {
             "host" if cfg!(target_arch = "x86_64") => Self::X86,
             "host" if cfg!(target_arch = "aarch64") => Self::Neon,
+            "host" if cfg!(target_arch = "wasm32") => Self::Wasm,
             "x86-64" => Self::X86,
             "aarch64" => Self::Neon,
             "wasm32" => Self::Wasm,
@@ -94,6 +103,10 @@ impl InstructionSet {
 }
 
 /// A kernel for each operator of a graph that passes [`Graph::check`].
+///
+/// For speed the cheapest, as long as the constants of all layers take no more than
+/// [`MOST_GROWTH`] times their tensors; beyond that the layers that lose the least give way. For
+/// size the one with the fewest bytes, unless few more save many instructions ([`WORTH_A_BYTE`]).
 pub fn select(
     graph: &Graph,
     layers: &[Option<LayerSource<'_>>],
@@ -101,34 +114,115 @@ pub fn select(
     optimize: Optimize,
 ) -> Vec<Choice> {
     let set = InstructionSet::of(target);
-    let operators = graph.operators.iter().zip(layers);
-    operators
+    let mut candidates: Vec<Vec<Choice>> = graph
+        .operators
+        .iter()
+        .zip(layers)
         .map(|(operator, layer)| match layer {
-            Some(layer) => select_layer(layer, set, optimize),
-            None => select_other(graph, operator),
+            Some(layer) => {
+                let found = candidates(layer, set);
+                if found.is_empty() {
+                    vec![Choice::canonical(layer)]
+                } else {
+                    found
+                }
+            }
+            None => vec![select_other(graph, operator, set)],
         })
+        .collect();
+    let bytes = |choice: &Choice, layer: &Option<LayerSource<'_>>| {
+        layer.as_ref().map_or(0, |layer| choice.bytes(layer))
+    };
+    // The best comes first.
+    for (choices, layer) in candidates.iter_mut().zip(layers) {
+        choices.sort_by_key(|choice| match optimize {
+            Optimize::Speed => (choice.cost, bytes(choice, layer)),
+            Optimize::Size => {
+                let bytes = bytes(choice, layer);
+                let price = (bytes as u64).saturating_mul(WORTH_A_BYTE);
+                (price.saturating_add(choice.cost), bytes)
+            }
+        });
+    }
+    let mut chosen = vec![0; candidates.len()];
+    if optimize == Optimize::Speed {
+        let tensors = layers.iter().flatten();
+        let tensors: usize = tensors.map(|l| l.weights.len() + 4 * l.bias.len()).sum();
+        give_way(
+            &candidates,
+            &mut chosen,
+            MOST_GROWTH * tensors,
+            |index, choice| bytes(choice, &layers[index]),
+        );
+    }
+    let picked = candidates.into_iter().zip(chosen);
+    picked
+        .map(|(mut choices, index)| choices.swap_remove(index))
         .collect()
 }
 
-/// The cheapest of the kernels that can run the layer; for size the one with the fewest bytes,
-/// then the cheapest.
-fn select_layer(layer: &LayerSource<'_>, set: InstructionSet, optimize: Optimize) -> Choice {
-    let candidates: Vec<Choice> = match set {
-        InstructionSet::Dsp => dsp::candidates(layer),
-        InstructionSet::Mve => mve::candidates(layer),
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::X86 => x86::candidates(layer),
-        _ => Vec::new(),
-    };
-    let best = candidates.into_iter().min_by_key(|choice| match optimize {
-        Optimize::Speed => (choice.cost, choice.bytes(layer)),
-        Optimize::Size => (choice.bytes(layer) as u64, choice.cost as usize),
-    });
-    best.unwrap_or_else(|| Choice::canonical(layer))
+/// Instructions of a run that are worth a byte of an image for size: layers of few weights on many
+/// pixels take the faster packing.
+const WORTH_A_BYTE: u64 = 400;
+
+/// How many times the bytes of the tensors the constants of an image for speed may take.
+const MOST_GROWTH: usize = 4;
+
+/// Moves choices to smaller ones, each time where a byte saved costs the fewest instructions, until
+/// all together keep to the limit or none is left.
+fn give_way(
+    candidates: &[Vec<Choice>],
+    chosen: &mut [usize],
+    limit: usize,
+    bytes: impl Fn(usize, &Choice) -> usize,
+) {
+    loop {
+        let now = |index: usize| &candidates[index][chosen[index]];
+        let total: usize = (0..candidates.len()).map(|i| bytes(i, now(i))).sum();
+        if total <= limit {
+            return;
+        }
+        let mut best: Option<(f64, usize, usize)> = None;
+        for (index, choices) in candidates.iter().enumerate() {
+            for (other, choice) in choices.iter().enumerate() {
+                let saved = bytes(index, now(index)).saturating_sub(bytes(index, choice));
+                if saved == 0 {
+                    continue;
+                }
+                let price = choice.cost.saturating_sub(now(index).cost) as f64 / saved as f64;
+                if best.is_none_or(|(least, ..)| price < least) {
+                    best = Some((price, index, other));
+                }
+            }
+        }
+        match best {
+            Some((_, index, other)) => chosen[index] = other,
+            None => return,
+        }
+    }
 }
 
-fn select_other(graph: &Graph, operator: &Operator) -> Choice {
-    let fitted = add(graph, operator).and_then(|add| prepare::add::fitted(&add));
+/// Every kernel of an instruction set that is exact for the layer.
+fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
+    match set {
+        InstructionSet::Dsp => dsp::candidates(layer),
+        InstructionSet::Mve => mve::candidates(layer),
+        InstructionSet::X86 | InstructionSet::Neon | InstructionSet::Wasm => {
+            blocks::candidates(layer)
+        }
+        InstructionSet::Portable => portable::candidates(layer),
+    }
+}
+
+fn select_other(graph: &Graph, operator: &Operator, set: InstructionSet) -> Choice {
+    // The kernel of the DSP extension takes two activations of the output's shape, so that one device
+    // does not need the loops for all others besides.
+    let output = &graph.tensors[operator.output];
+    let mut inputs = operator.inputs.iter().map(|input| &graph.tensors[*input]);
+    let flat = inputs.all(|input| input.shape == output.shape && input.role.is_activation());
+    let fitted = add(graph, operator)
+        .filter(|_| flat || set != InstructionSet::Dsp)
+        .and_then(|add| prepare::add::fitted(&add));
     fitted.map_or(Choice::REFERENCE, |fitted| Choice {
         packing: packing::FITTED,
         fitted: Some(fitted),

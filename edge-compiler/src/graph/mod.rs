@@ -32,10 +32,10 @@ pub struct Graph {
     /// The tensor that the caller reads.
     pub output: TensorId,
     /// Tensors that the caller fills besides `input`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub further_inputs: Vec<TensorId>,
     /// Tensors that the caller reads besides `output`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub further_outputs: Vec<TensorId>,
 }
 
@@ -51,7 +51,7 @@ pub struct Tensor {
     /// -128..=127.
     pub zero_point: i32,
     /// What it is for.
-    #[serde(default, skip_serializing_if = "Role::is_activation")]
+    #[serde(default)]
     pub role: Role,
 }
 
@@ -126,7 +126,7 @@ pub struct Operator {
     /// write parts of one.
     pub output: TensorId,
     /// The operator of an imported model that it stems from; not part of [`Graph::hash`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub source: Option<usize>,
 }
 
@@ -658,7 +658,8 @@ impl Graph {
         };
         match &operator.kind {
             OperatorKind::FullyConnected { weights, .. } => weights.values.len() as u64,
-            OperatorKind::Conv2d { weights, .. } | OperatorKind::DepthwiseConv2d { weights, .. } => {
+            OperatorKind::Conv2d { weights, .. }
+            | OperatorKind::DepthwiseConv2d { weights, .. } => {
                 let places = output.shape[1].saturating_mul(output.shape[2]);
                 (weights.values.len() as u64).saturating_mul(places as u64)
             }
@@ -669,12 +670,17 @@ impl Graph {
             }
             OperatorKind::Lstm(lstm) => {
                 let steps = output.shape[1].saturating_mul(output.shape[2]);
-                let weights = lstm.gates().into_iter().map(|gate| {
-                    (gate.input_weights.len() + gate.recurrent_weights.len()) as u64
-                });
-                weights.fold(0, u64::saturating_add).saturating_mul(steps as u64)
+                let weights = lstm
+                    .gates()
+                    .into_iter()
+                    .map(|gate| (gate.input_weights.len() + gate.recurrent_weights.len()) as u64);
+                weights
+                    .fold(0, u64::saturating_add)
+                    .saturating_mul(steps as u64)
             }
-            OperatorKind::Svdf(svdf) => (svdf.feature_weights.len() + svdf.time_weights.len()) as u64,
+            OperatorKind::Svdf(svdf) => {
+                (svdf.feature_weights.len() + svdf.time_weights.len()) as u64
+            }
             _ => 0,
         }
     }

@@ -6,7 +6,9 @@ use edge_runtime::kernels::footprint::mve;
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
-use crate::pack::mve::{Channels, Outputs, dense, depthwise, depthwise_any, direct, exact, mode, panel};
+use crate::pack::mve::{
+    Channels, Outputs, dense, depthwise, depthwise_any, direct, exact, mode, panel,
+};
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
@@ -45,17 +47,17 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d if mve::supports_3x3(window) => vec![choice(
             packing::MVE_DIRECT,
             mve::scratch_len_3x3(window),
-            direct(layer.weights, window.input[2], &channels, mode),
+            direct(&layer.weights, window.input[2], &channels, mode),
         )],
         LayerKind::Conv2d => vec![choice(
             packing::MVE_PANEL,
             mve::scratch_len(window),
-            panel(layer.weights, layer.taps(), &channels, mode),
+            panel(&layer.weights, layer.taps(), &channels, mode),
         )],
         LayerKind::FullyConnected => vec![choice(
             packing::MVE_DENSE,
             mve::fully_connected_scratch_len(window),
-            dense(layer.weights, layer.taps(), &channels, mode),
+            dense(&layer.weights, layer.taps(), &channels, mode),
         )],
         LayerKind::DepthwiseConv2d if mve::supports_depthwise(window) => {
             // The packer reads them tap by tap.

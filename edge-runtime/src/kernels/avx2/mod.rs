@@ -26,7 +26,7 @@ struct Pairs;
 pub fn conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx2 {
         // SAFETY: the machine has the instructions.
-        unsafe { super::x86::run::<Pairs>(layer) }
+        unsafe { super::generic::run::<Pairs>(layer) }
     }
 }
 
@@ -35,6 +35,6 @@ pub fn conv_2d(layer: &Layer<'_>) {
 pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx2 {
         // SAFETY: the machine has the instructions.
-        unsafe { super::x86::run_depthwise::<Pairs>(layer) }
+        unsafe { super::generic::run_depthwise::<Pairs>(layer) }
     }
 }

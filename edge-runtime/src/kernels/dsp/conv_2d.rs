@@ -4,12 +4,12 @@
 //! pixels word by word in turn), then all output channels are computed from it. A panel holds all
 //! that its pixels need, and pixels come in raster order, so the rule of overlap holds.
 
-use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Width;
 use super::job::Driven;
 use super::panel::Panel;
 use super::stream::Stream;
 use super::{matmul_1x4, matmul_2x4};
+use crate::operator::{Call, layers};
 
 pub use super::super::packing::dsp_panels::{conv_2d_scratch_len as scratch_len, fits};
 
@@ -20,28 +20,31 @@ struct Kernels {
     single: &'static Driven,
 }
 
-/// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
+const I16: Kernels = Kernels {
+    width: Width::I16,
+    pair: &matmul_2x4::I16,
+    single: &matmul_1x4::I16,
+};
+const I8: Kernels = Kernels {
+    width: Width::I8,
+    pair: &matmul_2x4::I8,
+    single: &matmul_1x4::I8,
+};
+
+/// An operator with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
-pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
-    const KERNELS: Kernels = Kernels {
-        width: Width::I16,
-        pair: &matmul_2x4::I16,
-        single: &matmul_1x4::I16,
-    };
-    conv_2d(layer, &KERNELS);
+pub(super) fn run_i16(call: &Call<'_>) {
+    run(call, &I16);
 }
 
-/// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
-pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
-    const KERNELS: Kernels = Kernels {
-        width: Width::I8,
-        pair: &matmul_2x4::I8,
-        single: &matmul_1x4::I8,
-    };
-    conv_2d(layer, &KERNELS);
+/// An operator with 8-bit weights (packing 2), else as [`run_i16`].
+pub(super) fn run_i8(call: &Call<'_>) {
+    run(call, &I8);
 }
 
-fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
+#[inline(never)]
+fn run(call: &Call<'_>, kernels: &Kernels) {
+    let layer = &layers::layer(call);
     // Borrowed, not moved: a move is a copy on the stack.
     let panel = Panel::new(layer, &layer.window);
     let Some(panel) = &panel else {

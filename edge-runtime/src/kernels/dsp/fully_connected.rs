@@ -1,12 +1,17 @@
 //! FULLY_CONNECTED over streams of [`crate::kernels::packing::dsp_blocks`].
+//!
+//! Small networks consist of nothing else, and their arenas are small: whole blocks are run from a
+//! [`Job`] alone, without a [`Layer`] on the stack.
 
 use super::super::layer::Layer;
-use super::super::packing::dsp_blocks::Width;
+use super::super::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
+use super::super::packing::dsp_forms::Form;
 use super::super::packing::dsp_panels::is_direct;
-use super::job::Driven;
-use super::stream::Stream;
+use super::job::{self, Driven, Job};
+use super::stream::{Stream, ends};
 use super::widen::{Rows, widen_1};
 use super::{matmul_1x4, matmul_direct_1x4};
+use crate::operator::{Call, layers};
 
 pub use super::super::packing::dsp_panels::fully_connected_scratch_len as scratch_len;
 
@@ -17,25 +22,115 @@ struct Kernels {
     direct: &'static Driven,
 }
 
-/// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
-/// not fit together, alignment is missing or the window is not 1x1 on one pixel.
-pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
-    const KERNELS: Kernels = Kernels {
-        width: Width::I16,
-        widened: &matmul_1x4::I16,
-        direct: &matmul_direct_1x4::I16,
-    };
-    fully_connected(layer, &KERNELS);
+const I16: Kernels = Kernels {
+    width: Width::I16,
+    widened: &matmul_1x4::I16,
+    direct: &matmul_direct_1x4::I16,
+};
+const I8: Kernels = Kernels {
+    width: Width::I8,
+    widened: &matmul_1x4::I8,
+    direct: &matmul_direct_1x4::I8,
+};
+
+/// An operator with 16-bit weights (packing 1).
+pub(super) fn run_i16(call: &Call<'_>) {
+    run(call, &I16);
 }
 
-/// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
-pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
-    const KERNELS: Kernels = Kernels {
-        width: Width::I8,
-        widened: &matmul_1x4::I8,
-        direct: &matmul_direct_1x4::I8,
+/// An operator with 8-bit weights (packing 2).
+pub(super) fn run_i8(call: &Call<'_>) {
+    run(call, &I8);
+}
+
+#[inline(never)]
+fn run(call: &Call<'_>, kernels: &Kernels) {
+    if let Some((kernel, job)) = &prepare(call, kernels) {
+        // SAFETY: `prepare` checked the lengths of panel, stream and output.
+        unsafe { kernel(&raw const *job) };
+    } else {
+        rest(call, kernels);
+    }
+}
+
+/// Of an operator whose outputs fill blocks and are requantised in the kernel, what runs it; its
+/// input is widened already. `None` for others, and where lengths do not fit together.
+#[inline(never)] // Its frame is gone before the kernel runs.
+fn prepare(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
+    let record = call.record;
+    let [x, _] = record.inputs;
+    let (x, y) = (call.tensor(x)?, call.tensor(record.output)?);
+    let (inputs, outputs) = (x.len as usize, y.len as usize);
+    let place = |offset: u32, len: usize| call.arena.get(offset as usize..)?.get(..len);
+    let input = place(x.arena_offset, inputs)?;
+    let output = place(y.arena_offset, outputs)?;
+    let weights = call.weights();
+    let form = Form::from_code(*weights.first()?)?;
+    let blocks = weights.get(HEADER..)?;
+    let taps = Taps {
+        rows: 1,
+        row: inputs,
     };
-    fully_connected(layer, &KERNELS);
+    let len = block_len(kernels.width, form, taps)?.checked_mul(outputs / CHANNELS)?;
+    if outputs == 0
+        || !outputs.is_multiple_of(CHANNELS)
+        || form == Form::Raw
+        || !form.suits(kernels.width)
+        || inputs == 0
+        || inputs >= 1 << 24
+        || blocks.len() < len
+        || !blocks.as_ptr().cast::<u32>().is_aligned()
+    {
+        return None;
+    }
+    let input = input.as_ptr().cast::<u8>();
+    let (driven, panel) = if outputs == CHANNELS && inputs.is_multiple_of(4) {
+        (kernels.direct, input.cast())
+    } else {
+        let len = inputs.div_ceil(4) * 8;
+        let panel = place(record.scratch, len)?
+            .as_ptr()
+            .cast::<u32>()
+            .cast_mut();
+        let rows = Rows {
+            rows: 1,
+            skip: 0,
+            groups: inputs / 4,
+            rest: inputs % 4,
+        };
+        if !panel.is_aligned() {
+            return None;
+        }
+        // SAFETY: `inputs` bytes of input are read; the panel holds 8 bytes for each four of them or
+        // part of it. Scratch overlaps nothing, and the cells are of this thread.
+        unsafe { widen_1(input, panel, &raw const rows) };
+        (kernels.widened, panel.cast_const())
+    };
+    let output = output.as_ptr().cast::<u8>().cast_mut();
+    let words = taps.words();
+    let clamp = [record.clamp_min, record.clamp_max];
+    let [min, max] = ends(form, weights, y.zero_point, clamp);
+    let job = Job {
+        panel,
+        output,
+        second: output,
+        output_end: output.wrapping_add(outputs),
+        panel_end: panel.wrapping_byte_add(driven.word * words),
+        entry: (driven.entry)(words),
+        form: form.code().into(),
+        weights: blocks.as_ptr(),
+        pairs: 1,
+        stride: outputs,
+        min,
+        max,
+    };
+    Some((driven.kernel, job))
+}
+
+/// Outputs that fill no block, and [`Form::Raw`].
+#[inline(never)]
+fn rest(call: &Call<'_>, kernels: &Kernels) {
+    fully_connected(&layers::flat_layer(call), kernels);
 }
 
 fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
@@ -57,7 +152,9 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     }
     let input = layer.input.as_ptr();
     if is_direct(window) {
-        if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.direct, input.cast()) {
+        // Borrowed, not moved: a move is a copy on the stack. Here and below.
+        let mut stream = Stream::new(layer, kernels.width, kernels.direct, input.cast());
+        if let Some(stream) = &mut stream {
             // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
             // before the only block is written.
             unsafe { stream.run(1) };
@@ -70,7 +167,8 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
         groups: inputs / 4,
         rest: inputs % 4,
     };
-    if let Some(mut stream) = Stream::new(layer, kernels.width, kernels.widened, scratch) {
+    let mut stream = Stream::new(layer, kernels.width, kernels.widened, scratch);
+    if let Some(stream) = &mut stream {
         // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
         // or part of it. Scratch overlaps nothing, and the cells are of this thread.
         unsafe {

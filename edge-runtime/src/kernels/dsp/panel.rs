@@ -2,9 +2,7 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
-use super::super::packing::dsp_panels::{
-    Panels, columns_inside, conv_2d_scratch_len, fits, rows_inside,
-};
+use super::super::packing::dsp_panels::{Panels, columns_inside, fits, rows_inside};
 use super::super::reference::Window;
 use super::bytes::{copy, fill};
 use super::widen::{Rows, widen_1, widen_2};
@@ -67,15 +65,17 @@ impl<'a> Panel<'a> {
         if input_len >= 1 << 30
             || layer.input.len() < input_len
             || layer.output.len() < pixels.checked_mul(out_channels)?
-            || layer.scratch.len() < conv_2d_scratch_len(window)
         {
+            return None;
+        }
+        let sizes = Panels::new(window);
+        if layer.scratch.len() < sizes.len() {
             return None;
         }
         let words = layer.scratch.as_ptr().cast::<u32>().cast_mut();
         if !words.is_aligned() {
             return None;
         }
-        let sizes = Panels::new(window);
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
@@ -168,11 +168,8 @@ impl<'a> Panel<'a> {
                 unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
                 self.advance(at, 2);
             } else {
-                let first = *at;
-                self.advance(at, 1);
                 // SAFETY: both pixels exist, and the panel has room.
-                unsafe { self.fill_pair(panel, &first, at) };
-                self.advance(at, 1);
+                unsafe { self.fill_pair(panel, at) };
             }
             panel = panel.wrapping_byte_add(self.pair);
         }
@@ -183,6 +180,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// As [`Self::fill_pairs`].
+    #[inline(never)] // Its frame is gone before the kernels run.
     unsafe fn fill_pointwise(&self, at: &mut Cursor, pairs: usize) {
         let rows = Rows {
             rows: pairs,
@@ -212,13 +210,17 @@ impl<'a> Panel<'a> {
         ]
     }
 
-    /// Fills `panel` with the windows of two pixels.
+    /// Fills `panel` with the windows of two pixels from `at` on, and moves on.
     ///
     /// # Safety
     ///
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
-    unsafe fn fill_pair(&self, mut panel: *mut u32, a: &Cursor, b: &Cursor) {
+    unsafe fn fill_pair(&self, mut panel: *mut u32, at: &mut Cursor) {
+        let a = &Cursor { ..*at };
+        self.advance(at, 1);
+        let b = &Cursor { ..*at };
+        self.advance(at, 1);
         let (whole_a, whole_b) = (self.inside(a), self.inside(b));
         if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
@@ -250,6 +252,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
+    #[inline(always)]
     unsafe fn rows(
         &self,
         to: *mut u8,
@@ -331,17 +334,13 @@ impl<'a> Panel<'a> {
         let [_, taps] = self.window.kernel;
         let [down, right] = self.window.dilation;
         let y = y + (row * down) as i32;
-        if right == 1 {
+        // With gaps between them, taps are copied column by column.
+        let (runs, taps) = if right == 1 { (1, taps) } else { (taps, 1) };
+        for run in 0..runs {
+            let x = x + (run * right) as i32;
+            let to = to.wrapping_add(run * self.channels() as usize);
             // SAFETY: as the caller says.
             unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
-            return;
-        }
-        // With gaps between them, taps are copied column by column.
-        for tap in 0..taps {
-            let x = x + (tap * right) as i32;
-            let to = to.wrapping_add(tap * self.channels() as usize);
-            // SAFETY: as the caller says.
-            unsafe { self.gather_runs(to, [y, x], 1, rows, self.row_len()) };
         }
     }
 
@@ -351,6 +350,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
+    #[inline(always)] // One frame for both.
     unsafe fn gather_runs(
         &self,
         mut to: *mut u8,

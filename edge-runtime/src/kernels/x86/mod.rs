@@ -10,27 +10,17 @@
 #![allow(unsafe_code)] // vector loads and stores, CPUID
 
 mod add;
-mod constants;
-mod depthwise;
 pub mod detect;
 mod pool;
-mod portable;
-mod rows;
-mod table;
-
-pub use table::*;
 
 pub use add::add_fitted;
 pub use pool::{average_pool_2d, max_pool_2d};
 
-pub(crate) use add::elements as add_elements;
-pub(crate) use constants::{Constants, Form, PREPARED};
-pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
-pub(crate) use rows::{Lanes, Row, run};
-
+use super::generic;
 use super::layer::Layer;
-use super::reference::Window;
 use detect::{Level, level};
+
+generic::table!("x86");
 
 /// CONV_2D on packing [`dot_16x4`](super::packing::dot_16x4), any window, any rounding.
 ///
@@ -40,7 +30,7 @@ pub fn conv_2d(layer: &Layer<'_>) {
     match level() {
         Level::Avx512Vnni => super::avx512::conv_2d(layer),
         Level::Avx2 => super::avx2::conv_2d(layer),
-        Level::None => portable::conv_2d(layer),
+        Level::None => generic::conv_2d(layer),
     }
 }
 
@@ -56,19 +46,22 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     match level() {
         Level::Avx512Vnni => super::avx512::depthwise_conv_2d(layer),
         Level::Avx2 => super::avx2::depthwise_conv_2d(layer),
-        Level::None => portable::depthwise_conv_2d(layer),
+        Level::None => generic::depthwise_conv_2d(layer),
     }
 }
 
-/// Scratch of [`depthwise_conv_2d`] in bytes, on any machine. Saturates.
-pub const fn depthwise_conv_2d_scratch_len(window: &Window) -> usize {
-    depthwise::scratch_len(window, 2)
-}
-
-/// Scratch of [`conv_2d`] in bytes, on any machine. Saturates.
-pub const fn conv_2d_scratch_len(window: &Window) -> usize {
-    rows::scratch_len(window, 2)
-}
-
+/// The kernels for convolutions, or depthwise ones, of each instruction set that the machine has.
 #[cfg(test)]
-mod tests;
+pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> {
+    use super::{avx2, avx512};
+    let all: [(Level, [fn(&Layer<'_>); 2]); 2] = [
+        (Level::Avx2, [avx2::conv_2d, avx2::depthwise_conv_2d]),
+        (
+            Level::Avx512Vnni,
+            [avx512::conv_2d, avx512::depthwise_conv_2d],
+        ),
+    ];
+    let here = all.into_iter().filter(|(needed, _)| level() >= *needed);
+    here.map(|(_, kernels)| kernels[usize::from(depthwise)])
+        .collect()
+}

@@ -1,4 +1,4 @@
-//! Every kernel against the reference on random layers: shapes, windows, zero points, shifts,
+//! Every kernel of the vector instruction sets that the machine has, against the reference on random layers: shapes, windows, zero points, shifts,
 //! limits, odd sizes, unaligned tensors, and input and output that overlap as the plan may let
 //! them.
 
@@ -8,18 +8,22 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::detect::{Level, level};
-use super::{
-    add_fitted, average_pool_2d, conv_2d_scratch_len, depthwise_conv_2d_scratch_len,
-    max_pool_2d,
-};
+use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 use crate::kernels::layer::Layer;
+#[cfg(target_arch = "aarch64")]
+use crate::kernels::neon as native;
 use crate::kernels::packing::affine::{Affine, End, reach};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
 use crate::kernels::reference::requantise::{Requantise, Rounding};
+use crate::kernels::reference::weights::Canonical;
+#[cfg(target_arch = "wasm32")]
+use crate::kernels::wasm as native;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::x86 as native;
 use core::cell::Cell;
+use native::{add_fitted, average_pool_2d, max_pool_2d};
 
 type Kernel = fn(&Layer<'_>);
 
@@ -74,18 +78,39 @@ impl Case {
         self.weights.len() / self.bias.len()
     }
 
-    fn requantise(&self) -> Requantise<'_> {
+    fn requantise(&self) -> Requantise {
         Requantise {
             rounding: self.rounding,
-            multipliers: &self.multipliers,
-            shifts: &self.shifts,
             zero_point: self.zero_point.into(),
             min: self.min,
             max: self.max,
         }
     }
 
+    /// What the reference gives for a convolution with these weights.
+    fn expected(&self, weights: &[i8]) -> Vec<i8> {
+        let output = vec![Cell::new(0); len(self.window.output)];
+        let settings = Conv2d {
+            window: self.window,
+            pad: self.pad,
+            weights: Canonical {
+                weights,
+                taps: weights.len() / self.bias.len(),
+                bias: &self.bias,
+                multipliers: &self.multipliers,
+                shifts: &self.shifts,
+            },
+            requantise: self.requantise(),
+        };
+        let input: Vec<Cell<i8>> = self.input.iter().copied().map(Cell::new).collect();
+        conv_2d(&settings, &input, &output);
+        output.iter().map(Cell::get).collect()
+    }
+
     fn affine(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<Affine> {
+        if cfg!(miri) {
+            return None; // the search takes too long there
+        }
         Affine::find(&End {
             rounding: self.rounding,
             multiplier: self.multipliers[channel],
@@ -196,17 +221,11 @@ impl Case {
         }
         above.max(0) as usize
     }
+}
 
-    fn kernels(&self, portable: Kernel, avx2: Kernel, avx512: Kernel) -> Vec<Kernel> {
-        let mut kernels = vec![portable];
-        if level() >= Level::Avx2 {
-            kernels.push(avx2);
-        }
-        if level() >= Level::Avx512Vnni {
-            kernels.push(avx512);
-        }
-        kernels
-    }
+/// The portable kernel, then those of the instruction sets that the machine has.
+fn kernels(portable: Kernel, native: Vec<Kernel>) -> impl Iterator<Item = Kernel> {
+    core::iter::once(portable).chain(native)
 }
 
 /// Random constants for a window with as many taps, and a random input.
@@ -316,26 +335,9 @@ fn check_conv(case: &Case) -> Result<(), TestCaseError> {
             prop_assert_eq!(weight, case.weights[channel * taps + tap]);
         }
     }
-    let settings = Conv2d {
-        window: case.window,
-        pad: case.pad,
-        weights: &case.weights,
-        bias: &case.bias,
-        requantise: case.requantise(),
-    };
-    let mut expected = vec![0; len(case.window.output)];
-    conv_2d(&settings, &case.input, &mut expected);
-    let kernels: [Kernel; 3] = [
-        super::portable::conv_2d,
-        crate::kernels::avx2::conv_2d,
-        crate::kernels::avx512::conv_2d,
-    ];
+    let expected = case.expected(&case.weights);
     let scratch = conv_2d_scratch_len(&case.window);
-    for (index, kernel) in case
-        .kernels(kernels[0], kernels[1], kernels[2])
-        .into_iter()
-        .enumerate()
-    {
+    for (index, kernel) in kernels(super::conv_2d, native::implementations(false)).enumerate() {
         for above in [expected.len(), case.closest()] {
             if index == 0 && above < expected.len() {
                 continue; // reads a pixel for each channel, and may find it overwritten
@@ -365,25 +367,10 @@ fn check_depthwise(case: &Case) -> Result<(), TestCaseError> {
             weights[(channel * taps + tap) * channels + channel] = weight;
         }
     }
-    let settings = Conv2d {
-        window: case.window,
-        pad: case.pad,
-        weights: &weights,
-        bias: &case.bias,
-        requantise: case.requantise(),
-    };
-    let mut expected = vec![0; len(case.window.output)];
-    conv_2d(&settings, &case.input, &mut expected);
-    let kernels: [Kernel; 3] = [
-        super::portable::depthwise_conv_2d,
-        crate::kernels::avx2::depthwise_conv_2d,
-        crate::kernels::avx512::depthwise_conv_2d,
-    ];
+    let expected = case.expected(&weights);
     let scratch = depthwise_conv_2d_scratch_len(&case.window);
-    for (index, kernel) in case
-        .kernels(kernels[0], kernels[1], kernels[2])
-        .into_iter()
-        .enumerate()
+    for (index, kernel) in
+        kernels(super::depthwise_conv_2d, native::implementations(true)).enumerate()
     {
         for above in [expected.len(), case.closest()] {
             if index == 0 && above < expected.len() {

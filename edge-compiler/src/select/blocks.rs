@@ -1,8 +1,8 @@
-//! Kernels of x86-64.
+//! Kernels of x86-64, 64-bit ARM and WebAssembly: one packing for all three.
 
 use edge_runtime::format::packing;
+use edge_runtime::kernels::generic;
 use edge_runtime::kernels::packing::affine::End;
-use edge_runtime::kernels::x86;
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
@@ -36,9 +36,9 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
     };
     match layer.kind {
         LayerKind::Conv2d | LayerKind::FullyConnected => vec![choice(
-            packing::X86_DOT,
-            x86::conv_2d_scratch_len(window),
-            pack::dot_16x4::pack(window, layer.weights, &ends),
+            packing::DOT_16X4,
+            generic::conv_2d_scratch_len(window),
+            pack::dot_16x4::pack(window, &layer.weights, &ends),
         )],
         LayerKind::DepthwiseConv2d if window.input[2] == window.output[2] => {
             // The packer reads them tap by tap.
@@ -47,8 +47,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
                 .map(|weight| weight.cast_signed())
                 .collect();
             vec![choice(
-                packing::X86_DEPTHWISE,
-                x86::depthwise_conv_2d_scratch_len(window),
+                packing::DEPTHWISE_16X4,
+                generic::depthwise_conv_2d_scratch_len(window),
                 pack::depthwise_16x4::pack(window, &weights, &ends),
             )]
         }
