@@ -8,7 +8,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 /// # Safety
 ///
 /// `to` has room for them.
-#[inline(never)] // Its registers are not the caller's, whose frame is deep.
+#[inline(always)]
 pub(super) unsafe fn fill(mut to: *mut u8, value: u8, mut len: usize) -> *mut u8 {
     let word = u32::from(value) * 0x0101_0101;
     // SAFETY: as the caller says.
@@ -36,7 +36,7 @@ pub(super) unsafe fn fill(mut to: *mut u8, value: u8, mut len: usize) -> *mut u8
 /// # Safety
 ///
 /// `from` can be read, `to` has room.
-#[inline(never)]
+#[inline(always)]
 pub(super) unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) -> *mut u8 {
     // SAFETY: as the caller says.
     unsafe {

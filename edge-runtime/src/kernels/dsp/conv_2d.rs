@@ -4,6 +4,7 @@
 //! pixels word by word in turn), then all output channels are computed from it. A panel holds all
 //! that its pixels need, and pixels come in raster order, so the rule of overlap holds.
 
+use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Width;
 use super::job::Driven;
 use super::panel::Panel;
@@ -31,20 +32,34 @@ const I8: Kernels = Kernels {
     single: &matmul_1x4::I8,
 };
 
-/// An operator with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
+/// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
+pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
+    conv_2d(layer, &I16);
+}
+
+/// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
+pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
+    conv_2d(layer, &I8);
+}
+
+/// [`conv_2d_i16_2x4`] of an operator.
 pub(super) fn run_i16(call: &Call<'_>) {
     run(call, &I16);
 }
 
-/// An operator with 8-bit weights (packing 2), else as [`run_i16`].
+/// [`conv_2d_i8_2x4`] of an operator.
 pub(super) fn run_i8(call: &Call<'_>) {
     run(call, &I8);
 }
 
 #[inline(never)]
 fn run(call: &Call<'_>, kernels: &Kernels) {
-    let layer = &layers::layer(call);
+    conv_2d(&layers::layer(call), kernels);
+}
+
+#[inline(always)] // One frame with the layer's.
+fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
     // Borrowed, not moved: a move is a copy on the stack.
     let panel = Panel::new(layer, &layer.window);
     let Some(panel) = &panel else {
@@ -75,7 +90,7 @@ fn run(call: &Call<'_>, kernels: &Kernels) {
         stream.drive(kernels.single);
         // SAFETY: as above, for the last pixel.
         unsafe {
-            panel.fill_single(at);
+            panel.fill_single(&at);
             stream.run(1);
         }
     }

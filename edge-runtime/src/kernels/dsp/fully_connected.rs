@@ -3,6 +3,8 @@
 //! Small networks consist of nothing else, and their arenas are small: whole blocks are run from a
 //! [`Job`] alone, without a [`Layer`] on the stack.
 
+use core::cell::Cell;
+
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
 use super::super::packing::dsp_forms::Form;
@@ -33,19 +35,50 @@ const I8: Kernels = Kernels {
     direct: &matmul_direct_1x4::I8,
 };
 
-/// An operator with 16-bit weights (packing 1).
+/// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
+/// not fit together, alignment is missing or the window is not 1x1 on one pixel.
+pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
+    of_layer(layer, &I16);
+}
+
+/// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
+pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
+    of_layer(layer, &I8);
+}
+
+/// [`fully_connected_i16_1x4`] of an operator.
 pub(super) fn run_i16(call: &Call<'_>) {
     run(call, &I16);
 }
 
-/// An operator with 8-bit weights (packing 2).
+/// [`fully_connected_i8_1x4`] of an operator.
 pub(super) fn run_i8(call: &Call<'_>) {
     run(call, &I8);
 }
 
+fn of_layer(layer: &Layer<'_>, kernels: &Kernels) {
+    let whole = Whole {
+        input: layer.input,
+        output: layer.output,
+        scratch: layer.scratch,
+        weights: layer.weights,
+        zero_point: layer.zero_point,
+        clamp: [layer.min, layer.max],
+    };
+    let [_, _, inputs] = layer.window.input;
+    let [_, _, outputs] = layer.window.output;
+    let same = layer.input.len() == inputs && layer.output.len() == outputs;
+    if let Some((kernel, job)) = &prepare(&whole, kernels).filter(|_| same) {
+        // SAFETY: `prepare` checked the lengths of panel, stream and output.
+        unsafe { kernel(&raw const *job) };
+    } else {
+        fully_connected(layer, kernels);
+    }
+}
+
 #[inline(never)]
 fn run(call: &Call<'_>, kernels: &Kernels) {
-    if let Some((kernel, job)) = &prepare(call, kernels) {
+    if let Some((kernel, job)) = &of_call(call, kernels) {
         // SAFETY: `prepare` checked the lengths of panel, stream and output.
         unsafe { kernel(&raw const *job) };
     } else {
@@ -53,18 +86,45 @@ fn run(call: &Call<'_>, kernels: &Kernels) {
     }
 }
 
-/// Of an operator whose outputs fill blocks and are requantised in the kernel, what runs it; its
-/// input is widened already. `None` for others, and where lengths do not fit together.
 #[inline(never)] // Its frame is gone before the kernel runs.
-fn prepare(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
+fn of_call(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
     let record = call.record;
     let [x, _] = record.inputs;
     let (x, y) = (call.tensor(x)?, call.tensor(record.output)?);
-    let (inputs, outputs) = (x.len as usize, y.len as usize);
-    let place = |offset: u32, len: usize| call.arena.get(offset as usize..)?.get(..len);
-    let input = place(x.arena_offset, inputs)?;
-    let output = place(y.arena_offset, outputs)?;
-    let weights = call.weights();
+    let place = |offset: u32, len: u32| call.arena.get(offset as usize..)?.get(..len as usize);
+    let whole = Whole {
+        input: place(x.arena_offset, x.len)?,
+        output: place(y.arena_offset, y.len)?,
+        scratch: place(record.scratch, record.scratch_len)?,
+        weights: call.weights(),
+        zero_point: y.zero_point,
+        clamp: [record.clamp_min, record.clamp_max],
+    };
+    prepare(&whole, kernels)
+}
+
+/// What it takes to run whole blocks.
+struct Whole<'a> {
+    input: &'a [Cell<i8>],
+    output: &'a [Cell<i8>],
+    scratch: &'a [Cell<i8>],
+    weights: &'a [u8],
+    zero_point: i32,
+    clamp: [i8; 2],
+}
+
+/// Of a layer whose outputs fill blocks and are requantised in the kernel, what runs it; its input is
+/// widened already. `None` for others, and where lengths do not fit together.
+#[inline(always)]
+fn prepare(whole: &Whole<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
+    let Whole {
+        input,
+        output,
+        scratch,
+        weights,
+        ..
+    } = *whole;
+    let (inputs, outputs) = (input.len(), output.len());
     let form = Form::from_code(*weights.first()?)?;
     let blocks = weights.get(HEADER..)?;
     let taps = Taps {
@@ -88,10 +148,7 @@ fn prepare(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
         (kernels.direct, input.cast())
     } else {
         let len = inputs.div_ceil(4) * 8;
-        let panel = place(record.scratch, len)?
-            .as_ptr()
-            .cast::<u32>()
-            .cast_mut();
+        let panel = scratch.get(..len)?.as_ptr().cast::<u32>().cast_mut();
         let rows = Rows {
             rows: 1,
             skip: 0,
@@ -108,8 +165,7 @@ fn prepare(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
     };
     let output = output.as_ptr().cast::<u8>().cast_mut();
     let words = taps.words();
-    let clamp = [record.clamp_min, record.clamp_max];
-    let [min, max] = ends(form, weights, y.zero_point, clamp);
+    let [min, max] = ends(form, weights, whole.zero_point, whole.clamp);
     let job = Job {
         panel,
         output,

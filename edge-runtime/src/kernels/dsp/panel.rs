@@ -10,8 +10,8 @@ use super::widen::{Rows, widen_1, widen_2};
 /// An output pixel and its window.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
-    y: i32,
-    x: i32,
+    y: i16,
+    x: i16,
     /// The first byte under the window; not in the input where that is padding.
     window: *const u8,
     /// Whether no row of the window is padding.
@@ -35,9 +35,9 @@ pub(super) struct Panel<'a> {
     /// Kernel rows to gather at a time.
     gather_rows: usize,
     /// Output rows and columns whose windows lie within the input, from and to.
-    rows: [i32; 2],
-    columns: [i32; 2],
-    out_width: i32,
+    rows: [i16; 2],
+    columns: [i16; 2],
+    out_width: i16,
     /// Bytes of an input row.
     pitch: i32,
     /// Bytes of input between the windows of neighbouring pixels.
@@ -94,9 +94,16 @@ impl<'a> Panel<'a> {
             pair: sizes.pair,
             gather: sizes.gather,
             gather_rows: sizes.gather_rows,
-            rows: [first_row as i32, end_row as i32],
-            columns: [first_column as i32, end_column.min(out_width) as i32],
-            out_width: out_width as i32,
+            // Dimensions are below 2^15, and beyond the last row or column there is nothing.
+            rows: [
+                first_row.min(out_height) as i16,
+                end_row.min(out_height) as i16,
+            ],
+            columns: [
+                first_column.min(out_width) as i16,
+                end_column.min(out_width) as i16,
+            ],
+            out_width: out_width as i16,
             pitch: pitch as i32,
             step: right.wrapping_mul(channels),
             pad: layer.pad.cast_unsigned(),
@@ -125,7 +132,7 @@ impl<'a> Panel<'a> {
     }
 
     /// The first pixel of a row.
-    fn row(&self, y: i32) -> Cursor {
+    fn row(&self, y: i16) -> Cursor {
         let at = Cursor {
             y,
             x: 0,
@@ -141,11 +148,12 @@ impl<'a> Panel<'a> {
     }
 
     /// Moves on by one or two pixels of a row.
-    fn advance(&self, at: &mut Cursor, pixels: i32) {
-        at.x += pixels;
+    fn advance(&self, at: &mut Cursor, pixels: i16) {
+        at.x = at.x.wrapping_add(pixels);
         at.window = at.window.wrapping_add(self.step * pixels as usize);
-        if at.x >= self.out_width {
-            *at = self.row(at.y + 1);
+        // Two pixels beyond the greatest column may wrap.
+        if at.x >= self.out_width || at.x < 0 {
+            *at = self.row(at.y.wrapping_add(1));
         }
     }
 
@@ -162,7 +170,7 @@ impl<'a> Panel<'a> {
         }
         let mut panel = self.words;
         for _ in 0..pairs {
-            if at.row_inside && at.x >= self.columns[0] && at.x + 2 <= self.columns[1] {
+            if at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1] - 1 {
                 let second = at.window.wrapping_add(self.step);
                 // SAFETY: both windows lie within the input, and the panel has room.
                 unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
@@ -205,8 +213,8 @@ impl<'a> Panel<'a> {
         let [down, right] = self.window.stride;
         let [top, left] = self.window.padding;
         [
-            at.y * down as i32 - top as i32,
-            at.x * right as i32 - left as i32,
+            i32::from(at.y) * down as i32 - top as i32,
+            i32::from(at.x) * right as i32 - left as i32,
         ]
     }
 
@@ -217,11 +225,10 @@ impl<'a> Panel<'a> {
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
     unsafe fn fill_pair(&self, mut panel: *mut u32, at: &mut Cursor) {
-        let a = &Cursor { ..*at };
+        let (whole_a, a) = (self.inside(at), self.origin(at));
         self.advance(at, 1);
-        let b = &Cursor { ..*at };
+        let (whole_b, b) = (self.inside(at), self.origin(at));
         self.advance(at, 1);
-        let (whole_a, whole_b) = (self.inside(a), self.inside(b));
         if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
             unsafe { widen_2(first, second, panel, &raw const self.in_place) };
@@ -257,7 +264,7 @@ impl<'a> Panel<'a> {
         &self,
         to: *mut u8,
         whole: Option<*const u8>,
-        at: &Cursor,
+        origin: [i32; 2],
         row: usize,
         rows: usize,
     ) -> *const u8 {
@@ -266,7 +273,7 @@ impl<'a> Panel<'a> {
             return window.wrapping_add(pitch.wrapping_mul(row));
         }
         // SAFETY: as the caller says.
-        unsafe { self.gather_rows(to, at, row, rows) };
+        unsafe { self.gather_rows(to, origin, row, rows) };
         to
     }
 
@@ -281,8 +288,8 @@ impl<'a> Panel<'a> {
     ///
     /// The pixel exists.
     #[inline(never)]
-    pub unsafe fn fill_single(&self, at: Cursor) {
-        if let Some(window) = self.inside(&at) {
+    pub unsafe fn fill_single(&self, at: &Cursor) {
+        if let Some(window) = self.inside(at) {
             // SAFETY: the window lies within the input.
             unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
@@ -297,7 +304,7 @@ impl<'a> Panel<'a> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(first, &at, row, rows.rows);
+                self.gather_rows(first, self.origin(at), row, rows.rows);
                 widen_1(first, panel, &raw const rows);
             }
             panel = panel.wrapping_add(rows.rows * self.row_words());
@@ -329,8 +336,7 @@ impl<'a> Panel<'a> {
     ///
     /// `to` has room for them.
     #[inline(never)]
-    unsafe fn gather_rows(&self, to: *mut u8, at: &Cursor, row: usize, rows: usize) {
-        let [y, x] = self.origin(at);
+    unsafe fn gather_rows(&self, to: *mut u8, [y, x]: [i32; 2], row: usize, rows: usize) {
         let [_, taps] = self.window.kernel;
         let [down, right] = self.window.dilation;
         let y = y + (row * down) as i32;
