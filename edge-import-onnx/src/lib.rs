@@ -95,6 +95,7 @@ pub fn import_model(file: &[u8], options: &OnnxOptions) -> Result<OnnxModel, Onn
     tract::infer_shapes(&mut source)?;
     let complete = source.clone();
     simplify::simplify(&mut source);
+    simplify::pull_scales(&mut source);
     if let Some(calibration) = &options.calibration {
         calibrate::calibrate(&mut source, &complete, calibration)?;
     }

@@ -1,4 +1,4 @@
-//! Operators that others take in: batch normalisation, biases, clamps.
+//! Operators that others take in: batch normalisation, biases, clamps; and scales that move.
 
 use crate::constant::{Constant, Data};
 use crate::proto::Attributes;
@@ -36,6 +36,50 @@ fn merge_one(source: &mut Source) -> bool {
         }
     }
     false
+}
+
+/// Operators that pick or move elements, or clamp them: it makes no difference whether their input
+/// is quantised or their output.
+const COMMUTING: [&str; 13] = [
+    "Clip",
+    "Flatten",
+    "Gather",
+    "GlobalMaxPool",
+    "MaxPool",
+    "Pad",
+    "Relu",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// Gives values without a scale that of what is picked from them, where all that read them agree:
+/// quantisers leave out MaxPool and the like when nothing before them is quantised.
+pub fn pull_scales(source: &mut Source) {
+    for value in (0..source.values.len()).rev() {
+        let known = &source.values[value];
+        let leaves = source.outputs.iter().any(|output| output.value == value);
+        if known.constant.is_some() || known.quantisation.is_some() || leaves {
+            continue;
+        }
+        let scales = source.readers(value).map(|reader| {
+            let node = &source.nodes[reader];
+            let first = node.input(0) == Some(value);
+            let commutes = first && COMMUTING.contains(&node.operator.as_str());
+            let outputs = node.outputs.iter().map(|&output| source.values[output].quantisation);
+            let mut outputs = outputs.filter(|_| commutes);
+            outputs.next().flatten().filter(|one| outputs.all(|other| other == Some(*one)))
+        });
+        let scales: Vec<_> = scales.collect();
+        if let Some(&Some(first)) = scales.first()
+            && scales.iter().all(|scale| *scale == Some(first))
+        {
+            source.values[value].quantisation = Some(first);
+        }
+    }
 }
 
 /// Factor and summand of each channel.

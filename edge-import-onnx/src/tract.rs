@@ -13,6 +13,7 @@ use tract_onnx::pb::{
 };
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceModelExt};
+use tract_onnx::tract_hir::internal::DimLike;
 
 use crate::constant::{Constant, Data};
 use crate::error::OnnxError;
@@ -106,7 +107,7 @@ fn bounded(source: &Source) -> Result<(), OnnxError> {
 /// [`OnnxError::Shapes`].
 pub fn infer_shapes(source: &mut Source) -> Result<(), OnnxError> {
     bounded(source)?;
-    let model = model(source, &[]);
+    let model = model(source);
     let found = guarded(|| {
         let ParseResult {
             mut model,
@@ -160,9 +161,19 @@ pub fn infer_shapes(source: &mut Source) -> Result<(), OnnxError> {
 /// # Errors
 /// What tract says.
 pub fn runner(source: &Source, wanted: &[ValueId]) -> Result<Runner, String> {
-    let model = model(source, wanted);
+    let model = model(source);
     let plan = guarded(|| {
-        let ParseResult { model, .. } = tract_onnx::onnx().parse(&model, None)?;
+        let ParseResult {
+            mut model,
+            outlets_by_name,
+            ..
+        } = tract_onnx::onnx().parse(&model, None)?;
+        let outlet = |&value: &ValueId| {
+            let found = outlets_by_name.get(&name(value)).copied();
+            found.ok_or_else(|| TractError::msg(format!("nothing writes {}", name(value))))
+        };
+        let outlets: Vec<OutletId> = wanted.iter().map(outlet).collect::<TractResult<_>>()?;
+        model.select_output_outlets(&outlets)?;
         model.into_optimized()?.into_runnable()
     })?;
     let inputs = source.inputs.iter().map(|i| source.values[i.value].shape.clone());
@@ -204,9 +215,9 @@ fn name(value: ValueId) -> String {
     format!("v{value}")
 }
 
-/// The source as a model of real numbers, with constants and shapes that were checked. Its outputs
-/// are `wanted`, or the source's own.
-fn model(source: &Source, wanted: &[ValueId]) -> ModelProto {
+/// The source as a model of real numbers, with constants and shapes that were checked. It names no
+/// outputs: tract would forget what it knows of an input that is one.
+fn model(source: &Source) -> ModelProto {
     let constants = source.values.iter().enumerate();
     let initializer = constants
         .filter_map(|(value, known)| Some(tensor(name(value), known.constant.as_ref()?)))
@@ -218,18 +229,8 @@ fn model(source: &Source, wanted: &[ValueId]) -> ModelProto {
             value: Some(dimension::Value::DimValue(size as i64)),
         });
         let shape = TensorShapeProto { dim: dim.collect() };
-        information(input.value, Some(shape))
+        information(input.value, shape)
     });
-    let own = source.outputs.iter().map(|output| output.value);
-    let mut leaving: Vec<ValueId> = if wanted.is_empty() {
-        own.filter(|&value| source.values[value].constant.is_none()).collect()
-    } else {
-        wanted.to_vec()
-    };
-    if wanted.is_empty() {
-        leaving.sort_unstable();
-        leaving.dedup();
-    }
     let node = source.nodes.iter().enumerate().map(|(index, node)| {
         let operator = match node.operator.as_str() {
             REQUANTISE => "Identity",
@@ -250,7 +251,6 @@ fn model(source: &Source, wanted: &[ValueId]) -> ModelProto {
         node: node.collect(),
         initializer,
         input: input.collect(),
-        output: leaving.iter().map(|&value| information(value, None)).collect(),
         ..GraphProto::default()
     };
     ModelProto {
@@ -264,14 +264,14 @@ fn model(source: &Source, wanted: &[ValueId]) -> ModelProto {
     }
 }
 
-fn information(value: ValueId, shape: Option<TensorShapeProto>) -> ValueInfoProto {
+fn information(value: ValueId, shape: TensorShapeProto) -> ValueInfoProto {
     ValueInfoProto {
         name: name(value),
         r#type: Some(TypeProto {
             denotation: String::new(),
             value: Some(type_proto::Value::TensorType(type_proto::Tensor {
                 elem_type: DataType::Float.into(),
-                shape,
+                shape: Some(shape),
             })),
         }),
         doc_string: String::new(),
