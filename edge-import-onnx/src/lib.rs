@@ -23,6 +23,7 @@
 mod calibrate;
 mod constant;
 mod error;
+mod fuse;
 mod lower;
 mod proto;
 mod simplify;
@@ -96,6 +97,7 @@ pub fn import_model(file: &[u8], options: &OnnxOptions) -> Result<OnnxModel, Onn
     let complete = source.clone();
     simplify::simplify(&mut source);
     simplify::pull_scales(&mut source);
+    fuse::fuse(&mut source);
     if let Some(calibration) = &options.calibration {
         calibrate::calibrate(&mut source, &complete, calibration)?;
     }

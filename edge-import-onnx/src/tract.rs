@@ -231,7 +231,7 @@ fn model(source: &Source) -> ModelProto {
         let shape = TensorShapeProto { dim: dim.collect() };
         information(input.value, shape)
     });
-    let node = source.nodes.iter().enumerate().map(|(index, node)| {
+    let node = source.nodes.iter().map(|node| {
         let operator = match node.operator.as_str() {
             REQUANTISE => "Identity",
             other => other,
@@ -240,7 +240,11 @@ fn model(source: &Source) -> ModelProto {
         NodeProto {
             input: node.inputs.iter().map(input).collect(),
             output: node.outputs.iter().map(|&output| name(output)).collect(),
-            name: format!("n{index}"),
+            // What tract says of it should find it in the file.
+            name: node.outputs.first().map_or_else(String::new, |&output| {
+                let name = &source.values[output].name;
+                format!("operator {} ({operator}) at `{name}`", node.source)
+            }),
             op_type: operator.into(),
             attribute: node.attributes.clone(),
             ..NodeProto::default()

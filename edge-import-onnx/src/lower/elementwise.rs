@@ -57,15 +57,7 @@ impl Builder<'_> {
         }
         let constant = |value: ValueId| self.source.values[value].constant.as_ref();
         let one = |value: ValueId| constant(value).and_then(Constant::single).map(f64::from);
-        let of: fn(f64, f64) -> f64 = match node.operator.as_str() {
-            "Add" => |x, y| x + y,
-            "Sub" => |x, y| x - y,
-            "Mul" => |x, y| x * y,
-            "Div" => |x, y| x / y,
-            "Max" => f64::max,
-            "Min" => f64::min,
-            _ => f64::powf,
-        };
+        let of = functions::of_two(&node.operator).ok_or("it is no operator of two operands")?;
         let same = |value: ValueId| self.shape(value) == self.shape(node.outputs[0]);
         match (one(first), one(second)) {
             (Some(c), _) if same(second) => return self.tabulated(node, second, |x| of(c, x)),

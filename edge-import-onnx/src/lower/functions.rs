@@ -3,7 +3,7 @@
 use edge_compiler::prepare::Quantisation;
 
 use crate::proto::Attributes;
-use crate::source::{Node, REQUANTISE, Source};
+use crate::source::{COMPOSED, Node, REQUANTISE, Source};
 
 /// The operators of one activation that a table computes.
 pub const NAMES: [&str; 28] = [
@@ -37,12 +37,35 @@ pub const NAMES: [&str; 28] = [
     "ThresholdedRelu",
 ];
 
+/// Activations or constants that a function of single elements works on; `None` for other operators.
+pub fn arity(operator: &str) -> Option<usize> {
+    if NAMES.contains(&operator) {
+        return Some(1);
+    }
+    of_two(operator).map(|_| 2)
+}
+
+/// What an operator makes of one element of each operand.
+pub fn of_two(operator: &str) -> Option<fn(f64, f64) -> f64> {
+    Some(match operator {
+        "Add" => |x, y| x + y,
+        "Sub" => |x, y| x - y,
+        "Mul" => |x, y| x * y,
+        "Div" => |x, y| x / y,
+        "Max" => f64::max,
+        "Min" => f64::min,
+        "Pow" => f64::powf,
+        _ => return None,
+    })
+}
+
 /// What a node computes of one element; `None` where it lacks constants.
 pub fn function(source: &Source, node: &Node) -> Option<Box<dyn Fn(f64) -> f64>> {
     let attributes = node.attributes.as_slice();
     let parameter = |name: &str, default: f32| f64::from(attributes.float(name, default));
     Some(match node.operator.as_str() {
         REQUANTISE => Box::new(|x| x),
+        COMPOSED => return crate::fuse::composed(source, &node.steps),
         "Abs" => Box::new(f64::abs),
         "Ceil" => Box::new(f64::ceil),
         "Celu" => {

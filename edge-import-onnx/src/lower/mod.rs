@@ -3,7 +3,7 @@
 mod builder;
 mod elementwise;
 mod ends;
-mod functions;
+pub mod functions;
 mod layers;
 mod moving;
 mod pools;
@@ -18,7 +18,7 @@ use edge_compiler::prepare::Quantisation;
 
 use self::builder::{Builder, Lowered};
 use crate::error::OnnxError;
-use crate::source::{Node, REQUANTISE, Source};
+use crate::source::{COMPOSED, Node, REQUANTISE, Source};
 use crate::{OnnxModel, OnnxOptions};
 
 /// Operators that give their output the scale of their input, if it has none of its own.
@@ -148,7 +148,7 @@ impl Builder<'_> {
             "Slice" => self.slice(node),
             "Split" => self.split(node),
             "Gather" => self.gather(node),
-            REQUANTISE => self.function(node),
+            REQUANTISE | COMPOSED => self.function(node),
             other if functions::NAMES.contains(&other) => self.function(node),
             _ => Err("it reads what is only known at run time: it must be constant".into()),
         }
@@ -159,7 +159,10 @@ impl Builder<'_> {
         let location = node.outputs.first().map(|&output| &self.source.values[output].name);
         Unsupported {
             operator: Some(node.source),
-            name: node.operator.clone(),
+            name: match self.source.operators.get(node.source) {
+                Some(operator) => operator.name.clone(),
+                None => node.operator.clone(),
+            },
             location: location.cloned().unwrap_or_default(),
             reason,
         }

@@ -11,6 +11,7 @@ use edge_compiler::prepare::Quantisation;
 use tract_onnx::pb::AttributeProto;
 
 use crate::constant::Constant;
+use crate::fuse::Step;
 
 /// Index into [`Source::values`].
 pub type ValueId = usize;
@@ -45,17 +46,22 @@ pub struct Value {
 pub struct Node {
     /// Its index in the file.
     pub source: usize,
-    /// `Conv`, `Gemm`, ..., or [`REQUANTISE`].
+    /// `Conv`, `Gemm`, ..., [`REQUANTISE`] or [`COMPOSED`].
     pub operator: String,
     pub inputs: Vec<Option<ValueId>>,
     pub outputs: Vec<ValueId>,
     pub attributes: Vec<AttributeProto>,
     /// A clamp of real values that follows.
     pub clamp: Option<(f32, f32)>,
+    /// Of a [`COMPOSED`] one.
+    pub steps: Vec<Step>,
 }
 
 /// From one quantisation to another, where a QuantizeLinear reads what is quantised already.
 pub const REQUANTISE: &str = "QuantizeLinear";
+
+/// A function of single elements in several steps. No operator of the standard is called this.
+pub const COMPOSED: &str = "elementwise functions";
 
 /// An input of the model.
 #[derive(Clone, Debug)]

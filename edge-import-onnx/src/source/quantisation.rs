@@ -129,6 +129,7 @@ impl Reader {
             outputs: vec![requantised],
             attributes: Vec::new(),
             clamp: None,
+            steps: Vec::new(),
         });
         Ok(())
     }

@@ -237,6 +237,7 @@ impl Reader {
             outputs,
             attributes: node.attribute.clone(),
             clamp: None,
+            steps: Vec::new(),
         });
         Ok(())
     }
