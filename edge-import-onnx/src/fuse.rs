@@ -27,7 +27,15 @@ enum Operand {
 /// Puts one operator in the place of several that together are a function of one element of one
 /// value. Values that have a scale, or leave the model, stay.
 pub fn fuse(source: &mut Source) {
+    // From behind, so that what only unread values read goes as well.
     for index in (0..source.nodes.len()).rev() {
+        if is_unread(source, index) {
+            source.nodes.remove(index);
+            continue;
+        }
+        if functions::arity(&source.nodes[index].operator).is_none() {
+            continue;
+        }
         let mut expression = Expression::new(source);
         let Some(root) = expression.whole(index) else {
             continue;
@@ -43,17 +51,16 @@ pub fn fuse(source: &mut Source) {
         node.clamp = None;
         node.steps = steps;
     }
-    // From behind, so that what only unread values read goes as well.
-    for index in (0..source.nodes.len()).rev() {
-        let unread = |&value: &ValueId| {
-            source.readers(value).next().is_none()
-                && source.outputs.iter().all(|output| output.value != value)
-        };
-        let node = &source.nodes[index];
-        if functions::arity(&node.operator).is_some() && node.outputs.iter().all(unread) {
-            source.nodes.remove(index);
-        }
-    }
+}
+
+/// Whether a function of single elements has no reader.
+fn is_unread(source: &Source, index: usize) -> bool {
+    let node = &source.nodes[index];
+    let unread = |&value: &ValueId| {
+        source.readers(value).next().is_none()
+            && source.outputs.iter().all(|output| output.value != value)
+    };
+    functions::arity(&node.operator).is_some() && node.outputs.iter().all(unread)
 }
 
 /// What a composed function gives for one element; `None` where an operator lacks constants.

@@ -7,35 +7,38 @@ use crate::source::{Node, Source, ValueId};
 /// Merges operators until nothing merges any more. Values that lie between merged operators are
 /// quantised nowhere, so nothing merges over a value that has a quantisation.
 pub fn simplify(source: &mut Source) {
-    while merge_one(source) {}
-}
-
-fn merge_one(source: &mut Source) -> bool {
-    for index in 0..source.nodes.len() {
-        let node = &source.nodes[index];
-        let &[output] = &node.outputs[..] else {
-            continue;
-        };
-        if source.values[output].quantisation.is_some() || node.clamp.is_some() {
-            continue;
-        }
-        let Some(reader) = source.only_reader(output).filter(|&reader| reader > index) else {
-            continue;
-        };
-        let merged = match source.nodes[reader].operator.as_str() {
-            "BatchNormalization" => normalisation(source, index, reader),
-            "Add" => bias(source, index, reader, output),
-            "Relu" | "Clip" => clamp(source, index, reader),
-            _ => false,
-        };
-        if merged {
-            let outputs = source.nodes[reader].outputs.clone();
-            source.nodes[index].outputs = outputs;
-            source.nodes.remove(reader);
-            return true;
+    let mut index = 0;
+    while index < source.nodes.len() {
+        // What a node takes in, it takes in before what follows does: nodes stand in sequence.
+        if !takes_next(source, index) {
+            index += 1;
         }
     }
-    false
+}
+
+/// Merges a node with its only reader, if the two can be one.
+fn takes_next(source: &mut Source, index: usize) -> bool {
+    let node = &source.nodes[index];
+    let &[output] = &node.outputs[..] else {
+        return false;
+    };
+    if source.values[output].quantisation.is_some() || node.clamp.is_some() {
+        return false;
+    }
+    let Some(reader) = source.only_reader(output).filter(|&reader| reader > index) else {
+        return false;
+    };
+    let merged = match source.nodes[reader].operator.as_str() {
+        "BatchNormalization" => normalisation(source, index, reader),
+        "Add" => bias(source, index, reader, output),
+        "Relu" | "Clip" => clamp(source, index, reader),
+        _ => false,
+    };
+    if merged {
+        let reader = source.nodes.remove(reader);
+        source.nodes[index].outputs = reader.outputs;
+    }
+    merged
 }
 
 /// Operators that pick or move elements, or clamp them: it makes no difference whether their input

@@ -118,36 +118,45 @@ fn run(model: &OnnxModel, rows: &[Vec<f32>]) -> Vec<Vec<i8>> {
     rows.iter().map(&mut run).collect()
 }
 
-/// How many output values differ from ONNX Runtime's, and by how many steps at most.
-fn compare(golden: &Golden, model: &OnnxModel) -> (usize, usize, i32) {
-    let (mut differ, mut count, mut most) = (0, 0, 0);
+/// Output values by how many steps they differ from ONNX Runtime's; the last count is of all that
+/// differ by more.
+fn compare(golden: &Golden, model: &OnnxModel) -> [usize; 11] {
+    let mut counts = [0; 11];
     for (found, expected) in run(model, &golden.inputs).iter().zip(&golden.outputs) {
         for (&found, &expected) in found.iter().zip(expected) {
             let expected = quantise(&model.outputs[0], expected);
-            let steps = (i32::from(found) - i32::from(expected)).abs();
-            differ += usize::from(steps != 0);
-            most = most.max(steps);
-            count += 1;
+            counts[usize::from(found.abs_diff(expected)).min(10)] += 1;
         }
     }
-    (differ, count, most)
+    counts
 }
 
+/// ONNX Runtime computes in real numbers between QuantizeLinear and DequantizeLinear, where integer
+/// kernels round once or twice. A single operator is at most one step off. Where a model continues,
+/// the slope of what follows counts: one step into a steep Tanh or Softmax is several out of it.
 #[test]
 fn quantised_models_are_within_steps_of_onnx_runtime() {
-    let (mut all, mut differing, mut wrong) = (0, 0, Vec::new());
+    let (mut total, mut wrong) = ([0; 11], Vec::new());
     for golden in goldens(false) {
         let model = imported(&golden, Ends::ChannelsLast);
-        let (differ, count, most) = compare(&golden, &model);
-        println!("{}: {differ} of {count} differ, at most {most}", golden.name);
-        all += count;
-        differing += differ;
-        if most > 1 {
-            wrong.push((golden.name.clone(), most));
+        let counts = compare(&golden, &model);
+        println!("{}: {counts:?}", golden.name);
+        for (total, count) in total.iter_mut().zip(counts) {
+            *total += count;
+        }
+        let beyond: usize = counts[2..].iter().sum();
+        let allowed = match golden.name.starts_with("one_") {
+            true => 0,
+            false => counts.iter().sum::<usize>() / 25,
+        };
+        if beyond > allowed || counts[10] > 0 {
+            wrong.push(golden.name);
         }
     }
-    println!("{differing} of {all}");
+    println!("{total:?}");
     assert!(wrong.is_empty(), "{wrong:?}");
+    let all: usize = total.iter().sum();
+    assert!(total[0] > all - all / 50 && total[2..].iter().sum::<usize>() < all / 500);
 }
 
 #[test]
@@ -182,8 +191,9 @@ fn calibrated_models_follow_the_real_ones() {
         let mean = error / count as f64;
         let rows = golden.inputs.len();
         println!("{}: {mean:.2} steps off, {agree} of {rows} agree", golden.name);
-        if mean > 4.0 {
-            wrong.push((golden.name.clone(), mean));
+        // Where two outputs are nearly the same, either may be the greatest.
+        if mean > 3.0 || 3 * agree < 2 * rows && agree + 1 < rows {
+            wrong.push((golden.name.clone(), mean, agree));
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");

@@ -35,8 +35,9 @@ from onnxruntime.quantization import (
 )
 
 rng = np.random.default_rng(5)
-ROWS = 3
-SAMPLES = 16
+# Values in all rows of a model, and in all of its calibration samples, about.
+ROW_VALUES = 1200
+SAMPLE_VALUES = 3600
 
 
 class Net:
@@ -362,6 +363,76 @@ def gelu_mlp():
     return n, n.gemm(x, 24, 5)
 
 
+def exported_activations():
+    # As exporters spell them out.
+    n = Net([1, 6, 5, 5])
+    x = n.conv("x", 6, 8, 1)
+    y = n.op("Clip", n.op("Add", x, n.const(np.float32(3))), n.const(np.float32(0)), n.const(np.float32(6)))
+    x = n.conv(n.op("Mul", x, n.op("Div", y, n.const(np.float32(6)))), 8, 8, 1)
+    y = n.conv(n.op("Mul", x, n.op("Sigmoid", x)), 8, 8, 1)
+    return n, n.op("Mul", y, n.op("Tanh", n.op("Softplus", y)))
+
+
+def mobile():
+    n = Net([1, 3, 16, 16])
+    clip = lambda x: n.op("Clip", x, n.const(np.float32(0)), n.const(np.float32(6)))
+    x = clip(n.norm(n.conv("x", 3, 8, 3, bias=False, strides=[2, 2], pads=[1, 1, 1, 1]), 8))
+    for i, o, stride in [(8, 8, 1), (8, 12, 2), (12, 12, 1)]:
+        y = clip(n.norm(n.conv(x, i, 4 * i, 1, bias=False), 4 * i))
+        y = clip(n.norm(n.conv(y, 4 * i, 4 * i, 3, group=4 * i, bias=False, strides=[stride] * 2, pads=[1] * 4), 4 * i))
+        y = n.norm(n.conv(y, 4 * i, o, 1, bias=False), o)
+        x = n.op("Add", x, y) if i == o and stride == 1 else y
+    x = n.op("GlobalAveragePool", clip(n.norm(n.conv(x, 12, 32, 1, bias=False), 32)))
+    return n, n.gemm(n.op("Flatten", x), 32, 10)
+
+
+# Single operators between a QuantizeLinear each.
+
+
+def single(shape, kind, *inputs, **attributes):
+    def build():
+        n = Net(shape)
+        return n, n.op(kind, "x", *(n.const(i) for i in inputs), **attributes)
+
+    return build
+
+
+def one_conv(o, k, **attributes):
+    def build():
+        n = Net([1, 6, 9, 8])
+        return n, n.conv("x", 6, o, k, **attributes)
+
+    return build
+
+
+def one_gemm():
+    n = Net([1, 40])
+    return n, n.gemm("x", 40, 30)
+
+
+def one_square():
+    n = Net([1, 6, 7, 5])
+    return n, n.op("Mul", "x", "x")
+
+
+def one_double():
+    n = Net([1, 6, 7, 5])
+    return n, n.op("Add", "x", "x")
+
+
+SINGLE = {
+    "one_conv": one_conv(9, 3, pads=[1, 1, 1, 1]),
+    "one_pointwise": one_conv(12, 1, strides=[2, 1]),
+    "one_depthwise": one_conv(6, 3, group=6, pads=[1, 1, 1, 1]),
+    "one_gemm": one_gemm,
+    "one_square": one_square,
+    "one_double": one_double,
+    "one_leaky": single([1, 6, 7, 5], "LeakyRelu", alpha=0.1),
+    "one_sigmoid": single([1, 6, 7, 5], "Sigmoid"),
+    "one_softmax": single([1, 40], "Softmax", axis=-1),
+    "one_mean": single([1, 6, 8, 8], "GlobalAveragePool"),
+}
+
 QDQ = [
     # int8 or uint8 activations, scales for each channel or not
     (conv_relu, "i8", True), (conv_relu, "u8", False), (conv_strided, "i8", True), (conv_dilated, "u8", True),
@@ -373,11 +444,13 @@ QDQ = [
     (transpose_nhwc, "i8", True), (resize_nearest, "i8", True), (resize_linear, "u8", True), (activations, "i8", True),
     (silu, "i8", True), (reduce_mean, "i8", True), (slices, "i8", True), (split, "i8", True), (dense_rows, "i8", False),
     (segmentation, "u8", True), (norm_net, "i8", True),
+    (mobile, "i8", True), (mobile, "u8", False), (residual_deep, "i8", True), (exported_activations, "i8", True),
 ]
 FLOAT = [
     conv_relu, conv_depthwise, conv_1d, conv_transposed, mlp, mlp_softmax, flatten_gemm, residual, squeeze_excite, pools,
     concat, transpose_nhwc, activations, silu, reduce_mean, normalised_input, dense_rows, segmentation, norm_net,
     norm_first, shape_graph, residual_deep, gelu_mlp, split,
+    mobile, exported_activations,
 ]
 
 
@@ -423,14 +496,20 @@ def run(model, rows):
 
 def main():
     out = io.BytesIO()
-    out.write(b"DUNONNX1" + struct.pack("<I", len(QDQ) + len(FLOAT)))
+    out.write(b"DUNONNX1" + struct.pack("<I", len(QDQ) + 2 * len(SINGLE) + len(FLOAT)))
     work = [(f"{build.__name__}_{kind}{'_channels' if per else ''}", 0, build, kind, per) for build, kind, per in QDQ]
+    work += [(f"{name}_{kind}", 0, build, kind, True) for name, build in SINGLE.items() for kind in ("i8", "u8")]
     work += [(build.__name__, 1, build, None, None) for build in FLOAT]
     for name, real, build, kind, per in work:
         net, output = build()
         model = net.model(output)
-        calibration, rows = samples(net.shape, SAMPLES), samples(net.shape, ROWS)
-        if not real:
+        size = int(np.prod(net.shape))
+        calibration = samples(net.shape, max(8, min(64, SAMPLE_VALUES // size)))
+        rows = samples(net.shape, max(3, min(12, ROW_VALUES // size)))
+        if real:
+            # What the samples do not reach is cut off: the tests are about what quantising costs else.
+            rows = calibration[: len(rows)]
+        else:
             model = quantised(model, kind, per, calibration)
             calibration = []
         outputs = run(model, rows)
