@@ -20,8 +20,10 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
         return None;
     }
     // Along a row the written bytes grow evenly; the needed ones rest while the window is on the
-    // padding and then grow evenly: one of the ends, or the bend, is the worst.
+    // padding and then grow evenly: one of the ends, or a pixel next to the bend, is the worst. Where the stride
+    // does not divide the padding the bend lies between two pixels.
     let bend = padding_x.checked_div(stride_x)?.min(last);
+    let behind = bend.wrapping_add(1).min(last);
     // Below 2^16 * 2^16 as all products of two here, and of three below 2^48: nothing wraps.
     let start = |at: u32, stride: u32, padding| at.wrapping_mul(stride).saturating_sub(padding);
     let row = |y| u64::from(start(y, stride_y, padding_y)).wrapping_mul(in_width.into());
@@ -30,7 +32,7 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
         let next = y.wrapping_add(1);
         // Behind the last row nothing is needed.
         let later = if next < height { row(next) } else { u64::MAX };
-        for x in [0, bend, last] {
+        for x in [0, bend, behind, last] {
             let own = row(y).wrapping_add(start(x, stride_x, padding_x).into());
             let needed = own.min(later).wrapping_mul(in_channels.into());
             let pixels = u64::from(y.wrapping_mul(width))
