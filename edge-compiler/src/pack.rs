@@ -3,6 +3,7 @@
 pub mod dsp_blocks;
 pub mod add_fit;
 pub mod depthwise_dsp;
+pub mod winograd_16x2;
 pub mod winograd_dsp;
 pub mod mve;
 pub mod depthwise_16x4;

@@ -262,6 +262,8 @@ pub mod packing {
     pub const X86_DOT: u8 = 16;
     /// Depthwise weights in blocks of 16 channels by 4 rows for x86-64.
     pub const X86_DEPTHWISE: u8 = 17;
+    /// 3x3 weights transformed for Winograd's F(4x4, 3x3), for x86-64.
+    pub const X86_WINOGRAD: u8 = 18;
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;

@@ -35,7 +35,24 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         cost: layer.macs() / 16,
     };
     match layer.kind {
-        LayerKind::Conv2d | LayerKind::FullyConnected => vec![choice(
+        LayerKind::Conv2d => {
+            let direct = choice(
+                packing::X86_DOT,
+                x86::conv_2d_scratch_len(window),
+                pack::dot_16x4::pack(window, &layer.weights, &ends),
+            );
+            let winograd = pack::winograd_16x2::pack(window, &layer.weights, &ends);
+            let winograd = winograd.map(|packed| Choice {
+                cost: layer.macs() / 24,
+                ..choice(
+                    packing::X86_WINOGRAD,
+                    x86::conv_2d_winograd_scratch_len(window),
+                    packed,
+                )
+            });
+            [Some(direct), winograd].into_iter().flatten().collect()
+        }
+        LayerKind::FullyConnected => vec![choice(
             packing::X86_DOT,
             x86::conv_2d_scratch_len(window),
             pack::dot_16x4::pack(window, &layer.weights, &ends),

@@ -10,7 +10,7 @@ use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
     mve_direct, mve_panel,
-    winograd_dsp,
+    winograd_16x2, winograd_dsp,
 };
 use crate::kernels::reference::Window;
 
@@ -158,6 +158,18 @@ pub(crate) const X86_DOT: Packed = Packed {
     holds: |window, weights| weights.len() == dot_16x4::Shape::new(window).len(),
     #[cfg(target_arch = "x86_64")]
     scratch_len: crate::kernels::x86::conv_2d_scratch_len,
+    #[cfg(not(target_arch = "x86_64"))]
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// [`winograd_16x2`], as [`X86_DOT`].
+pub(crate) const X86_WINOGRAD: Packed = Packed {
+    holds: |window, weights| {
+        winograd_16x2::fits(window) && weights.len() == winograd_16x2::len(window)
+    },
+    #[cfg(target_arch = "x86_64")]
+    scratch_len: crate::kernels::x86::conv_2d_winograd_scratch_len,
     #[cfg(not(target_arch = "x86_64"))]
     scratch_len: |_| 0,
     channels_apart: true,

@@ -67,7 +67,9 @@ pub(super) unsafe fn finish_block(
             output,
             pixels,
         };
-        if parameters.affine.exist() {
+        if parameters.affine.exist() && parameters.affine.odd() {
+            strip.write::<ODD>(&parameters);
+        } else if parameters.affine.exist() {
             strip.write::<AFFINE>(&parameters);
         } else if !parameters.covers(constants.rounding) {
             strip.one_by_one();
@@ -104,8 +106,10 @@ const DONE: u8 = 0;
 const RELU: u8 = 1;
 /// [`Parameters::signed`],
 const SIGNED: u8 = 2;
-/// or [`Lines::outputs`].
+/// [`Lines::outputs`],
 const AFFINE: u8 = 3;
+/// or [`Lines::odd_outputs`].
+const ODD: u8 = 4;
 
 /// One block of a strip.
 struct Strip<'a> {
@@ -152,6 +156,7 @@ impl Strip<'_> {
             RELU => parameters.relu(sum),
             SIGNED => parameters.signed(sum),
             AFFINE => parameters.affine.outputs(sum),
+            ODD => parameters.affine.odd_outputs(sum),
             _ => sum,
         }
     }
@@ -242,7 +247,9 @@ pub(super) unsafe fn finish_pixel<const B: usize>(
         // SAFETY: passed on.
         unsafe {
             let affine = Lines::load(constants, block + b);
-            *scaled = if affine.exist() {
+            *scaled = if affine.exist() && affine.odd() {
+                affine.odd_outputs(sum)
+            } else if affine.exist() {
                 // The zero point comes again.
                 _mm512_sub_epi32(affine.outputs(sum), zero_point)
             } else {

@@ -12,6 +12,7 @@ mod conv;
 mod depthwise;
 mod finish;
 mod requantise;
+mod winograd;
 
 pub(crate) use add::add_fitted;
 
@@ -36,5 +37,14 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
         // SAFETY: the machine has the instructions.
         unsafe { super::x86::run_depthwise::<Vnni>(layer) }
+    }
+}
+
+/// CONV_2D on packing [`winograd_16x2`](super::packing::winograd_16x2). See
+/// [`x86::conv_2d_winograd`](super::x86::conv_2d_winograd).
+pub fn conv_2d_winograd(layer: &Layer<'_>) {
+    if level() >= Level::Avx512Vnni {
+        // SAFETY: the machine has the instructions.
+        unsafe { winograd::run(layer) }
     }
 }

@@ -17,4 +17,5 @@ pub mod mve_depthwise;
 pub mod mve_depthwise_any;
 pub mod mve_direct;
 pub mod mve_panel;
+pub mod winograd_16x2;
 pub mod winograd_dsp;

@@ -13,7 +13,7 @@ use crate::kernels::packing::mve_depthwise::MveDepthwise;
 use crate::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
-use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_dsp};
+use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_16x2, winograd_dsp};
 use crate::operator::layers::{self, Packed};
 use crate::operator::packed;
 use crate::operator::{Call, Cost, Fault};
@@ -77,6 +77,7 @@ pub const KERNELS: &[Kernel] = entries![
     (DEPTHWISE_CONV_2D, MVE_DEPTHWISE, check_depthwise, layer, run_depthwise, mve_depthwise),
     (DEPTHWISE_CONV_2D, MVE_DEPTHWISE_ANY, check_depthwise, layer, run_depthwise, mve_depthwise_any),
     (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
+    (CONV_2D, X86_WINOGRAD, check_conv, layer, run_conv, winograd_x86),
     (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
     (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
 ];
@@ -252,6 +253,14 @@ fn dot<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>
     Apart {
         layer: *layer,
         weight: move |channel, tap| shape.weight(packed, channel, tap),
+    }
+}
+
+fn winograd_x86<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+    let (window, packed) = (layer.window, layer.weights);
+    Apart {
+        layer: *layer,
+        weight: move |channel, tap| winograd_16x2::weight(&window, packed, channel, tap),
     }
 }
 

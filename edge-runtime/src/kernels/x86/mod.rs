@@ -17,6 +17,7 @@ mod pool;
 mod portable;
 mod rows;
 mod table;
+mod winograd;
 
 pub use table::*;
 
@@ -27,6 +28,7 @@ pub(crate) use add::elements as add_elements;
 pub(crate) use constants::{Constants, Form, PREPARED};
 pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
 pub(crate) use rows::{Lanes, Row, run};
+pub(crate) use winograd::{CHUNK, POSITIONS, Products, SUM, UNSCALE, Vector, products, run_winograd};
 
 use super::layer::Layer;
 use super::reference::Window;
@@ -58,6 +60,24 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
         Level::Avx2 => super::avx2::depthwise_conv_2d(layer),
         Level::None => portable::depthwise_conv_2d(layer),
     }
+}
+
+/// CONV_2D on packing [`winograd_16x2`](super::packing::winograd_16x2), windows that it
+/// [`fits`](super::packing::winograd_16x2::fits), any rounding.
+///
+/// Exact where [`is_exact`](super::packing::winograd_16x2::is_exact) says so of all output channels,
+/// and `0 <= multiplier`. Else as [`conv_2d`].
+pub fn conv_2d_winograd(layer: &Layer<'_>) {
+    match level() {
+        Level::Avx512Vnni => super::avx512::conv_2d_winograd(layer),
+        Level::Avx2 => super::avx2::conv_2d_winograd(layer),
+        Level::None => portable::conv_2d_winograd(layer),
+    }
+}
+
+/// Scratch of [`conv_2d_winograd`] in bytes, on any machine. Saturates.
+pub const fn conv_2d_winograd_scratch_len(window: &Window) -> usize {
+    winograd::scratch_len(window)
 }
 
 /// Scratch of [`depthwise_conv_2d`] in bytes, on any machine. Saturates.

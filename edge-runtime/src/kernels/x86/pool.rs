@@ -143,8 +143,10 @@ fn average<const N: usize>(
     let count = at.0.len().wrapping_mul(at.1.len()).min(1 << 16) as i32;
     let mut sums = [0_i32; N];
     under(window, at, channel, input, |values: &[Cell<i8>; N]| {
+        // By value: a loop over cells is not turned into vectors.
+        let values: [i8; N] = core::array::from_fn(|lane| values.get(lane).map_or(0, Cell::get));
         for (sum, value) in sums.iter_mut().zip(values) {
-            *sum = sum.wrapping_add(value.get().into());
+            *sum = sum.wrapping_add(value.into());
         }
     });
     for (output, sum) in outputs.iter().zip(sums) {

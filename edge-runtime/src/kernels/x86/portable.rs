@@ -1,7 +1,7 @@
 //! The packings of x86-64 on a machine without AVX2: plain loops over the decoders.
 
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::{depthwise_16x4, dot_16x4};
+use crate::kernels::packing::{depthwise_16x4, dot_16x4, winograd_16x2};
 use crate::kernels::reference::Window;
 
 /// As [`conv_2d`](super::conv_2d).
@@ -12,6 +12,18 @@ pub fn conv_2d(layer: &Layer<'_>) {
         (0..in_channels).fold(0_i32, |sum, c| {
             let at = tap.wrapping_mul(in_channels).wrapping_add(c);
             let weight = shape.weight(layer.weights, channel, at);
+            sum.wrapping_add(i32::from(weight) * read(layer, [y, x], c))
+        })
+    });
+}
+
+/// As [`conv_2d_winograd`](super::conv_2d_winograd).
+pub fn conv_2d_winograd(layer: &Layer<'_>) {
+    let [_, _, in_channels] = layer.window.input;
+    each_output(layer, |channel, tap, [y, x]| {
+        (0..in_channels).fold(0_i32, |sum, c| {
+            let at = tap.wrapping_mul(in_channels).wrapping_add(c);
+            let weight = winograd_16x2::weight(&layer.window, layer.weights, channel, at);
             sum.wrapping_add(i32::from(weight) * read(layer, [y, x], c))
         })
     });

@@ -6,7 +6,7 @@ use crate::kernels::reference::broadcast::Operand;
 use crate::operator::{elementwise, layers, packed, pools};
 use crate::operator::{Call, Cost, Fault};
 use super::{
-    add_fitted, average_pool_2d, conv_2d, depthwise_conv_2d, fully_connected, max_pool_2d,
+    add_fitted, average_pool_2d, conv_2d, conv_2d_winograd, depthwise_conv_2d, fully_connected, max_pool_2d,
 };
 
 const fn kernel(
@@ -33,6 +33,14 @@ pub const CONV_2D: Kernel = kernel(
     "CONV_2D",
     |call| layers::check_conv(call, &packed::X86_DOT),
     |call| conv_2d(&layers::layer(call)),
+);
+/// CONV_2D, 3x3 with stride 1.
+pub const CONV_2D_WINOGRAD: Kernel = kernel(
+    opcode::CONV_2D,
+    packing::X86_WINOGRAD,
+    "CONV_2D",
+    |call| layers::check_conv(call, &packed::X86_WINOGRAD),
+    |call| conv_2d_winograd(&layers::layer(call)),
 );
 /// FULLY_CONNECTED.
 pub const FULLY_CONNECTED: Kernel = kernel(
@@ -98,6 +106,7 @@ fn limits(call: &Call<'_>) -> [i8; 2] {
 /// Every kernel of this instruction set.
 pub const OWN: &[Kernel] = &[
     CONV_2D,
+    CONV_2D_WINOGRAD,
     FULLY_CONNECTED,
     DEPTHWISE_CONV_2D,
     AVERAGE_POOL_2D,

@@ -14,7 +14,7 @@ use super::{
     max_pool_2d,
 };
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::affine::{Affine, End, reach};
+use crate::kernels::packing::affine::{End, lines, reach};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
@@ -85,11 +85,11 @@ impl Case {
         }
     }
 
-    fn affine(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<Affine> {
+    fn end(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<End> {
         if cfg!(miri) {
             return None; // the search takes too long there
         }
-        Affine::find(&End {
+        Some(End {
             rounding: self.rounding,
             multiplier: self.multipliers[channel],
             shift: self.shifts[channel],
@@ -113,22 +113,19 @@ impl Case {
             packed[channel * 4..channel * 4 + 4].copy_from_slice(&(sum * -128).to_le_bytes());
         }
         let lanes = self.bias.len().next_multiple_of(16);
-        for channel in 0..lanes {
-            let affine = if channel < self.bias.len() {
-                self.affine(
-                    channel,
-                    (0..self.taps()).map(|tap| self.weights[place(channel, tap).1]),
-                )
-            } else {
-                Some(Affine {
-                    scale: 0.5,
-                    add: 0.0,
+        for block in (0..lanes).step_by(16) {
+            let lines = lines(core::array::from_fn(|lane| {
+                let channel = block + lane;
+                (channel < self.bias.len()).then(|| {
+                    let taps = (0..self.taps()).map(|tap| self.weights[place(channel, tap).1]);
+                    self.end(channel, taps)
                 })
-            };
-            let [scale, add] = affine.map_or([f32::NAN; 2], |affine| [affine.scale, affine.add]);
-            let at = (lanes + channel) * 4;
-            packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
-            packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
+            }));
+            for (lane, [scale, add]) in lines.into_iter().enumerate() {
+                let at = (lanes + block + lane) * 4;
+                packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+                packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
+            }
         }
         aligned(&packed)
     }
