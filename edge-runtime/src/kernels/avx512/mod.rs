@@ -11,10 +11,12 @@ mod add;
 mod conv;
 mod depthwise;
 mod finish;
+mod pool;
 mod requantise;
 mod winograd;
 
 pub(crate) use add::add_fitted;
+pub use pool::average_pool_2d;
 
 use super::layer::Layer;
 use super::x86::detect::{Level, level};

@@ -23,6 +23,8 @@ pub use table::*;
 
 pub use add::add_fitted;
 pub use pool::{average_pool_2d, max_pool_2d};
+pub(crate) use pool::covered;
+pub(crate) use rows::volume;
 
 pub(crate) use add::elements as add_elements;
 pub(crate) use constants::{Constants, Form, PREPARED};

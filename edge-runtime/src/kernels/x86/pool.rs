@@ -47,6 +47,9 @@ fn dispatch(pool: Pool, window: &Window, limits: [i8; 2], input: &[Cell<i8>], ou
     }
     let settings = (pool, window, limits);
     match level() {
+        Level::Avx512Vnni if pool == Pool::Average => {
+            super::super::avx512::average_pool_2d(window, limits, input, output);
+        }
         // SAFETY: the machine has the instructions.
         Level::Avx512Vnni => unsafe { avx512(settings, input, output) },
         // SAFETY: as above.
@@ -66,7 +69,7 @@ fn avx2(settings: (Pool, &Window, [i8; 2]), input: &[Cell<i8>], output: &[Cell<i
 }
 
 /// The positions of the input that pool `at` covers on an axis.
-fn covered(window: &Window, axis: usize, at: usize) -> Range<usize> {
+pub(crate) fn covered(window: &Window, axis: usize, at: usize) -> Range<usize> {
     let get = |of: [usize; 2]| of.get(axis).copied().unwrap_or(0);
     let len = window.input.get(axis).copied().unwrap_or(0);
     let start = at.saturating_mul(get(window.stride));
@@ -143,10 +146,8 @@ fn average<const N: usize>(
     let count = at.0.len().wrapping_mul(at.1.len()).min(1 << 16) as i32;
     let mut sums = [0_i32; N];
     under(window, at, channel, input, |values: &[Cell<i8>; N]| {
-        // By value: a loop over cells is not turned into vectors.
-        let values: [i8; N] = core::array::from_fn(|lane| values.get(lane).map_or(0, Cell::get));
         for (sum, value) in sums.iter_mut().zip(values) {
-            *sum = sum.wrapping_add(value.into());
+            *sum = sum.wrapping_add(value.get().into());
         }
     });
     for (output, sum) in outputs.iter().zip(sums) {
