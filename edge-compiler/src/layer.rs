@@ -170,7 +170,10 @@ fn layer(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compile
 fn window(operator: &Operator, input: &Tensor, output: &Tensor) -> Window {
     match &operator.kind {
         OperatorKind::TransposeConv { padding, .. } => {
-            let sliding = operator.kind.window().map(|window| window.on(input, output));
+            let sliding = operator
+                .kind
+                .window()
+                .map(|window| window.on(input, output));
             Window {
                 padding: *padding,
                 ..sliding.unwrap_or(pixel(input, output))

@@ -30,8 +30,8 @@ mod testing;
 
 pub use aligned::AlignedBytes;
 pub use graph::{
-    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role, RoundingMode, StridedCopy,
-    Svdf, Tensor, TensorId, Weights,
+    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role,
+    RoundingMode, StridedCopy, Svdf, Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;

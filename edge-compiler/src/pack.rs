@@ -1,13 +1,13 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
-pub mod dsp_blocks;
 pub mod add_fit;
+pub mod depthwise_16x4;
 pub mod depthwise_dsp;
+pub mod dot_16x4;
+pub mod dsp_blocks;
+pub mod mve;
 pub mod winograd_16x2;
 pub mod winograd_dsp;
-pub mod mve;
-pub mod depthwise_16x4;
-pub mod dot_16x4;
 mod x86;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};

@@ -193,7 +193,9 @@ fn lifetimes(model: &Model<'_>) -> Vec<Option<Lifetime>> {
         extend(operator.output, index);
     }
     let end = model.operators().len();
-    model.output_indices().for_each(|output| extend(output, end));
+    model
+        .output_indices()
+        .for_each(|output| extend(output, end));
     found
 }
 

@@ -135,9 +135,12 @@ pub fn select(
     if optimize == Optimize::Speed {
         let tensors = layers.iter().flatten();
         let tensors: usize = tensors.map(|l| l.weights.len() + 4 * l.bias.len()).sum();
-        give_way(&candidates, &mut chosen, MOST_GROWTH * tensors, |index, choice| {
-            bytes(choice, &layers[index])
-        });
+        give_way(
+            &candidates,
+            &mut chosen,
+            MOST_GROWTH * tensors,
+            |index, choice| bytes(choice, &layers[index]),
+        );
     }
     let picked = candidates.into_iter().zip(chosen);
     picked

@@ -300,7 +300,11 @@ fn damage(graph: &mut Graph, which: u8, place: usize, number: usize, scale: f32)
                 [kernel, stride, dilation][place % 3][number % 2] = number;
             }
             OperatorKind::MaxPool2d {
-        activation: Activation::None, kernel, stride, .. } => {
+                activation: Activation::None,
+                kernel,
+                stride,
+                ..
+            } => {
                 [kernel, stride][place % 2][number % 2] = number;
             }
             kind => *kind = OperatorKind::Reshape,

@@ -28,7 +28,10 @@ fn agrees(graph: Graph, seed: u32) -> Result<(), TestCaseError> {
         let expected = oracle::run(&compiled.graph, &input);
         prop_assert_eq!(found.len(), expected.len());
         for (index, expected) in expected.iter().enumerate() {
-            let softmax = matches!(compiled.graph.operators[index].kind, OperatorKind::Softmax { beta: 1.0 });
+            let softmax = matches!(
+                compiled.graph.operators[index].kind,
+                OperatorKind::Softmax { beta: 1.0 }
+            );
             if !softmax {
                 prop_assert_eq!(&found[index], expected, "operator {}", index);
             }

@@ -143,7 +143,9 @@ impl<'m, 'a> Session<'m, 'a> {
 
 /// The bytes of a tensor in the arena.
 fn range(tensor: &TensorInfo) -> core::ops::Range<usize> {
-    let bytes = tensor.len.saturating_mul(if tensor.is_wide { 2 } else { 1 });
+    let bytes = tensor
+        .len
+        .saturating_mul(if tensor.is_wide { 2 } else { 1 });
     tensor.arena_offset..tensor.arena_offset.saturating_add(bytes)
 }
 

@@ -153,7 +153,8 @@ fn check_tensors(
     constants: &[u8],
 ) -> Result<(), LoadError> {
     for (index, tensor) in tensors.iter().enumerate() {
-        check_tensor(tensor, arena_bytes, constants).map_err(|fault| LoadError::Tensor { index, fault })?;
+        check_tensor(tensor, arena_bytes, constants)
+            .map_err(|fault| LoadError::Tensor { index, fault })?;
     }
     Ok(())
 }

@@ -17,7 +17,10 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphError> {
     if graph.operators.is_empty() {
         return Err(GraphError::Empty);
     }
-    if graph.inputs().any(|input| graph.outputs().any(|o| o == input)) {
+    if graph
+        .inputs()
+        .any(|input| graph.outputs().any(|o| o == input))
+    {
         return Err(GraphError::OutputIsInput);
     }
     let counts = [
@@ -232,7 +235,12 @@ fn check_operator(
                 dilation: *dilation,
             };
             let [h, w] = window.plane(place, from, *padding)?;
-            check_weights(place, weights, to.shape[3], kernel[0].saturating_mul(kernel[1]))?;
+            check_weights(
+                place,
+                weights,
+                to.shape[3],
+                kernel[0].saturating_mul(kernel[1]),
+            )?;
             check_clamp(place, activation.range(to.scale, to.zero_point))?;
             // A number of channels that is no multiple gives a shape that cannot be.
             let channels = if weights.bias.len().is_multiple_of(from.shape[3]) {
@@ -322,9 +330,9 @@ fn check_operator(
         }
         OperatorKind::Copy { copy, .. } => {
             same_quantisation(place, from, to)?;
-            let inside = copy.reach().is_some_and(|[read, written]| {
-                read.1 < from.len() && written.1 < to.len()
-            });
+            let inside = copy
+                .reach()
+                .is_some_and(|[read, written]| read.1 < from.len() && written.1 < to.len());
             if !inside {
                 return Err(GraphError::CopyOutside { operator: place() });
             }
@@ -336,7 +344,8 @@ fn check_operator(
             reduce,
             inner,
         } => {
-            let count = |factors: &[usize]| factors.iter().try_fold(1, |n: usize, f| n.checked_mul(*f));
+            let count =
+                |factors: &[usize]| factors.iter().try_fold(1, |n: usize, f| n.checked_mul(*f));
             let fits = count(&[*outer, *reduce, *inner]) == Some(from.len())
                 && count(&[*outer, *inner]) == Some(to.len());
             if fits { to.shape } else { [0; 4] }
@@ -380,7 +389,11 @@ fn check_operator(
         OperatorKind::Svdf(svdf) => {
             recurrent::check_svdf(place, svdf, inputs)?;
             // Any shape of one element for each unit.
-            if to.len() == svdf.bias.len() { to.shape } else { [0; 4] }
+            if to.len() == svdf.bias.len() {
+                to.shape
+            } else {
+                [0; 4]
+            }
         }
     };
     if expected != to.shape {

@@ -68,7 +68,9 @@ pub enum GraphError {
         needed: usize,
     },
     /// A constant or a state where an activation is needed.
-    #[error("{place} names tensor {tensor}, which is a constant or a state: it needs an activation")]
+    #[error(
+        "{place} names tensor {tensor}, which is a constant or a state: it needs an activation"
+    )]
     BadRole {
         /// The operator, or "the graph's input".
         place: String,

@@ -658,7 +658,8 @@ impl Graph {
         };
         match &operator.kind {
             OperatorKind::FullyConnected { weights, .. } => weights.values.len() as u64,
-            OperatorKind::Conv2d { weights, .. } | OperatorKind::DepthwiseConv2d { weights, .. } => {
+            OperatorKind::Conv2d { weights, .. }
+            | OperatorKind::DepthwiseConv2d { weights, .. } => {
                 let places = output.shape[1].saturating_mul(output.shape[2]);
                 (weights.values.len() as u64).saturating_mul(places as u64)
             }
@@ -669,12 +670,17 @@ impl Graph {
             }
             OperatorKind::Lstm(lstm) => {
                 let steps = output.shape[1].saturating_mul(output.shape[2]);
-                let weights = lstm.gates().into_iter().map(|gate| {
-                    (gate.input_weights.len() + gate.recurrent_weights.len()) as u64
-                });
-                weights.fold(0, u64::saturating_add).saturating_mul(steps as u64)
+                let weights = lstm
+                    .gates()
+                    .into_iter()
+                    .map(|gate| (gate.input_weights.len() + gate.recurrent_weights.len()) as u64);
+                weights
+                    .fold(0, u64::saturating_add)
+                    .saturating_mul(steps as u64)
             }
-            OperatorKind::Svdf(svdf) => (svdf.feature_weights.len() + svdf.time_weights.len()) as u64,
+            OperatorKind::Svdf(svdf) => {
+                (svdf.feature_weights.len() + svdf.time_weights.len()) as u64
+            }
             _ => 0,
         }
     }

@@ -106,7 +106,10 @@ fn softmax_parameters_are_those_of_tflite() {
     assert_eq!(softmax_parameters(1.0, 1.0), Some([1 << 30, 27, -15, 0, 0]));
     assert_eq!(softmax_parameters(15.9, 1.0).unwrap()[1..3], [30, -1]);
     assert_eq!(softmax_parameters(16.0, 1.0), Some([i32::MAX, 30, 0, 0, 0]));
-    assert_eq!(softmax_parameters(f32::MAX, 1.0), Some([i32::MAX, 30, 0, 0, 0]));
+    assert_eq!(
+        softmax_parameters(f32::MAX, 1.0),
+        Some([i32::MAX, 30, 0, 0, 0])
+    );
     assert_eq!(softmax_parameters(2f32.powi(-26), 1.0), None);
     assert!(softmax_parameters(2f32.powi(-26) * 1.01, 1.0).is_some());
 }

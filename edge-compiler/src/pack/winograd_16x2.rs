@@ -15,7 +15,10 @@ pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Option<Vec<u8>> {
     if !fits(window) || weights.len() != channels * depth * 9 {
         return None;
     }
-    if !weights.chunks(depth * 9).all(|of| is_exact(of.iter().copied())) {
+    if !weights
+        .chunks(depth * 9)
+        .all(|of| is_exact(of.iter().copied()))
+    {
         return None;
     }
     // Offsets, scales and adds; the weights come below.
@@ -36,7 +39,9 @@ pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Option<Vec<u8>> {
                     }
                     let at = position(window, [output, input], [row, column])?;
                     let sum = i16::try_from(sum).ok()?;
-                    packed.get_mut(at..at + 2)?.copy_from_slice(&sum.to_le_bytes());
+                    packed
+                        .get_mut(at..at + 2)?
+                        .copy_from_slice(&sum.to_le_bytes());
                 }
             }
         }
@@ -68,7 +73,10 @@ mod tests {
             let (output, tap) = (index / 288, index % 288);
             assert_eq!(weight(&window, &packed, output, tap), *expected);
         }
-        let strided = Window { stride: [2, 2], ..window };
+        let strided = Window {
+            stride: [2, 2],
+            ..window
+        };
         assert_eq!(pack(&strided, &weights, &[]), None);
     }
 }

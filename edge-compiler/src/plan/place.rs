@@ -67,7 +67,11 @@ pub(super) fn place(buffers: &[Buffer], overlaps: &[Overlap]) -> (Vec<usize>, us
         let found = in_order(buffers, &distances, &order);
         (order, found)
     });
-    let (mut order, mut best) = if second.1.1 < first.1.1 { second } else { first };
+    let (mut order, mut best) = if second.1.1 < first.1.1 {
+        second
+    } else {
+        first
+    };
     // xorshift: any fixed sequence will do.
     let mut state = 0x9e37_79b9_u32;
     let mut random = |below: usize| {
@@ -99,9 +103,10 @@ pub(super) fn place(buffers: &[Buffer], overlaps: &[Overlap]) -> (Vec<usize>, us
 fn distances(buffers: &[Buffer], overlaps: &[Overlap]) -> Vec<Vec<Distance>> {
     let of = |index: usize| {
         let this = &buffers[index];
-        let together = buffers.iter().enumerate().filter(|&(other, buffer)| {
-            other != index && buffer.lifetime.overlaps(&this.lifetime)
-        });
+        let together = buffers
+            .iter()
+            .enumerate()
+            .filter(|&(other, buffer)| other != index && buffer.lifetime.overlaps(&this.lifetime));
         together
             .map(|(other, buffer)| {
                 let mut distance = Distance {

@@ -142,5 +142,8 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         fitted: None,
         cost: layer.macs() * 170 / 100 + 330 * window.output[2] as u64,
     });
-    [packed, small, Some(general)].into_iter().flatten().collect()
+    [packed, small, Some(general)]
+        .into_iter()
+        .flatten()
+        .collect()
 }

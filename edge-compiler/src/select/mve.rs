@@ -6,7 +6,9 @@ use edge_runtime::kernels::footprint::mve;
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
-use crate::pack::mve::{Channels, Outputs, dense, depthwise, depthwise_any, direct, exact, mode, panel};
+use crate::pack::mve::{
+    Channels, Outputs, dense, depthwise, depthwise_any, direct, exact, mode, panel,
+};
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {

@@ -12,12 +12,12 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use crate::aligned::AlignedBytes;
 use crate::graph::{Graph, Role, RoundingMode};
+use crate::layer;
 use crate::pack::Constants;
 use crate::package::{Package, PackageError};
 use crate::plan::{self, MemoryPlan};
 use crate::proofs::{self, ProofError};
 use crate::select;
-use crate::layer;
 use crate::target::Target;
 
 /// What a self-test feeds the model with; any number but zero would do.

@@ -35,7 +35,10 @@ impl Writer<'_> {
         let graph = self.graph;
         let operator = &graph.operators[index];
         let output = &graph.tensors[operator.output];
-        let input = operator.inputs.first().map_or(output, |&i| &graph.tensors[i]);
+        let input = operator
+            .inputs
+            .first()
+            .map_or(output, |&i| &graph.tensors[i]);
         let mut inputs = [NO_TENSOR; 2];
         for (slot, &tensor) in inputs.iter_mut().zip(&operator.inputs) {
             *slot = tensor as u16;

@@ -153,7 +153,7 @@ pub fn pooling() -> impl Strategy<Value = Graph> {
                 Some(chain(
                     tensors,
                     vec![OperatorKind::MaxPool2d {
-        activation: Activation::None,
+                        activation: Activation::None,
                         kernel,
                         stride,
                         padding,

@@ -25,8 +25,8 @@ pub mod reference;
 pub mod x86;
 
 use crate::format::kernel_set;
-use crate::operator::{Call, Cost, Fault};
 pub use crate::operator::overlap::raster_gap;
+use crate::operator::{Call, Cost, Fault};
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]

@@ -82,11 +82,7 @@ pub(crate) fn check_transpose_conv(call: &Call<'_>) -> Result<Cost, Fault> {
     let window = call.window();
     let [kernel_y, kernel_x] = window.kernel;
     let [stride_y, stride_x] = window.stride;
-    if kernel_y == 0
-        || kernel_x == 0
-        || stride_y == 0
-        || stride_x == 0
-        || window.dilation != [1, 1]
+    if kernel_y == 0 || kernel_x == 0 || stride_y == 0 || stride_x == 0 || window.dilation != [1, 1]
     {
         return Err(Fault::Geometry);
     }
@@ -149,8 +145,12 @@ pub(crate) fn check_window(window: &Window) -> Result<(), Fault> {
     let [stride_y, stride_x] = window.stride;
     let [padding_y, padding_x] = window.padding;
     let [dilation_y, dilation_x] = window.dilation;
-    let rows = [in_height, out_height, kernel_y, stride_y, padding_y, dilation_y];
-    let columns = [in_width, out_width, kernel_x, stride_x, padding_x, dilation_x];
+    let rows = [
+        in_height, out_height, kernel_y, stride_y, padding_y, dilation_y,
+    ];
+    let columns = [
+        in_width, out_width, kernel_x, stride_x, padding_x, dilation_x,
+    ];
     if axis_follows(rows) && axis_follows(columns) {
         Ok(())
     } else {
@@ -210,4 +210,3 @@ fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<
     }
     Ok(())
 }
-

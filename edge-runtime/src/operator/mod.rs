@@ -3,8 +3,8 @@
 
 pub(crate) mod elementwise;
 pub(crate) mod layers;
-pub(crate) mod packed;
 pub mod overlap;
+pub(crate) mod packed;
 pub(crate) mod pools;
 pub(crate) mod recurrent;
 pub(crate) mod rows;

@@ -37,7 +37,9 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
         };
         // Along a row the written bytes grow evenly; the needed ones rest while the window is on
         // the padding and then grow evenly: one of the ends, or the bend, is the worst.
-        let bend = padding_x.checked_div(stride_x)?.min(width.saturating_sub(1));
+        let bend = padding_x
+            .checked_div(stride_x)?
+            .min(width.saturating_sub(1));
         for x in [0, bend, width.saturating_sub(1)] {
             let own = row(y)?.checked_mul(in_width)?.checked_add(column(x)?)?;
             let later = next_row.saturating_mul(in_width);

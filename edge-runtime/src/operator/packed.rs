@@ -2,15 +2,12 @@
 
 use super::layers::Packed;
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
-use crate::kernels::packing::dsp_blocks::{
-    CHANNELS, HEADER, Taps, Width, block_len,
-};
+use crate::kernels::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
 use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
-    mve_direct, mve_panel,
-    winograd_16x2, winograd_dsp,
+    mve_direct, mve_panel, winograd_16x2, winograd_dsp,
 };
 use crate::kernels::reference::Window;
 

@@ -18,17 +18,17 @@ pub(super) struct Plan<'a> {
 pub(super) fn check(plan: &Plan<'_>) -> Result<(), LoadError> {
     for (index, operator) in plan.operators.iter().enumerate() {
         let fault = |fault| LoadError::Operator { index, fault };
-        let (before, _) = plan
-            .operators
-            .split_at_checked(index)
-            .unwrap_or_default();
+        let (before, _) = plan.operators.split_at_checked(index).unwrap_or_default();
         let written_before = before.iter().any(|other| {
             other.output == operator.output && !(writes_a_part(other) && writes_a_part(operator))
         });
         if written_before || plan.is_input(operator.output) {
             return Err(fault(OperatorFault::WrittenTwice));
         }
-        let mut inputs = operator.inputs.iter().filter(|input| plan.in_arena(**input));
+        let mut inputs = operator
+            .inputs
+            .iter()
+            .filter(|input| plan.in_arena(**input));
         if !inputs.all(|input| plan.alive(before, *input)) {
             return Err(fault(OperatorFault::Clobbered));
         }
@@ -111,9 +111,9 @@ impl Plan<'_> {
     /// A state shares no byte with any other tensor of the arena.
     fn states_apart(&self) -> Result<(), LoadError> {
         for (index, tensor) in self.tensors.iter().enumerate() {
-            let shared = self.states().any(|state| {
-                !core::ptr::eq(state, tensor) && shares(bytes(state), bytes(tensor))
-            });
+            let shared = self
+                .states()
+                .any(|state| !core::ptr::eq(state, tensor) && shares(bytes(state), bytes(tensor)));
             if shared && tensor.storage != storage::CONSTANT {
                 return Err(LoadError::Tensor {
                     index,

@@ -9,12 +9,7 @@ use crate::kernels::x86::{covered, volume};
 
 /// See [`x86::average_pool_2d`](crate::kernels::x86::average_pool_2d); does nothing on a machine
 /// without these instructions.
-pub fn average_pool_2d(
-    window: &Window,
-    limits: [i8; 2],
-    input: &[Cell<i8>],
-    output: &[Cell<i8>],
-) {
+pub fn average_pool_2d(window: &Window, limits: [i8; 2], input: &[Cell<i8>], output: &[Cell<i8>]) {
     let fits = window.input[2] == window.output[2]
         && volume(window.input).is_some_and(|len| input.len() >= len)
         && volume(window.output).is_some_and(|len| output.len() >= len);

@@ -149,8 +149,8 @@ impl Place {
             // bytes of padding are read again and again.
             unsafe {
                 let (input, step, row_step) = if inside {
-                    let input =
-                        (rows.first * width + columns.first) * channels + first.checked_div(multiplier).unwrap_or(0);
+                    let input = (rows.first * width + columns.first) * channels
+                        + first.checked_div(multiplier).unwrap_or(0);
                     let step = dilation_x * channels;
                     let row_step = (dilation_y * width * channels).wrapping_sub(wide * step);
                     (layer.input.as_ptr().cast::<i8>().add(input), step, row_step)
@@ -194,7 +194,8 @@ impl Place {
                 let x = if inside {
                     let row = rows.first + (ky - rows.begin) * dilation_y;
                     let column = columns.first + (kx - columns.begin) * dilation_x;
-                    let at = (row * width + column) * channels + channel.checked_div(multiplier).unwrap_or(0);
+                    let at = (row * width + column) * channels
+                        + channel.checked_div(multiplier).unwrap_or(0);
                     layer.input.get(at).map_or(0, |x| x.get())
                 } else {
                     layer.pad

@@ -1,10 +1,5 @@
 //! The kernels of the DSP extension as entries of a table.
 
-use crate::format::{opcode, packing};
-use crate::kernels::{Kernel, joined, reference};
-use crate::kernels::reference::broadcast::Operand;
-use crate::operator::{elementwise, layers, packed, pools};
-use crate::operator::{Call, Cost, Fault};
 use super::add::add_fitted_i8_4;
 use super::average_pool::average_pool_i8_1x4;
 use super::conv_2d::{conv_2d_i8_2x4, conv_2d_i16_2x4};
@@ -14,6 +9,11 @@ use super::fully_connected::{fully_connected_i8_1x4, fully_connected_i16_1x4};
 use super::max_pool::max_pool_i8_1x4;
 use super::winograd::winograd_f2_i16_2x4;
 use super::winograd_f4::winograd_f4_i16_2x4;
+use crate::format::{opcode, packing};
+use crate::kernels::reference::broadcast::Operand;
+use crate::kernels::{Kernel, joined, reference};
+use crate::operator::{Call, Cost, Fault};
+use crate::operator::{elementwise, layers, packed, pools};
 
 const fn kernel(
     opcode: u8,

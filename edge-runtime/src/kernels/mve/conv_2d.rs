@@ -12,7 +12,7 @@ use super::panel::{Panel, UNROLLED, conv_i8_4x2, conv_i8_4x2_of_16};
 use super::ring::Ring;
 use super::{Mode, mode, splat, start, word_aligned};
 pub use crate::kernels::footprint::mve::scratch_len;
-use crate::kernels::footprint::mve::{taps, batch, is_pointwise, ring_len};
+use crate::kernels::footprint::mve::{batch, is_pointwise, ring_len, taps};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::mve_panel::packed_len;
 

@@ -1,7 +1,7 @@
 //! AVERAGE_POOL_2D and MAX_POOL_2D, 16 channels at a time.
 
-use core::arch::naked_asm;
 use crate::kernels::reference::runs;
+use core::arch::naked_asm;
 use core::cell::Cell;
 
 use super::start;

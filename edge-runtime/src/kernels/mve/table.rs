@@ -1,17 +1,17 @@
 //! The Helium kernels as entries of a table.
 
-use crate::format::{opcode, packing};
-use crate::kernels::{Kernel, joined, reference};
-use crate::kernels::reference::broadcast::Operand;
-use crate::operator::{elementwise, layers, packed, pools};
-use crate::operator::{Call, Cost, Fault};
 use super::add::add_fitted_i8_x16;
 use super::conv_2d::conv_2d_i8_4x2;
 use super::conv_3x3::conv_2d_3x3_i8_4x2;
 use super::depthwise_any::depthwise_conv_2d_i8_1x16;
 use super::depthwise_conv_2d::depthwise_conv_2d_i8_8x1;
-use super::pool::{Pool, average_pool_2d_i8_x16, max_pool_2d_i8_x16};
 use super::fully_connected::fully_connected_i8_1x8;
+use super::pool::{Pool, average_pool_2d_i8_x16, max_pool_2d_i8_x16};
+use crate::format::{opcode, packing};
+use crate::kernels::reference::broadcast::Operand;
+use crate::kernels::{Kernel, joined, reference};
+use crate::operator::{Call, Cost, Fault};
+use crate::operator::{elementwise, layers, packed, pools};
 
 const fn kernel(
     opcode: u8,

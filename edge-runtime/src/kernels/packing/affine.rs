@@ -383,7 +383,13 @@ mod tests {
         };
         assert_eq!(Affine::find(&end), None);
         let odd = Odd::find(&end).unwrap();
-        assert!(!Odd { tie: odd.tie + 0.01, ..odd }.is_exact(&end));
+        assert!(
+            !Odd {
+                tie: odd.tie + 0.01,
+                ..odd
+            }
+            .is_exact(&end)
+        );
         let mut ends = [None; 16];
         ends[3] = Some(Some(end));
         assert_eq!(lines(ends)[3], [-odd.scale, odd.tie]);

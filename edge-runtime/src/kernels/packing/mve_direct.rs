@@ -43,7 +43,8 @@ impl MveDirect<'_> {
     /// Weight of `channel` for tap `(3 * ky + kx) * inputs + c`; zero where there is none.
     pub fn weight(&self, channel: usize, tap: usize) -> i32 {
         let inputs = self.inputs.max(1);
-        let (Some(position), Some(input)) = (tap.checked_div(inputs), tap.checked_rem(inputs)) else {
+        let (Some(position), Some(input)) = (tap.checked_div(inputs), tap.checked_rem(inputs))
+        else {
             return 0;
         };
         if position >= 9 {

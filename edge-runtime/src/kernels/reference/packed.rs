@@ -8,12 +8,14 @@ use crate::kernels::Kernel;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::dsp_blocks::{Blocks, Taps, Width};
 use crate::kernels::packing::mve_dense::MveDense;
-use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::mve_depthwise::MveDepthwise;
 use crate::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
-use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_16x2, winograd_dsp};
+use crate::kernels::packing::winograd_dsp::Transform;
+use crate::kernels::packing::{
+    depthwise_16x4, depthwise_dsp, dot_16x4, winograd_16x2, winograd_dsp,
+};
 use crate::operator::layers::{self, Packed};
 use crate::operator::packed;
 use crate::operator::{Call, Cost, Fault};
@@ -63,23 +65,113 @@ impl Unscratched {
 
 /// One entry for each operator in each packing but the canonical one.
 pub const KERNELS: &[Kernel] = entries![
-    (CONV_2D, DSP_I16, check_conv, layer, run_conv, |l| dsp(l, Width::I16)),
-    (CONV_2D, DSP_I8, check_conv, layer, run_conv, |l| dsp(l, Width::I8)),
-    (CONV_2D, DSP_WINOGRAD_2X2, check_conv, layer, run_conv, |l| winograd(l, Transform::F2)),
-    (CONV_2D, DSP_WINOGRAD_4X4, check_conv, layer, run_conv, |l| winograd(l, Transform::F4)),
-    (FULLY_CONNECTED, DSP_I16, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I16)),
-    (FULLY_CONNECTED, DSP_I8, check_fully_connected, flat_layer, run_fully_connected, |l| dsp(l, Width::I8)),
-    (DEPTHWISE_CONV_2D, DSP_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise),
-    (DEPTHWISE_CONV_2D, DSP_DEPTHWISE_SMALL, check_depthwise, layer, run_depthwise, canonical_depthwise),
+    (CONV_2D, DSP_I16, check_conv, layer, run_conv, |l| dsp(
+        l,
+        Width::I16
+    )),
+    (CONV_2D, DSP_I8, check_conv, layer, run_conv, |l| dsp(
+        l,
+        Width::I8
+    )),
+    (
+        CONV_2D,
+        DSP_WINOGRAD_2X2,
+        check_conv,
+        layer,
+        run_conv,
+        |l| winograd(l, Transform::F2)
+    ),
+    (
+        CONV_2D,
+        DSP_WINOGRAD_4X4,
+        check_conv,
+        layer,
+        run_conv,
+        |l| winograd(l, Transform::F4)
+    ),
+    (
+        FULLY_CONNECTED,
+        DSP_I16,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        |l| dsp(l, Width::I16)
+    ),
+    (
+        FULLY_CONNECTED,
+        DSP_I8,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        |l| dsp(l, Width::I8)
+    ),
+    (
+        DEPTHWISE_CONV_2D,
+        DSP_DEPTHWISE,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        depthwise
+    ),
+    (
+        DEPTHWISE_CONV_2D,
+        DSP_DEPTHWISE_SMALL,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        canonical_depthwise
+    ),
     (CONV_2D, MVE_PANEL, check_conv, layer, run_conv, mve_panel),
-    (FULLY_CONNECTED, MVE_DENSE, check_fully_connected, flat_layer, run_fully_connected, mve_dense),
+    (
+        FULLY_CONNECTED,
+        MVE_DENSE,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        mve_dense
+    ),
     (CONV_2D, MVE_DIRECT, check_conv, layer, run_conv, mve_direct),
-    (DEPTHWISE_CONV_2D, MVE_DEPTHWISE, check_depthwise, layer, run_depthwise, mve_depthwise),
-    (DEPTHWISE_CONV_2D, MVE_DEPTHWISE_ANY, check_depthwise, layer, run_depthwise, mve_depthwise_any),
+    (
+        DEPTHWISE_CONV_2D,
+        MVE_DEPTHWISE,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        mve_depthwise
+    ),
+    (
+        DEPTHWISE_CONV_2D,
+        MVE_DEPTHWISE_ANY,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        mve_depthwise_any
+    ),
     (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
-    (CONV_2D, X86_WINOGRAD, check_conv, layer, run_conv, winograd_x86),
-    (FULLY_CONNECTED, X86_DOT, check_fully_connected, flat_layer, run_fully_connected, dot),
-    (DEPTHWISE_CONV_2D, X86_DEPTHWISE, check_depthwise, layer, run_depthwise, depthwise_x86),
+    (
+        CONV_2D,
+        X86_WINOGRAD,
+        check_conv,
+        layer,
+        run_conv,
+        winograd_x86
+    ),
+    (
+        FULLY_CONNECTED,
+        X86_DOT,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        dot
+    ),
+    (
+        DEPTHWISE_CONV_2D,
+        X86_DEPTHWISE,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        depthwise_x86
+    ),
 ];
 
 fn taps(layer: &Layer<'_>) -> usize {
@@ -145,9 +237,15 @@ impl Weights for Winograd<'_> {
         else {
             return 0;
         };
-        let weights = winograd_dsp::weights(self.transform, self.packed, self.depth, [channel, input]);
+        let weights =
+            winograd_dsp::weights(self.transform, self.packed, self.depth, [channel, input]);
         let weights = weights.unwrap_or_default();
-        weights.as_flattened().get(place).copied().unwrap_or(0).into()
+        weights
+            .as_flattened()
+            .get(place)
+            .copied()
+            .unwrap_or(0)
+            .into()
     }
     fn bias(&self, channel: usize) -> i32 {
         self.channel(channel).0
@@ -240,7 +338,13 @@ macro_rules! forward {
     };
 }
 
-forward!(MvePanel<'_>, MveDense<'_>, MveDirect<'_>, MveDepthwise<'_>, MveDepthwiseAny<'_>);
+forward!(
+    MvePanel<'_>,
+    MveDense<'_>,
+    MveDirect<'_>,
+    MveDepthwise<'_>,
+    MveDepthwiseAny<'_>
+);
 
 /// A packing that holds the weights only.
 struct Apart<'a, F> {

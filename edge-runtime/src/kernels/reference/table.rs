@@ -23,8 +23,8 @@ use super::transpose_conv::{TransposeConv, transpose_conv};
 use super::unidirectional_sequence_lstm::unidirectional_sequence_lstm;
 use super::weights::{Canonical, CanonicalDepthwise, Weights};
 use crate::format::{opcode, packing};
-use crate::kernels::{Kernel, joined};
 use crate::kernels::layer::Layer;
+use crate::kernels::{Kernel, joined};
 use crate::operator::{Call, Cost, Fault, elementwise, layers, pools, recurrent, rows, shape};
 use zerocopy::FromBytes;
 
@@ -66,19 +66,14 @@ pub const DEPTHWISE_CONV_2D: Kernel = kernel(
     |call| run_depthwise(&layers::layer(call), canonical_depthwise),
 );
 /// MAX_POOL_2D.
-pub const MAX_POOL_2D: Kernel = kernel(
-    opcode::MAX_POOL_2D,
-    "MAX_POOL_2D",
-    pools::check,
-    |call| {
-        let settings = MaxPool2d {
-            window: call.window(),
-            min: call.record.clamp_min,
-            max: call.record.clamp_max,
-        };
-        max_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
-    },
-);
+pub const MAX_POOL_2D: Kernel = kernel(opcode::MAX_POOL_2D, "MAX_POOL_2D", pools::check, |call| {
+    let settings = MaxPool2d {
+        window: call.window(),
+        min: call.record.clamp_min,
+        max: call.record.clamp_max,
+    };
+    max_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+});
 /// AVERAGE_POOL_2D.
 pub const AVERAGE_POOL_2D: Kernel = kernel(
     opcode::AVERAGE_POOL_2D,
@@ -146,15 +141,25 @@ pub const MUL: Kernel = kernel(opcode::MUL, "MUL", elementwise::check_mul, |call
 /// PRELU.
 pub const PRELU: Kernel = kernel(opcode::PRELU, "PRELU", elementwise::check_prelu, |call| {
     let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
-    prelu(&elementwise::prelu(call), x, call.operand(&call.second()), y);
+    prelu(
+        &elementwise::prelu(call),
+        x,
+        call.operand(&call.second()),
+        y,
+    );
 });
 /// Any function of one element, as a table.
-pub const LOOKUP: Kernel = kernel(opcode::LOOKUP, "LOOKUP", elementwise::check_lookup, |call| {
-    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
-    if let Ok(table) = signed(call.weights()).try_into() {
-        lookup(table, x, y);
-    }
-});
+pub const LOOKUP: Kernel = kernel(
+    opcode::LOOKUP,
+    "LOOKUP",
+    elementwise::check_lookup,
+    |call| {
+        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        if let Ok(table) = signed(call.weights()).try_into() {
+            lookup(table, x, y);
+        }
+    },
+);
 /// Strided copies.
 pub const COPY: Kernel = kernel(opcode::COPY, "COPY", shape::check_copy, |call| {
     if let Some(settings) = shape::copy(call) {
@@ -167,7 +172,11 @@ pub const FILL: Kernel = kernel(opcode::FILL, "FILL", shape::check_fill, |call| 
 });
 /// MEAN.
 pub const MEAN: Kernel = kernel(opcode::MEAN, "MEAN", rows::check_mean, |call| {
-    mean(&rows::mean(call), call.cells(&call.x()), call.cells(&call.y()));
+    mean(
+        &rows::mean(call),
+        call.cells(&call.x()),
+        call.cells(&call.y()),
+    );
 });
 /// RESIZE_NEAREST_NEIGHBOR.
 pub const RESIZE_NEAREST: Kernel = kernel(

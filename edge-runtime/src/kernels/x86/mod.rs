@@ -22,15 +22,17 @@ mod winograd;
 pub use table::*;
 
 pub use add::add_fitted;
-pub use pool::{average_pool_2d, max_pool_2d};
 pub(crate) use pool::covered;
+pub use pool::{average_pool_2d, max_pool_2d};
 pub(crate) use rows::volume;
 
 pub(crate) use add::elements as add_elements;
 pub(crate) use constants::{Constants, Form, PREPARED};
 pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
 pub(crate) use rows::{Lanes, Row, run};
-pub(crate) use winograd::{CHUNK, POSITIONS, Products, SUM, UNSCALE, Vector, products, run_winograd};
+pub(crate) use winograd::{
+    CHUNK, POSITIONS, Products, SUM, UNSCALE, Vector, products, run_winograd,
+};
 
 use super::layer::Layer;
 use super::reference::Window;

@@ -1,13 +1,14 @@
 //! The x86-64 kernels as entries of a table.
 
-use crate::format::{opcode, packing};
-use crate::kernels::{Kernel, joined, reference};
-use crate::kernels::reference::broadcast::Operand;
-use crate::operator::{elementwise, layers, packed, pools};
-use crate::operator::{Call, Cost, Fault};
 use super::{
-    add_fitted, average_pool_2d, conv_2d, conv_2d_winograd, depthwise_conv_2d, fully_connected, max_pool_2d,
+    add_fitted, average_pool_2d, conv_2d, conv_2d_winograd, depthwise_conv_2d, fully_connected,
+    max_pool_2d,
 };
+use crate::format::{opcode, packing};
+use crate::kernels::reference::broadcast::Operand;
+use crate::kernels::{Kernel, joined, reference};
+use crate::operator::{Call, Cost, Fault};
+use crate::operator::{elementwise, layers, packed, pools};
 
 const fn kernel(
     opcode: u8,

@@ -11,8 +11,7 @@ use proptest::prelude::*;
 use super::detect::{Level, level};
 use super::{
     add_fitted, average_pool_2d, conv_2d_scratch_len, conv_2d_winograd_scratch_len,
-    depthwise_conv_2d_scratch_len,
-    max_pool_2d,
+    depthwise_conv_2d_scratch_len, max_pool_2d,
 };
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::affine::{End, lines, reach};

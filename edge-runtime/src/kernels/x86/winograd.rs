@@ -124,7 +124,8 @@ impl Turns {
 
     /// Bytes of the input rows of a turn.
     const fn padded_len(&self, depth: usize) -> usize {
-        self.row_len(depth).saturating_mul(self.together * OUTPUTS + 2)
+        self.row_len(depth)
+            .saturating_mul(self.together * OUTPUTS + 2)
     }
 }
 
@@ -247,13 +248,20 @@ unsafe fn try_run<V: Vector>(layer: &Layer<'_>) -> Option<()> {
             let first = next;
             next.advance(parts, turns.columns);
             // The last one may be its own partner.
-            let second = if item + 1 < count * parts { next } else { first };
+            let second = if item + 1 < count * parts {
+                next
+            } else {
+                first
+            };
             next.advance(parts, turns.columns);
             // SAFETY: the tiles are in the rows and in the room.
             unsafe {
                 let from = [first, second].map(|place| {
                     let at = place.row * OUTPUTS * row_bytes + place.column * OUTPUTS * depth;
-                    padded.cast_const().cast::<i8>().add(at + place.part * BLOCK)
+                    padded
+                        .cast_const()
+                        .cast::<i8>()
+                        .add(at + place.part * BLOCK)
                 });
                 let to = [first, second].map(|place| {
                     let tile = place.row * turns.columns + place.column;
