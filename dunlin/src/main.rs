@@ -23,13 +23,13 @@ enum Command {
     Loop(commands::field_loop::Arguments),
     /// Trains and quantises a recipe's model and leaves a run folder.
     Train(commands::train::Arguments),
-    /// Compiles a run into a model image for a board.
+    /// Compiles a `.tflite` file or a run into a model image for a board.
     Compile(commands::compile::Arguments),
-    /// Shows what a model image holds.
+    /// Shows what a model image holds, its memory plan and what it is expected to take.
     Inspect(commands::inspect::Arguments),
     /// Runs a model image on raw input rows.
     Infer(commands::infer::Arguments),
-    /// Counts the instructions of a model image on an emulated board.
+    /// Counts the instructions and bytes of a model image on an emulated board.
     Bench(commands::bench::Arguments),
     /// Lists the boards that models can be compiled for.
     Boards(commands::boards::Arguments),

@@ -111,11 +111,15 @@ impl LayerSource<'_> {
 /// [`CompileError`]: a multiplier that cannot be expressed, or a sum that may overflow.
 pub fn layers(graph: &Graph) -> Result<Vec<Option<LayerSource<'_>>>, CompileError> {
     (0..graph.operators.len())
-        .map(|index| layer(graph, index))
+        .map(|index| of(graph, index))
         .collect()
 }
 
-fn layer(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, CompileError> {
+/// The layer of one operator, as [`layers`] has it.
+///
+/// # Errors
+/// As [`layers`].
+pub fn of(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, CompileError> {
     let operator = &graph.operators[index];
     let (kind, weights, mode) = match &operator.kind {
         OperatorKind::FullyConnected {

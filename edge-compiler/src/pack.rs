@@ -1,14 +1,15 @@
 //! Constants as the kernels read them: multipliers and shifts, folded biases, canonical weights.
 
 pub mod add_fit;
+mod blocks;
 pub mod depthwise_16x4;
 pub mod depthwise_dsp;
 pub mod dot_16x4;
 pub mod dsp_blocks;
 pub mod mve;
+pub mod pair_blocks;
 pub mod winograd_16x2;
 pub mod winograd_dsp;
-mod x86;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};
 use crate::layer::{LayerKind, LayerSource};

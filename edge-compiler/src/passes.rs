@@ -1,15 +1,18 @@
 //! Rewrites of a graph. Each is `Graph -> Graph`, keeps every output byte for every input, and
 //! expects a graph that passes [`Graph::check`].
 
+mod compact;
 mod padding;
 
 use crate::graph::{Activation, Graph, OperatorKind};
 
+pub use compact::compact;
 pub use padding::fold_padding;
 
-/// Everything that [`crate::compile`] runs, in its order.
-pub fn all(graph: Graph) -> Graph {
-    drop_dead(fold_padding(fuse_activations(graph)))
+/// Everything that [`crate::compile`] runs, in its order. `granule` is what the target's kernels like
+/// numbers of channels to be a multiple of.
+pub fn all(graph: Graph, granule: usize) -> Graph {
+    drop_dead(compact(fold_padding(fuse_activations(graph)), granule))
 }
 
 /// Merges a stand-alone activation into the fully connected layer or convolution before it, when

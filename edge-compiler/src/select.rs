@@ -1,9 +1,9 @@
 //! Which kernel runs an operator on a target.
 
+mod blocks;
 mod dsp;
 mod mve;
-#[cfg(target_arch = "x86_64")]
-mod x86;
+mod portable;
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::reference::add::{Add, AddFitted};
@@ -77,12 +77,21 @@ pub enum InstructionSet {
 }
 
 impl InstructionSet {
+    /// What its kernels like numbers of channels to be a multiple of.
+    pub const fn granule(self) -> usize {
+        match self {
+            Self::Portable | Self::Dsp => 4,
+            Self::Mve | Self::X86 | Self::Neon | Self::Wasm => 16,
+        }
+    }
+
     /// That of a target.
     pub fn of(target: &Target) -> Self {
         let has = |feature: &str| target.features.iter().any(|f| f == feature);
         match target.core.as_str() {
             "host" if cfg!(target_arch = "x86_64") => Self::X86,
             "host" if cfg!(target_arch = "aarch64") => Self::Neon,
+            "host" if cfg!(target_arch = "wasm32") => Self::Wasm,
             "x86-64" => Self::X86,
             "aarch64" => Self::Neon,
             "wasm32" => Self::Wasm,
@@ -97,7 +106,7 @@ impl InstructionSet {
 ///
 /// For speed the cheapest, as long as the constants of all layers take no more than
 /// [`MOST_GROWTH`] times their tensors; beyond that the layers that lose the least give way. For
-/// size the one with the fewest bytes, then the cheapest.
+/// size the one with the fewest bytes, unless few more save many instructions ([`WORTH_A_BYTE`]).
 pub fn select(
     graph: &Graph,
     layers: &[Option<LayerSource<'_>>],
@@ -118,7 +127,7 @@ pub fn select(
                     found
                 }
             }
-            None => vec![select_other(graph, operator)],
+            None => vec![select_other(graph, operator, set)],
         })
         .collect();
     let bytes = |choice: &Choice, layer: &Option<LayerSource<'_>>| {
@@ -128,7 +137,11 @@ pub fn select(
     for (choices, layer) in candidates.iter_mut().zip(layers) {
         choices.sort_by_key(|choice| match optimize {
             Optimize::Speed => (choice.cost, bytes(choice, layer)),
-            Optimize::Size => (bytes(choice, layer) as u64, choice.cost as usize),
+            Optimize::Size => {
+                let bytes = bytes(choice, layer);
+                let price = (bytes as u64).saturating_mul(WORTH_A_BYTE);
+                (price.saturating_add(choice.cost), bytes)
+            }
         });
     }
     let mut chosen = vec![0; candidates.len()];
@@ -147,6 +160,10 @@ pub fn select(
         .map(|(mut choices, index)| choices.swap_remove(index))
         .collect()
 }
+
+/// Instructions of a run that are worth a byte of an image for size: layers of few weights on many
+/// pixels take the faster packing.
+const WORTH_A_BYTE: u64 = 400;
 
 /// How many times the bytes of the tensors the constants of an image for speed may take.
 const MOST_GROWTH: usize = 4;
@@ -190,14 +207,22 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
     match set {
         InstructionSet::Dsp => dsp::candidates(layer),
         InstructionSet::Mve => mve::candidates(layer),
-        #[cfg(target_arch = "x86_64")]
-        InstructionSet::X86 => x86::candidates(layer),
-        _ => Vec::new(),
+        InstructionSet::X86 | InstructionSet::Neon | InstructionSet::Wasm => {
+            blocks::candidates(layer, set)
+        }
+        InstructionSet::Portable => portable::candidates(layer),
     }
 }
 
-fn select_other(graph: &Graph, operator: &Operator) -> Choice {
-    let fitted = add(graph, operator).and_then(|add| prepare::add::fitted(&add));
+fn select_other(graph: &Graph, operator: &Operator, set: InstructionSet) -> Choice {
+    // The kernel of the DSP extension takes two activations of the output's shape, so that one device
+    // does not need the loops for all others besides.
+    let output = &graph.tensors[operator.output];
+    let mut inputs = operator.inputs.iter().map(|input| &graph.tensors[*input]);
+    let flat = inputs.all(|input| input.shape == output.shape && input.role.is_activation());
+    let fitted = add(graph, operator)
+        .filter(|_| flat || set != InstructionSet::Dsp)
+        .and_then(|add| prepare::add::fitted(&add));
     fitted.map_or(Choice::REFERENCE, |fitted| Choice {
         packing: packing::FITTED,
         fitted: Some(fitted),

@@ -64,8 +64,10 @@ macro_rules! board {
 }
 
 /// Every board in `boards/`.
-const BOARDS: [(&str, &str); 6] = [
+const BOARDS: [(&str, &str); 8] = [
     ("host", include_str!("../../boards/host/board.toml")),
+    board!("aarch64"),
+    board!("wasm32"),
     board!("mps2-an385"),
     board!("mps2-an386"),
     board!("mps2-an500"),

@@ -6,8 +6,10 @@ mod goldens;
 use std::collections::BTreeSet;
 
 use edge_compiler::import::lower::{ImportOptions, import};
-use edge_compiler::{AlignedBytes, Package, Target, compile};
+use edge_compiler::{AlignedBytes, Optimize, Options, Package, Target, compile, compile_with};
 use edge_runtime::format::{HASH_OFFSET, Header};
+use edge_runtime::kernels::native;
+use edge_runtime::kernels::reference::table::KERNELS;
 use edge_runtime::{Model, Session, image_hash};
 use goldens::{Golden, goldens};
 
@@ -72,59 +74,138 @@ fn damaged_model_files_do_no_harm() {
     assert!(compiled > 500, "{compiled}");
 }
 
-#[test]
-fn damaged_images_of_every_operator_do_no_harm() {
-    let mut random = Random(2);
+/// Targets with packings of their own: those for this machine run on its kernels, the others on their
+/// decoders.
+const TARGETS: [&str; 4] = ["host", "mps2-an385", "mps2-an386", "mps3-an547"];
+
+/// Runs `damage` on an image of every family of models, for every target, as often as it says.
+fn damaged(times: usize, mut damage: impl FnMut(&Model<'_>, &mut AlignedBytes)) -> (usize, usize) {
     let (mut accepted, mut refused) = (0, 0);
     for golden in one_of_each() {
         let Ok(imported) = import(&golden.model, &ImportOptions::default()) else {
             continue;
         };
-        let image = compile(&Package::bare(imported.graph), &Target::host())
-            .unwrap()
-            .image;
-        let operators = Model::load(&image).unwrap().header().operators;
-        let records = size_of::<Header>()..(operators.offset + operators.len) as usize;
-        for _ in 0..250 {
-            let mut image = image.clone();
-            for _ in 0..=random.below(3) {
-                // Constants too, which hold the parameters of some operators.
-                let end = if random.below(4) == 0 {
-                    image.len()
-                } else {
-                    records.end
+        let package = Package::bare(imported.graph);
+        for target in TARGETS {
+            for optimize in [Optimize::Speed, Optimize::Size] {
+                let options = Options {
+                    optimize,
+                    ..Options::default()
                 };
-                let at = records.start + random.below(end - records.start);
-                image[at] = random.byte();
-            }
-            match exercise(&mut image) {
-                true => accepted += 1,
-                false => refused += 1,
+                let target = Target::board(target).unwrap();
+                let original = compile_with(&package, &target, options).unwrap().image;
+                let model = Model::load(&original).unwrap();
+                for _ in 0..times {
+                    let mut image = original.clone();
+                    damage(&model, &mut image);
+                    match exercise(&mut image) {
+                        true => accepted += 1,
+                        false => refused += 1,
+                    }
+                }
             }
         }
     }
     println!("{accepted} accepted, {refused} refused");
+    (accepted, refused)
+}
+
+#[test]
+fn damaged_images_of_every_operator_do_no_harm() {
+    let mut random = Random(2);
+    let (accepted, refused) = damaged(40, |model, image| {
+        let operators = model.header().operators;
+        let records = size_of::<Header>()..(operators.offset + operators.len) as usize;
+        for _ in 0..=random.below(3) {
+            // Constants too, which hold the parameters of some operators.
+            let end = if random.below(4) == 0 {
+                image.len()
+            } else {
+                records.end
+            };
+            let at = records.start + random.below(end - records.start);
+            image[at] = random.byte();
+        }
+    });
     assert!(accepted > 500 && refused > 500, "{accepted} {refused}");
 }
 
-/// True if the image was accepted.
+/// The headers of packed weights, their ends and the records between them are data that a kernel
+/// acts on: forms, shifts, counts.
+#[test]
+fn damaged_packed_weights_do_no_harm() {
+    let mut random = Random(3);
+    let (accepted, _) = damaged(40, |model, image| {
+        let operators = model.operators();
+        let operator = operators[random.below(operators.len())];
+        let start = (model.header().constants.offset + operator.weights) as usize;
+        let len = operator.weights_len as usize;
+        if operator.packing == 0 || len == 0 || start + len > image.len() {
+            return;
+        }
+        for _ in 0..=random.below(6) {
+            let at = match random.below(4) {
+                0 => random.below(len.min(16)),
+                1 => len - 1 - random.below(len.min(64)),
+                _ => random.below(len),
+            };
+            image[start + at] = random.byte();
+        }
+    });
+    assert!(accepted > 500, "{accepted}");
+}
+
+/// Lengths and places that a kernel could trust: scratch, weights, shapes, in whole words.
+#[test]
+fn records_with_other_lengths_do_no_harm() {
+    let mut random = Random(4);
+    let (accepted, refused) = damaged(60, |model, image| {
+        let header = model.header();
+        let (section, field) = match random.below(3) {
+            0 => (header.tensors, 32),
+            _ => (header.operators, 80),
+        };
+        let records = section.len as usize / field;
+        let record = section.offset as usize + random.below(records.max(1)) * field;
+        for _ in 0..=random.below(2) {
+            let at = record + random.below(field / 4) * 4;
+            let word = u32::from_le_bytes(image[at..at + 4].try_into().unwrap());
+            // Near to what was there: these get furthest.
+            let other = match random.below(4) {
+                0 => word.wrapping_add(16),
+                1 => word.wrapping_sub(16),
+                2 => word.wrapping_add(1 + random.below(4) as u32),
+                _ => word / 2,
+            };
+            image[at..at + 4].copy_from_slice(&other.to_le_bytes());
+        }
+    });
+    assert!(accepted > 100 && refused > 500, "{accepted} {refused}");
+}
+
+/// Runs what is accepted on this machine's kernels and on the reference kernels; true if the image
+/// was accepted.
 fn exercise(image: &mut AlignedBytes) -> bool {
     if let Some(hash) = image_hash(image) {
         image[HASH_OFFSET..HASH_OFFSET + hash.len()].copy_from_slice(&hash);
     }
-    let Ok(model) = Model::load(image) else {
-        return false;
-    };
-    if model.arena_bytes() > 1 << 20 || model.macs() > 1_000_000 {
-        return true;
-    }
-    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
-    let mut session = Session::new(&model, arena.as_i8_mut()).unwrap();
-    for fill in [-128, 127, 3] {
-        for index in 0..model.inputs().count() {
-            session.input_at_mut(index).fill(fill);
+    let mut accepted = false;
+    for kernels in [native(), &KERNELS] {
+        let Ok(model) = Model::load_with(image, kernels) else {
+            continue;
+        };
+        accepted = true;
+        if model.arena_bytes() > 1 << 20 || model.macs() > 1_000_000 {
+            continue;
         }
-        session.run();
+        let mut arena = AlignedBytes::zeroed(model.arena_bytes());
+        let mut session = Session::new(&model, arena.as_i8_mut()).unwrap();
+        for fill in [-128, 127, 3] {
+            for index in 0..model.inputs().count() {
+                session.input_at_mut(index).fill(fill);
+            }
+            session.run();
+        }
     }
-    true
+    accepted
 }

@@ -258,12 +258,18 @@ pub mod packing {
     pub const MVE_DEPTHWISE: u8 = 10;
     /// Depthwise weights of any window for Helium.
     pub const MVE_DEPTHWISE_ANY: u8 = 11;
-    /// Blocks of 16 channels by 4 taps for x86-64.
-    pub const X86_DOT: u8 = 16;
-    /// Depthwise weights in blocks of 16 channels by 4 rows for x86-64.
-    pub const X86_DEPTHWISE: u8 = 17;
+    /// Blocks of four channels, two taps a word, for cores without packed arithmetic.
+    pub const PAIRS: u8 = 12;
+    /// The same of a depthwise convolution of one input channel.
+    pub const DEPTHWISE_PAIRS: u8 = 13;
+    /// Depthwise weights `[output channel][tap]`, for cores without packed arithmetic.
+    pub const DEPTHWISE_CHANNELS: u8 = 14;
+    /// Blocks of 16 channels by 4 taps for x86-64, 64-bit ARM and WebAssembly.
+    pub const DOT_16X4: u8 = 16;
+    /// Depthwise weights in blocks of 16 channels by 4 rows for the same.
+    pub const DEPTHWISE_16X4: u8 = 17;
     /// 3x3 weights transformed for Winograd's F(4x4, 3x3), for x86-64.
-    pub const X86_WINOGRAD: u8 = 18;
+    pub const WINOGRAD_16X2: u8 = 18;
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;

@@ -5,7 +5,7 @@ use crate::format::{self, BINS, Header, OperatorRecord, SelfTestRecord, TensorRe
 use crate::kernels::{self, Kernel};
 use crate::validate;
 use core::fmt;
-use sha2::{Digest, Sha256};
+use sha2::block_api::compress256;
 
 pub use crate::validate::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, TensorFault};
 
@@ -19,15 +19,9 @@ pub struct Model<'a> {
     pub(crate) operators: &'a [OperatorRecord],
     pub(crate) constants: &'a [u8],
     pub(crate) kernels: &'static [Kernel],
-    pub(crate) further_inputs: &'a [u16],
-    pub(crate) further_outputs: &'a [u16],
-    pub(crate) features: FeaturePipeline<'a>,
-    pub(crate) labels: &'a str,
-    pub(crate) drift: DriftReference<'a>,
-    pub(crate) self_test: SelfTestRecord,
-    pub(crate) metadata: &'a str,
-    pub(crate) input: TensorInfo,
-    pub(crate) output: TensorInfo,
+    /// All of it: what a run does not need is found again when it is asked for, so that a session
+    /// holds little.
+    pub(crate) image: &'a [u8],
 }
 
 /// Its size and shapes; not the weights.
@@ -36,8 +30,8 @@ impl fmt::Debug for Model<'_> {
         f.debug_struct("Model")
             .field("image_len", &self.header.image_len)
             .field("operators", &self.operators.len())
-            .field("input", &self.input)
-            .field("output", &self.output)
+            .field("input", &self.input())
+            .field("output", &self.output())
             .finish_non_exhaustive()
     }
 }
@@ -73,12 +67,6 @@ impl TensorInfo {
             is_wide: record.element == format::element::I16,
             storage: record.storage,
         }
-    }
-
-    /// Height, width, channels.
-    pub(crate) fn hwc(&self) -> [usize; 3] {
-        let [_, height, width, channels] = self.shape;
-        [height.into(), width.into(), channels.into()]
     }
 }
 
@@ -141,38 +129,48 @@ impl<'a> Model<'a> {
 
     /// The first input tensor.
     pub fn input(&self) -> TensorInfo {
-        self.input
+        self.tensor(self.header.input)
     }
 
     /// The first output tensor; one element for each label, if there are labels.
     pub fn output(&self) -> TensorInfo {
-        self.output
+        self.tensor(self.header.output)
     }
 
     /// All input tensors; most models have one.
     pub fn inputs(&self) -> impl Iterator<Item = TensorInfo> + use<'a> {
-        core::iter::once(self.input).chain(self.infos(self.further_inputs))
+        self.infos(self.input_indices())
     }
 
     /// All output tensors; most models have one.
     pub fn outputs(&self) -> impl Iterator<Item = TensorInfo> + use<'a> {
-        core::iter::once(self.output).chain(self.infos(self.further_outputs))
+        self.infos(self.output_indices())
     }
 
     /// The indices of all input tensors.
     pub fn input_indices(&self) -> impl Iterator<Item = u16> + use<'a> {
-        core::iter::once(self.header.input).chain(self.further_inputs.iter().copied())
+        let (inputs, _) = self.further();
+        core::iter::once(self.header.input).chain(inputs.iter().copied())
     }
 
     /// The indices of all output tensors.
     pub fn output_indices(&self) -> impl Iterator<Item = u16> + use<'a> {
-        core::iter::once(self.header.output).chain(self.further_outputs.iter().copied())
+        let (_, outputs) = self.further();
+        core::iter::once(self.header.output).chain(outputs.iter().copied())
     }
 
-    fn infos(&self, indices: &'a [u16]) -> impl Iterator<Item = TensorInfo> + use<'a> {
+    /// Tensor indices of the inputs and of the outputs after the first.
+    fn further(&self) -> (&'a [u16], &'a [u16]) {
+        validate::further(self.header, self.tensors, self.constants).unwrap_or_default()
+    }
+
+    fn infos<I: Iterator<Item = u16>>(
+        &self,
+        indices: I,
+    ) -> impl Iterator<Item = TensorInfo> + use<'a, I> {
         let tensors = self.tensors;
-        indices.iter().map(move |index| {
-            let record = tensors.get(usize::from(*index));
+        indices.map(move |index| {
+            let record = tensors.get(usize::from(index));
             record.map(TensorInfo::of).unwrap_or_default()
         })
     }
@@ -194,12 +192,14 @@ impl<'a> Model<'a> {
 
     /// The feature pipeline, ready to fill the input tensor.
     pub fn features(&self) -> FeaturePipeline<'a> {
-        self.features
+        let input = self.input();
+        let none = FeaturePipeline::none(input.scale, input.zero_point);
+        validate::features(self.image, self.header, &input).unwrap_or(none)
     }
 
     /// The labels, one for each element of the output, in its order.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        lines(self.labels)
+        lines(validate::text(self.image, self.header.labels, Part::Labels).unwrap_or_default())
     }
 
     /// The label of one element of the output; `None` where there is no such element.
@@ -209,17 +209,23 @@ impl<'a> Model<'a> {
 
     /// What the training data looked like.
     pub fn drift_reference(&self) -> DriftReference<'a> {
-        self.drift
+        validate::drift(self.image, self.header, &self.input(), &self.output()).unwrap_or_default()
     }
 
     /// The self-test; [`crate::Session::self_test`] runs it.
     pub fn self_test(&self) -> SelfTestRecord {
-        self.self_test
+        let record = validate::self_test(self.image, self.header);
+        record.copied().unwrap_or(SelfTestRecord {
+            seed: 0,
+            rounds: 0,
+            reserved: [0; 2],
+            expected: [0; 32],
+        })
     }
 
     /// Text for people, never read by the device.
     pub fn metadata(&self) -> &'a str {
-        self.metadata
+        validate::text(self.image, self.header.metadata, Part::Metadata).unwrap_or_default()
     }
 
     /// The header as it lies in the image, for tools that show where the bytes go.
@@ -296,10 +302,92 @@ pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
 /// The hash that belongs in [`Header::hash`]: SHA-256 over the 16 bytes before that field and all
 /// bytes after it. `None` where `image` is shorter than that field ends.
 pub fn image_hash(image: &[u8]) -> Option<[u8; 32]> {
-    let before = image.get(..format::HASH_OFFSET)?;
-    let after = image.get(format::HASH_OFFSET.checked_add(32)?..)?;
-    let mut hash = Sha256::new();
-    hash.update(before);
-    hash.update(after);
-    Some(hash.finalize().into())
+    let words = image_hash_words(image)?;
+    Some(zerocopy::transmute!(words.map(u32::to_be_bytes)))
+}
+
+/// [`image_hash`] as big-endian words.
+///
+/// Written over blocks, without the buffer of a hash that is fed piece by piece: on a device that takes
+/// more flash than the rounds.
+pub(crate) fn image_hash_words(image: &[u8]) -> Option<[u32; 8]> {
+    const BLOCK: usize = 64;
+    // FIPS 180-4, 5.3.3.
+    let mut state = [
+        0x6A09_E667,
+        0xBB67_AE85,
+        0x3C6E_F372,
+        0xA54F_F53A,
+        0x510E_527F,
+        0x9B05_688C,
+        0x1F83_D9AB,
+        0x5BE0_CD19,
+    ];
+    let len = image.len().checked_sub(size_of::<[u8; 32]>())?;
+    let message = |at: usize| {
+        let place = if at < format::HASH_OFFSET {
+            0
+        } else {
+            size_of::<[u8; 32]>()
+        };
+        image.get(at.wrapping_add(place)).copied()
+    };
+    if len < format::HASH_OFFSET {
+        return None;
+    }
+    // 5.1.1: after the message a bit, zeros, and its length in bits.
+    let bits = (len as u64).wrapping_mul(8).to_be_bytes();
+    let (mut start, mut is_last) = (0_usize, false);
+    while !is_last {
+        let end = start.wrapping_add(BLOCK);
+        let length = end.wrapping_sub(bits.len());
+        is_last = len < length;
+        // Behind the hash whole blocks lie in the image as they are.
+        let whole = image.get(start.wrapping_add(size_of::<[u8; 32]>())..);
+        let whole = whole
+            .and_then(<[u8]>::first_chunk::<BLOCK>)
+            .filter(|_| start > 0);
+        if let Some(block) = whole {
+            compress256(&mut state, core::slice::from_ref(block));
+        } else {
+            let block: [u8; BLOCK] = core::array::from_fn(|index| {
+                let at = start.wrapping_add(index);
+                match message(at) {
+                    Some(byte) => byte,
+                    None if at == len => 0x80,
+                    None if is_last => at
+                        .checked_sub(length)
+                        .and_then(|i| bits.get(i))
+                        .copied()
+                        .unwrap_or(0),
+                    None => 0,
+                }
+            });
+            compress256(&mut state, core::slice::from_ref(&block));
+        }
+        start = end;
+    }
+    Some(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::image_hash;
+    use sha2::{Digest, Sha256};
+    use std::vec::Vec;
+
+    #[test]
+    fn the_hash_is_that_of_the_bytes_around_it() {
+        let bytes: Vec<u8> = (0..400_u32).map(|i| (i * 7 + 3) as u8).collect();
+        for len in 0..bytes.len() {
+            let image = &bytes[..len];
+            let expected = (len >= 48).then(|| {
+                let mut hash = Sha256::new();
+                hash.update(&image[..16]);
+                hash.update(&image[48..]);
+                <[u8; 32]>::from(hash.finalize())
+            });
+            assert_eq!(image_hash(image), expected, "{len}");
+        }
+    }
 }

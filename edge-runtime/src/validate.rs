@@ -2,6 +2,7 @@
 
 mod error;
 mod plan;
+mod utf8;
 
 pub use error::{DriftFault, FeatureFault, LoadError, OperatorFault, Part, TensorFault};
 
@@ -11,7 +12,7 @@ use crate::format::{
     OperatorRecord, Section, SelfTestRecord, TensorRecord, element, kernel_set, storage,
 };
 use crate::kernels::{self, Kernel};
-use crate::model::{DriftReference, Model, TensorInfo, image_hash, lines};
+use crate::model::{DriftReference, Model, TensorInfo, image_hash_words};
 use crate::operator::Call;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -28,7 +29,13 @@ pub(crate) fn load<'a>(
         .ok_or(LoadError::Truncated {
             needed: header.image_len as usize,
         })?;
-    if image_hash(image) != Some(header.hash) {
+    let words = image_hash_words(image).ok_or(LoadError::Hash)?;
+    let (named, _) = header.hash.as_chunks();
+    if !named
+        .iter()
+        .zip(words)
+        .all(|(bytes, word)| u32::from_be_bytes(*bytes) == word)
+    {
         return Err(LoadError::Hash);
     }
     if header.reserved != 0 || header.reserved_tail != 0 {
@@ -58,21 +65,18 @@ pub(crate) fn load<'a>(
         further_outputs,
     })?;
 
+    check_features(&features(image, header, &input)?)?;
+    check_labels(checked_text(image, header.labels, Part::Labels)?, &output)?;
+    check_drift(&drift(image, header, &input, &output)?)?;
+    self_test(image, header)?;
+    checked_text(image, header.metadata, Part::Metadata)?;
     Ok(Model {
         header,
         kernels,
         tensors,
         operators,
         constants,
-        further_inputs,
-        further_outputs,
-        features: features(image, header, &input)?,
-        labels: labels(image, header, &output)?,
-        drift: drift(image, header, &input, &output)?,
-        self_test: self_test(image, header)?,
-        metadata: text(image, header.metadata, Part::Metadata)?,
-        input,
-        output,
+        image,
     })
 }
 
@@ -119,12 +123,20 @@ fn records<T: FromBytes + Immutable + KnownLayout>(
     <[T]>::ref_from_bytes(section(image, at, part)?).map_err(|_| LoadError::Section(part))
 }
 
-fn text(image: &[u8], at: Section, part: Part) -> Result<&str, LoadError> {
+pub(crate) fn text(image: &[u8], at: Section, part: Part) -> Result<&str, LoadError> {
     core::str::from_utf8(section(image, at, part)?).map_err(|_| LoadError::Text(part))
 }
 
+/// The bytes of a text, if they are one.
+fn checked_text(image: &[u8], at: Section, part: Part) -> Result<&[u8], LoadError> {
+    let bytes = section(image, at, part)?;
+    utf8::is_text(bytes)
+        .then_some(bytes)
+        .ok_or(LoadError::Text(part))
+}
+
 /// The tensor indices of the inputs and outputs after the first.
-fn further<'a>(
+pub(crate) fn further<'a>(
     header: &Header,
     tensors: &[TensorRecord],
     constants: &'a [u8],
@@ -260,7 +272,8 @@ fn check_operators(
     Ok(())
 }
 
-fn features<'a>(
+/// The feature pipeline; its values are checked by [`check_features`].
+pub(crate) fn features<'a>(
     image: &'a [u8],
     header: &Header,
     input: &TensorInfo,
@@ -289,9 +302,6 @@ fn features<'a>(
         .split_at_checked(input.len)
         .filter(|(_, gain)| gain.len() == input.len)
         .ok_or(LoadError::Section(Part::Features))?;
-    if !offset.iter().all(|x| x.is_finite()) || !gain.iter().all(|x| x.is_finite() && *x != 0.0) {
-        return Err(fault(FeatureFault::Values));
-    }
     Ok(FeaturePipeline {
         kind,
         window,
@@ -304,22 +314,35 @@ fn features<'a>(
     })
 }
 
-fn labels<'a>(image: &'a [u8], header: &Header, output: &TensorInfo) -> Result<&'a str, LoadError> {
-    let labels = text(image, header.labels, Part::Labels)?;
-    if labels.is_empty() {
-        return Ok(labels);
+fn check_features(pipeline: &FeaturePipeline<'_>) -> Result<(), LoadError> {
+    let FeaturePipeline { offset, gain, .. } = pipeline;
+    if !offset.iter().all(|x| x.is_finite()) || !gain.iter().all(|x| x.is_finite() && *x != 0.0) {
+        let fault = FeatureFault::Values;
+        return Err(LoadError::Features { fault });
     }
-    let count = lines(labels).count();
-    let empty = lines(labels).any(str::is_empty);
-    if count != output.len || empty || !labels.as_bytes().ends_with(b"\n") {
+    Ok(())
+}
+
+/// One line for each output, each ended and none empty; or no byte.
+fn check_labels(labels: &[u8], output: &TensorInfo) -> Result<(), LoadError> {
+    let (mut count, mut empty, mut previous) = (0_usize, false, b'\n');
+    for byte in labels {
+        if *byte == b'\n' {
+            count = count.saturating_add(1);
+            empty |= previous == b'\n';
+        }
+        previous = *byte;
+    }
+    if !labels.is_empty() && (count != output.len || empty || previous != b'\n') {
         return Err(LoadError::Labels {
             expected: output.len,
         });
     }
-    Ok(labels)
+    Ok(())
 }
 
-fn drift<'a>(
+/// The drift reference; its edges are checked by [`check_drift`].
+pub(crate) fn drift<'a>(
     image: &'a [u8],
     header: &Header,
     input: &TensorInfo,
@@ -348,14 +371,6 @@ fn drift<'a>(
     if classes.len() != output.len {
         return Err(malformed);
     }
-    for edges in edges {
-        let Some((0, edges)) = edges.split_last() else {
-            return Err(fault(DriftFault::Edges));
-        };
-        if !edges.is_sorted() {
-            return Err(fault(DriftFault::Edges));
-        }
-    }
     Ok(DriftReference {
         windows: record.windows,
         edges,
@@ -365,10 +380,26 @@ fn drift<'a>(
     })
 }
 
-fn self_test(image: &[u8], header: &Header) -> Result<SelfTestRecord, LoadError> {
+fn check_drift(reference: &DriftReference<'_>) -> Result<(), LoadError> {
+    for edges in reference.edges {
+        match edges.split_last() {
+            Some((0, edges)) if edges.is_sorted() => {}
+            _ => {
+                let fault = DriftFault::Edges;
+                return Err(LoadError::Drift { fault });
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn self_test<'a>(
+    image: &'a [u8],
+    header: &Header,
+) -> Result<&'a SelfTestRecord, LoadError> {
     let bytes = section(image, header.self_test, Part::SelfTest)?;
     let record =
-        SelfTestRecord::read_from_bytes(bytes).map_err(|_| LoadError::Section(Part::SelfTest))?;
+        SelfTestRecord::ref_from_bytes(bytes).map_err(|_| LoadError::Section(Part::SelfTest))?;
     if record.seed == 0 || !(1..=8).contains(&record.rounds) || record.reserved != [0; 2] {
         return Err(LoadError::SelfTest);
     }

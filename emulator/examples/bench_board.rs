@@ -1,13 +1,13 @@
 //! Runs an image on an emulated board and prints what it took, as JSON:
-//! `bench_board BOARD IMAGE INPUTS [EXPECTED]`.
+//! `bench_board BOARD IMAGE INPUTS [EXPECTED [PROGRAM]]`.
 //!
 //! `INPUTS` holds input tensors one after the other, `EXPECTED` the output tensors that they give, a
-//! byte an element. The boards are built by `cargo xtask bench-boards`. Everything printed is
-//! deterministic.
+//! byte an element. The boards are built by `cargo xtask bench-boards`; `PROGRAM` is another build of
+//! the same program. Everything printed is deterministic.
 
-use std::{collections::BTreeMap, error::Error, fs, process::ExitCode};
+use std::{collections::BTreeMap, error::Error, fs, path::Path, process::ExitCode};
 
-use edge_runtime::Model;
+use edge_runtime::{Model, format::opcode};
 use emulator::bench::{BenchBoard, BenchRun, Counts, Options, estimate};
 use serde_json::{Value, json};
 
@@ -15,12 +15,14 @@ use serde_json::{Value, json};
 const HOTTEST: usize = 8;
 
 fn bench(arguments: &[String]) -> Result<Value, Box<dyn Error>> {
-    let (board, image, inputs, expected) = match arguments {
-        [board, image, inputs] => (board, image, inputs, None),
-        [board, image, inputs, expected] => (board, image, inputs, Some(expected)),
-        _ => return Err("use: bench_board BOARD IMAGE INPUTS [EXPECTED]".into()),
+    let [name, image, inputs, more @ ..] = arguments else {
+        return Err("use: bench_board BOARD IMAGE INPUTS [EXPECTED [PROGRAM]]".into());
     };
-    let board = BenchBoard::find(board)?;
+    let expected = more.first();
+    let mut board = BenchBoard::find(name)?;
+    if let Some(program) = more.get(1) {
+        board = BenchBoard::with_program(board.machine(), Path::new(program))?;
+    }
     let read = |path: &String| fs::read(path).map_err(|error| format!("{path}: {error}"));
     let image = edge_compiler::AlignedBytes::from(read(image)?.as_slice());
     let model = Model::load(&image)?;
@@ -55,6 +57,7 @@ fn bench(arguments: &[String]) -> Result<Value, Box<dyn Error>> {
         "core": board.machine().core,
         "rows": rows,
         "macs": model.macs(),
+        "output_channels": output_channels(&model),
         "instructions": (sum + rows / 2).checked_div(rows),
         "instructions_per_row": run.instructions_per_row,
         "cycles_estimated": run.cycles_estimated,
@@ -66,6 +69,24 @@ fn bench(arguments: &[String]) -> Result<Value, Box<dyn Error>> {
         "layers": layers(&model, &run),
         "functions": functions(&board, &run.counts, rows),
     }))
+}
+
+/// Channels of all layers with weights, each of which has a bias, a multiplier and a shift.
+fn output_channels(model: &Model<'_>) -> u64 {
+    let layers = model.operators().iter().filter(|operator| {
+        let weighted = [
+            opcode::CONV_2D,
+            opcode::DEPTHWISE_CONV_2D,
+            opcode::FULLY_CONNECTED,
+            opcode::TRANSPOSE_CONV,
+        ];
+        weighted.contains(&operator.opcode)
+    });
+    let channels = layers.map(|operator| {
+        let output = model.tensors().nth(operator.output.into());
+        output.map_or(0, |output| u64::from(output.shape[3]))
+    });
+    channels.sum()
 }
 
 fn layers(model: &Model<'_>, run: &BenchRun) -> Vec<Value> {

@@ -24,7 +24,7 @@ pub enum EmulatorError {
         program: &'static str,
     },
     /// The board's firmware has not been built.
-    #[error("the firmware {} is not built; build it with `cargo xtask firmware {board}`", path.display())]
+    #[error("the firmware {} is not built; build it with `{}`", path.display(), build_command(board))]
     FirmwareMissing {
         /// Where it was looked for.
         path: PathBuf,
@@ -33,8 +33,9 @@ pub enum EmulatorError {
     },
     /// The firmware could not start.
     #[error(
-        "{} is no firmware; build it again with `cargo xtask firmware {board}`",
-        path.display()
+        "{} is no firmware; build it again with `{}`",
+        path.display(),
+        build_command(board)
     )]
     FirmwareBroken {
         /// The file.
@@ -151,5 +152,13 @@ impl EmulatorError {
                 | EmulatorError::FirmwareMissing { .. }
                 | EmulatorError::CompilerMissing { .. }
         )
+    }
+}
+
+/// What builds a board's program.
+fn build_command(board: &str) -> String {
+    match board.strip_prefix("bench-") {
+        Some(_) => "cargo xtask bench-boards".into(),
+        None => format!("cargo xtask firmware {board}"),
     }
 }

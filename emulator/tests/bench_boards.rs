@@ -10,7 +10,7 @@ use edge_compiler::AlignedBytes;
 use edge_runtime::{Model, Session};
 use emulator::{
     EmulatorError,
-    bench::{BenchBoard, BenchRun, Options},
+    bench::{BenchBoard, BenchRun, Job, Options},
     elf,
 };
 
@@ -160,6 +160,44 @@ fn a_damaged_image_is_refused_with_the_reason_of_the_runtime() {
         refusal(&damaged);
         refusal(&IMAGE[..IMAGE.len() - 16]);
         refusal(&[]);
+    }
+}
+
+#[test]
+fn one_start_runs_many_images_and_a_refused_one_harms_no_other() {
+    let mut damaged = IMAGE.to_vec();
+    damaged[5000] ^= 1;
+    let rows = rows();
+    let job = |image, trace| Job {
+        image,
+        rows: &rows,
+        trace,
+        keep_state: false,
+    };
+    let jobs = [
+        job(IMAGE, false),
+        job(&damaged, false),
+        job(IMAGE, true),
+        job(&[], false),
+        job(IMAGE, false),
+    ];
+    for name in BenchBoard::names() {
+        let Some(board) = unless_missing(BenchBoard::find(name)) else {
+            continue;
+        };
+        let runs = board.run_all(&jobs).unwrap();
+        assert_eq!(runs.len(), jobs.len());
+        for (run, job) in runs.iter().zip(&jobs) {
+            if job.image != IMAGE {
+                assert!(matches!(run, Err(EmulatorError::Refused { .. })), "{name}");
+                continue;
+            }
+            let run = run.as_ref().unwrap();
+            let expected: Vec<i8> = EXPECTED.iter().map(|byte| byte.cast_signed()).collect();
+            assert_eq!(run.outputs.concat(), expected, "{name}");
+            assert_eq!(run.traces.len(), if job.trace { ROWS } else { 0 }, "{name}");
+        }
+        assert!(board.run_all(&[]).unwrap().is_empty());
     }
 }
 

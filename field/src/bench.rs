@@ -1,4 +1,7 @@
-//! Figures of one model image on one emulated board.
+//! Figures of one model image on one emulated board: [`run`] in the whole firmware, with the features
+//! of a window; [`alone::run`] by itself, on any of the processors.
+
+pub mod alone;
 
 use edge_runtime::{LoadError, Model};
 use emulator::{Board, Emulator, EmulatorError, Factory};
@@ -39,6 +42,9 @@ pub enum BenchError {
     /// The board.
     #[error(transparent)]
     Emulator(#[from] EmulatorError),
+    /// A model that the board's program has no rows for.
+    #[error("boards run models of one input, this one has {0}")]
+    Inputs(usize),
     /// No place for the flash of the board.
     #[error("no folder for the flash of the board: {0}")]
     Folder(std::io::Error),

@@ -114,12 +114,12 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
             column.extend(values);
         }
     }
-    let input = Tensor {
-        name: "features".to_owned(),
-        shape: [1, 1, model.width, model.channels],
-        scale: INPUT_LIMIT / 127.0,
-        zero_point: 0,
-    };
+    let input = Tensor::activation(
+        "features".to_owned(),
+        [1, 1, model.width, model.channels],
+        INPUT_LIMIT / 127.0,
+        0,
+    );
     let mut graph = Graph {
         tensors: vec![input],
         operators: Vec::new(),
@@ -140,12 +140,12 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
                 bias,
             } => {
                 let (scale, zero_point) = range(column);
-                let to = Tensor {
-                    name: format!("conv {}", index + 1),
-                    shape: [1, 1, from.shape[2].div_ceil(*stride), *outputs],
+                let to = Tensor::activation(
+                    format!("conv {}", index + 1),
+                    [1, 1, from.shape[2].div_ceil(*stride), *outputs],
                     scale,
                     zero_point,
-                };
+                );
                 let weights = quantise_weights(weights, bias, kernel * inputs, from.scale);
                 let kind = OperatorKind::Conv2d {
                     rounding: rounding(&weights, from, &to),
@@ -168,6 +168,7 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
                     kernel: [1, *size],
                     stride: [1, *size],
                     padding: Padding::Valid,
+                    activation: Activation::None,
                 };
                 (kind, to)
             }
@@ -179,12 +180,12 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
                 relu,
             } => {
                 let (scale, zero_point) = range(column);
-                let to = Tensor {
-                    name: format!("dense {}", index + 1),
-                    shape: [1, 1, 1, *outputs],
+                let to = Tensor::activation(
+                    format!("dense {}", index + 1),
+                    [1, 1, 1, *outputs],
                     scale,
                     zero_point,
-                };
+                );
                 let weights = quantise_weights(weights, bias, *inputs, from.scale);
                 let kind = OperatorKind::FullyConnected {
                     rounding: rounding(&weights, from, &to),
@@ -200,12 +201,12 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
         };
         push(&mut graph, kind, to);
     }
-    let softmax = Tensor {
-        name: "probabilities".to_owned(),
-        shape: graph.tensors[graph.tensors.len() - 1].shape,
-        scale: 1.0 / 256.0,
-        zero_point: -128,
-    };
+    let softmax = Tensor::activation(
+        "probabilities".to_owned(),
+        graph.tensors[graph.tensors.len() - 1].shape,
+        1.0 / 256.0,
+        -128,
+    );
     push(&mut graph, OperatorKind::Softmax { beta: 1.0 }, softmax);
     graph
 }
@@ -214,11 +215,7 @@ fn push(graph: &mut Graph, kind: OperatorKind, to: Tensor) {
     let from = graph.tensors.len() - 1;
     graph.tensors.push(to);
     graph.output = from + 1;
-    graph.operators.push(Operator {
-        kind,
-        inputs: vec![from],
-        output: from + 1,
-    });
+    graph.operators.push(Operator::new(kind, from, from + 1));
 }
 
 /// The cheapest rounding where it needs no pre-shift, so that it cannot overflow.

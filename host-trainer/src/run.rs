@@ -81,7 +81,7 @@ pub enum RunError {
 
 const MARK: &[u8; 4] = b"DRUN";
 /// Format of the bytes of a run.
-pub const RUN_FORMAT: u8 = 1;
+pub const RUN_FORMAT: u8 = 2;
 /// Name of the file in a run's folder that holds all of it.
 pub const RUN_FILE: &str = "run.bin";
 

@@ -1,138 +1,131 @@
-//! `cargo xtask bench boards`: what a model costs on each emulated processor, beside what
-//! TensorFlow Lite Micro with CMSIS-NN needs for it, and against the committed baseline.
+//! `cargo xtask bench boards`: what the MLPerf Tiny models cost on each emulated processor, beside
+//! the targets, beside what TensorFlow Lite Micro with CMSIS-NN needs, and against the committed
+//! baseline.
 
 mod baseline;
+pub mod models;
+mod targets;
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value};
 
-use crate::{bench_boards, machine::Machine, root, setup, steps::cargo};
+use crate::{
+    bench_boards::{self, Profile},
+    machine::Machine,
+    root, setup,
+    steps::example,
+};
+use baseline::Baseline;
+use targets::Figure;
 
-/// TensorFlow Lite Micro 90b983c2 with CMSIS-NN 99f736a6, GCC 12.2, the MLPerf Tiny reference models
-/// (v1.x): instructions of one inference, counted under QEMU 7.2 by a plugin between two markers, the
-/// fewest of -O2 and -O3 and their variants.
-struct Peer {
+/// What an image and the program that runs it are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// Few instructions.
+    Speed,
+    /// Little flash.
+    Size,
+}
+
+impl Aim {
+    const ALL: [Self; 2] = [Self::Speed, Self::Size];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Speed => "speed",
+            Self::Size => "size",
+        }
+    }
+
+    fn profile(self) -> Profile {
+        match self {
+            Self::Speed => Profile::Speed,
+            Self::Size => Profile::Size,
+        }
+    }
+}
+
+/// A model, a board and an aim, measured.
+struct Measured {
     model: &'static str,
-    /// By board.
-    instructions: [(&'static str, u64); 5],
-    /// On the Cortex-M4F, -O2, estimated as ours are.
-    m4_cycles: u64,
-    /// On the Cortex-M4F: the arena that the interpreter used.
-    m4_arena: u64,
+    machine: &'static Machine,
+    aim: Aim,
+    run: Value,
 }
 
-const PEERS: [Peer; 4] = [
-    Peer {
-        model: "ic",
-        instructions: [
-            ("mps2-an385", 41_848_000),
-            ("mps2-an386", 28_506_000),
-            ("mps2-an500", 30_027_000),
-            ("mps2-an505", 29_963_000),
-            ("mps3-an547", 4_812_000),
-        ],
-        m4_cycles: 36_700_000,
-        m4_arena: 54_996,
-    },
-    Peer {
-        model: "kws",
-        instructions: [
-            ("mps2-an385", 10_533_000),
-            ("mps2-an386", 7_227_000),
-            ("mps2-an500", 7_644_000),
-            ("mps2-an505", 7_680_000),
-            ("mps3-an547", 1_785_000),
-        ],
-        m4_cycles: 9_220_000,
-        m4_arena: 22_820,
-    },
-    Peer {
-        model: "vww",
-        instructions: [
-            ("mps2-an385", 31_959_000),
-            ("mps2-an386", 22_610_000),
-            ("mps2-an500", 24_026_000),
-            ("mps2-an505", 24_047_000),
-            ("mps3-an547", 6_434_000),
-        ],
-        m4_cycles: 29_200_000,
-        m4_arena: 100_708,
-    },
-    Peer {
-        model: "ad",
-        instructions: [
-            ("mps2-an385", 956_000),
-            ("mps2-an386", 573_000),
-            ("mps2-an500", 583_000),
-            ("mps2-an505", 584_000),
-            ("mps3-an547", 150_000),
-        ],
-        m4_cycles: 724_000,
-        m4_arena: 2_580,
-    },
-];
+impl Measured {
+    fn figure(&self, what: Figure) -> Option<u64> {
+        let number = |key: &str| self.run[key].as_u64();
+        match what {
+            Figure::Instructions => number("instructions"),
+            Figure::Cycles => number("cycles_estimated"),
+            Figure::Memory => Some(number("arena_bytes")? + number("stack_peak")?),
+            Figure::Code => number("code_bytes"),
+            Figure::Image => number("image_bytes"),
+        }
+    }
 
-/// A model and the files beside it.
-struct Subject {
-    name: String,
-    image: PathBuf,
-    inputs: PathBuf,
-    outputs: PathBuf,
+    /// In the JSON files.
+    fn key(&self) -> String {
+        format!("{} {}", self.machine.name, self.aim.name())
+    }
 }
 
-/// Runs all models of a folder on the boards asked for (none: all), prints a table, and leaves
-/// `target/bench/boards.json`. Fails where an output is wrong or a figure has grown by more than the
-/// baseline allows; with `accept` the figures become the baseline.
-pub fn boards(models: &Path, boards: &[String], accept: bool) -> Result<()> {
+/// Compiles the models of a folder for the boards asked for (none: all), runs them, prints a table,
+/// and leaves `target/bench/boards.json`. Fails where an output is wrong or a figure has grown by
+/// more than the baseline allows; with `accept` the figures become the baseline.
+pub fn boards(models: Option<&Path>, boards: &[String], accept: bool) -> Result<()> {
     let missing = setup::tools(&[setup::QEMU_SYSTEM]);
     ensure!(missing.is_empty(), "apt-get install {}", missing.join(" "));
-    let machines: Vec<&Machine> = if boards.is_empty() {
+    let machines: Vec<&'static Machine> = if boards.is_empty() {
         Machine::ALL.iter().collect()
     } else {
         let named = boards.iter().map(|name| bench_boards::machine(name));
         named.collect::<Result<_>>()?
     };
-    let subjects = subjects(models)?;
-    for machine in &machines {
+    let models = models::required(models)?;
+    let tools = Tools {
+        compiler: models::Compiler::build()?,
+        bench_board: example("emulator", "bench_board")?,
+    };
+    let mut all = Vec::new();
+    for machine in machines {
         println!("{}", bench_boards::build(machine)?);
-    }
-    let mut baseline = baseline::Baseline::read()?;
-    let mut results = Map::new();
-    let mut faults = Vec::new();
-    println!("\n{HEADING}");
-    for subject in &subjects {
-        let mut of_boards = Map::new();
-        for machine in &machines {
-            let run = run(machine, subject)?;
-            let verdict = baseline.judge(&subject.name, machine.name, &run);
-            println!("{}", line(subject, machine, &run, &verdict));
-            let wrong = number(&run, "wrong_output_bytes");
-            if wrong != Some(0) {
-                let wrong = wrong.map_or("unknown".to_owned(), |wrong| wrong.to_string());
-                faults.push(format!(
-                    "{} on {}: wrong bytes of output: {wrong}",
-                    subject.name, machine.name
-                ));
+        for aim in Aim::ALL {
+            for model in models::NAMES {
+                all.push(tools.measure(&models, model, machine, aim)?);
             }
-            faults.extend(
-                verdict
-                    .grown
-                    .iter()
-                    .filter(|_| !accept)
-                    .map(|grown| format!("{} on {}: {grown}", subject.name, machine.name)),
-            );
-            of_boards.insert(machine.name.into(), run);
         }
-        results.insert(subject.name.clone(), Value::Object(of_boards));
     }
-    let folder = root().join("target/bench");
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let path = folder.join("boards.json");
+
+    let mut baseline = Baseline::read()?;
+    let mut faults = Vec::new();
+    let mut results = Map::new();
+    for measured in &all {
+        let key = measured.key();
+        let verdict = baseline.judge(measured.model, &key, &measured.run);
+        let wrong = &measured.run["wrong_output_bytes"];
+        if *wrong != 0 {
+            faults.push(format!(
+                "{} on {key}: wrong bytes of output: {wrong}",
+                measured.model
+            ));
+        }
+        let grown = verdict.grown.iter().filter(|_| !accept);
+        faults.extend(grown.map(|grown| format!("{} on {key}: {grown}", measured.model)));
+        let of_model = results
+            .entry(measured.model)
+            .or_insert_with(|| Map::new().into());
+        of_model[key] = measured.run.clone();
+    }
+    print!("{}", table(&all, &baseline));
+    let path = root().join("target/bench/boards.json");
     fs::write(&path, format!("{:#}\n", Value::Object(results)))
         .with_context(|| path.display().to_string())?;
     println!("\n{}", path.display());
@@ -145,102 +138,169 @@ pub fn boards(models: &Path, boards: &[String], accept: bool) -> Result<()> {
     Ok(())
 }
 
-/// The models of a folder, by name.
-fn subjects(folder: &Path) -> Result<Vec<Subject>> {
-    // The commands below run elsewhere.
-    let folder = folder
-        .canonicalize()
-        .with_context(|| folder.display().to_string())?;
-    let mut subjects = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-        let image = entry?.path();
-        if image.extension().is_none_or(|extension| extension != "dnl") {
-            continue;
+struct Tools {
+    compiler: models::Compiler,
+    bench_board: PathBuf,
+}
+
+impl Tools {
+    /// Compiles a model and runs it on all of its inputs. The flash of the code is found out on the
+    /// Cortex-M4F only: it takes two links a model.
+    fn measure(
+        &self,
+        models: &Path,
+        model: &'static str,
+        machine: &'static Machine,
+        aim: Aim,
+    ) -> Result<Measured> {
+        let image = self
+            .compiler
+            .image(models, model, machine.name, aim.name())?;
+        let file = |extension: &str| models.join(format!("{model}.{extension}"));
+        let mut command = Command::new(&self.bench_board);
+        command.arg(machine.name).arg(&image);
+        command.args([file("input.i8"), file("output.i8")]);
+        if aim == Aim::Size {
+            command.arg(bench_boards::small(machine));
         }
-        let beside = |extension: &str| {
-            let path = image.with_extension(extension);
-            ensure!(
-                path.is_file(),
-                "{} is missing beside the model",
-                path.display()
+        let output = command.output().context("cannot run `bench_board`")?;
+        let what = || format!("{model} on {} for {}", machine.name, aim.name());
+        if !output.status.success() {
+            bail!(
+                "{}: {}",
+                what(),
+                String::from_utf8_lossy(&output.stderr).trim()
             );
-            Ok(path)
-        };
-        subjects.push(Subject {
-            name: image
-                .file_stem()
-                .map(|stem| stem.to_string_lossy().into_owned())
-                .unwrap_or_default(),
-            inputs: beside("input.i8")?,
-            outputs: beside("output.i8")?,
-            image,
-        });
-    }
-    ensure!(
-        !subjects.is_empty(),
-        "no model image (`*.dnl`) in {}",
-        folder.display()
-    );
-    subjects.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(subjects)
-}
-
-fn run(machine: &Machine, subject: &Subject) -> Result<Value> {
-    let output = cargo()
-        .args(["run", "--release", "--locked", "--quiet", "-p", "emulator"])
-        .args(["--example", "bench_board", "--", machine.name])
-        .args([&subject.image, &subject.inputs, &subject.outputs])
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!(
-            "{} on {}: {}",
-            subject.name,
-            machine.name,
-            String::from_utf8_lossy(&output.stderr).trim()
+        }
+        let mut run: Value = serde_json::from_slice(&output.stdout).with_context(what)?;
+        if machine.core == "cortex-m4" {
+            let bytes = bench_boards::code_bytes(machine, aim.profile(), &image)?;
+            run["code_bytes"] = bytes.into();
+        }
+        println!(
+            "{}: {} instructions, {} wrong bytes",
+            what(),
+            run["instructions"],
+            run["wrong_output_bytes"]
         );
+        Ok(Measured {
+            model,
+            machine,
+            aim,
+            run,
+        })
     }
-    serde_json::from_slice(&output.stdout).context("the output of `bench_board`")
 }
 
-const HEADING: &str = "model        core         instructions  per MAC   peer/ours   M4 cycles   \
-peer/ours   arena+stack  peer's arena  wrong  baseline";
+/// A line for each figure of each board, aim and model: what it is, the target, the peer's, and how
+/// many times ours that is.
+fn table(all: &[Measured], baseline: &Baseline) -> String {
+    let mut text = format!(
+        "\n{:<32} {:<4} {:>11} {:>11} {:>7} {:>11} {:>9}  {}\n",
+        "", "", "reached", "target", "", "TFLM", "TFLM/ours", "baseline"
+    );
+    for machine in Machine::ALL {
+        for aim in Aim::ALL {
+            for what in Figure::ALL {
+                let rows = all.iter().filter(|m| m.machine == machine && m.aim == aim);
+                for measured in rows {
+                    text += &line(measured, what, baseline).unwrap_or_default();
+                }
+            }
+        }
+    }
+    text
+}
 
-fn line(subject: &Subject, machine: &Machine, run: &Value, verdict: &baseline::Verdict) -> String {
-    let peer = PEERS.iter().find(|peer| peer.model == subject.name);
-    let peer_instructions = peer.and_then(|peer| {
-        let of_board = peer.instructions.iter();
-        let mut of_board = of_board.filter(|(board, _)| *board == machine.name);
-        of_board.next().map(|(_, instructions)| *instructions)
-    });
-    let m4 = machine.core == "cortex-m4";
-    let instructions = number(run, "instructions");
-    let cycles = number(run, "cycles_estimated");
-    let ratio = |of: Option<u64>, to: Option<u64>| match of.zip(to) {
-        Some((of, to)) => format!("{:.2}", of as f64 / to.max(1) as f64),
-        None => "-".into(),
+fn line(measured: &Measured, what: Figure, baseline: &Baseline) -> Option<String> {
+    let Measured {
+        model,
+        machine,
+        aim,
+        run,
+    } = measured;
+    let reached = measured.figure(what)?;
+    let channels = run["output_channels"].as_u64()?;
+    let target = targets::target(model, machine, *aim, what, channels);
+    let peer = targets::peer(model, machine, what);
+    // Memory and images of the other boards say nothing new.
+    if target.is_none() && !matches!(what, Figure::Instructions) {
+        return None;
+    }
+    let verdict = match target {
+        Some(target) if reached <= target => "met",
+        Some(_) => "MISSED",
+        None => "",
     };
-    let memory = number(run, "arena_bytes").zip(number(run, "stack_peak"));
-    format!(
-        "{:12} {:12} {:>12} {:>8} {:>11} {:>11} {:>11} {:>13} {:>13} {:>6}  {}",
-        subject.name,
-        machine.core,
-        shown(instructions),
-        ratio(instructions, number(run, "macs")),
-        ratio(peer_instructions, instructions),
-        shown(cycles),
-        ratio(peer.filter(|_| m4).map(|peer| peer.m4_cycles), cycles),
-        memory.map_or("-".into(), |(arena, stack)| format!("{arena}+{stack}")),
-        shown(peer.filter(|_| m4).map(|peer| peer.m4_arena)),
-        shown(number(run, "wrong_output_bytes")),
-        verdict,
-    )
+    let ratio = peer.map(|peer| format!("{:.2}", peer as f64 / reached.max(1) as f64));
+    let shown = |number: Option<u64>| number.map_or("-".into(), grouped);
+    let core = machine.core.trim_start_matches("cortex-").to_uppercase();
+    Some(format!(
+        "{:<32} {model:<4} {:>11} {:>11} {verdict:>7} {:>11} {:>9}  {}\n",
+        format!("{core} {}, {}", aim.name(), what.name()),
+        grouped(reached),
+        shown(target),
+        shown(peer),
+        ratio.unwrap_or("-".into()),
+        change(measured, what, baseline),
+    ))
 }
 
-fn number(run: &Value, key: &str) -> Option<u64> {
-    run[key].as_u64()
+/// Against the baseline, in percent.
+fn change(measured: &Measured, what: Figure, baseline: &Baseline) -> String {
+    let before = Measured {
+        run: baseline.accepted(measured.model, &measured.key()).clone(),
+        ..*measured
+    };
+    match before.figure(what).zip(measured.figure(what)) {
+        Some((before, now)) => format!(
+            "{:+.2} %",
+            (now as f64 / before.max(1) as f64 - 1.0) * 100.0
+        ),
+        None => "none yet".into(),
+    }
 }
 
-fn shown(number: Option<u64>) -> String {
-    number.map_or("-".into(), |number| number.to_string())
+/// With a space before each group of three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_table_says_what_is_missed() {
+        let machine = &Machine::ALL[1];
+        let run = json!({
+            "instructions": 6_000_000, "cycles_estimated": 12_000_000, "arena_bytes": 40_000,
+            "stack_peak": 400, "image_bytes": 300_000, "output_channels": 346,
+        });
+        let measured = Measured {
+            model: "ic",
+            machine,
+            aim: Aim::Speed,
+            run,
+        };
+        let text = table(&[measured], &Baseline::of(json!({})));
+        let lines: Vec<_> = text.trim().lines().skip(1).collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(
+            lines[0].contains("6 000 000   7 000 000     met  28 506 000      4.75"),
+            "{text}"
+        );
+        assert!(lines[1].contains("MISSED"));
+        assert!(lines[2].contains("40 400"));
+        assert!(lines[3].ends_with("none yet"));
+    }
 }

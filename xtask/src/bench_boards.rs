@@ -13,24 +13,42 @@ use crate::{elf, firmware, machine::Machine, root, setup, steps::cargo};
 /// What the names of these boards start with, where `cargo xtask firmware` is asked for one.
 pub const PREFIX: &str = "bench-";
 
-/// A board's two programs, built and checked.
+/// How a program and the runtime in it are compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// The kernels for speed.
+    Speed,
+    /// Everything for size.
+    Size,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Speed => "release",
+            Self::Size => "size",
+        }
+    }
+}
+
+/// A board's program, in both profiles, built and checked.
 pub struct Built {
     machine: &'static Machine,
     path: PathBuf,
     bench_bytes: u32,
-    size_bytes: u32,
+    small_bytes: u32,
 }
 
 impl fmt::Display for Built {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{PREFIX}{} ({}): {} bytes of flash; the runtime alone, built for size, {}; vector table \
+            "{PREFIX}{} ({}): {} bytes of flash with all operators, {} built for size; vector table \
              in place, nothing that can panic\n{}",
             self.machine.name,
             self.machine.core,
             self.bench_bytes,
-            self.size_bytes,
+            self.small_bytes,
             self.path.display()
         )
     }
@@ -57,18 +75,43 @@ pub fn machine(name: &str) -> Result<&'static Machine> {
     })
 }
 
-/// Builds the two programs of a board and leaves them as `target/boards/bench-<board>.elf`, where the
-/// emulator looks for it, and `target/boards/size-<board>.elf`.
+/// Builds the program of a board and leaves it as `target/boards/bench-<board>.elf`, where the
+/// emulator looks for it, and built for size as [`small`].
 pub fn build(machine: &'static Machine) -> Result<Built> {
     setup::rust_targets(&[machine.target])?;
-    let (path, bench_bytes) = program(machine, "bench", "release")?;
-    let (_, size_bytes) = program(machine, "size", "size")?;
+    let path = folder().join(format!("{PREFIX}{}.elf", machine.name));
+    let bench_bytes = program(machine, "bench", Profile::Speed, None, &path)?;
+    let small_bytes = program(machine, "bench", Profile::Size, None, &small(machine))?;
     Ok(Built {
         machine,
         path,
         bench_bytes,
-        size_bytes,
+        small_bytes,
     })
+}
+
+/// The board's program as [`build`] leaves it, built for size.
+pub fn small(machine: &Machine) -> PathBuf {
+    folder().join(format!("{PREFIX}{}-small.elf", machine.name))
+}
+
+/// Bytes of flash that the runtime takes for one image, the image not counted: what a program that
+/// loads and runs it has more than the same program without the runtime, which has the vector table,
+/// start-up and fault handler.
+pub fn code_bytes(machine: &Machine, profile: Profile, image: &Path) -> Result<u32> {
+    setup::rust_targets(&[machine.target])?;
+    let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+    let path = |name: &str| folder().join(format!("{name}-{}.elf", machine.name));
+    let with = program(
+        machine,
+        "size",
+        profile,
+        Some(image),
+        &path(&format!("size-{stem}")),
+    )?;
+    let without = program(machine, "empty", profile, None, &path("empty"))?;
+    with.checked_sub(without)
+        .context("the runtime takes less than nothing")
 }
 
 /// A cargo command on the crate, with everything that a machine's build takes.
@@ -105,26 +148,34 @@ fn folder() -> PathBuf {
     root().join("target/boards")
 }
 
-/// Builds a program, checks it and puts it where it is looked for; returns its path and the bytes of
-/// flash it takes.
-fn program(machine: &Machine, name: &str, profile: &str) -> Result<(PathBuf, u32)> {
-    let status = cargo_for(machine, "build", profile)
-        .args(["--bin", name])
-        .status()
-        .context("cannot run cargo")?;
+/// Builds a program, for an image where it is `size`, checks it and puts it in its place; returns the
+/// bytes of flash it takes.
+fn program(
+    machine: &Machine,
+    name: &str,
+    profile: Profile,
+    image: Option<&Path>,
+    path: &Path,
+) -> Result<u32> {
+    let mut build = cargo_for(machine, "build", profile.name());
+    build.args(["--quiet", "--bin", name]);
+    if let Some(image) = image {
+        build.args(["--features", "image"]);
+        build.env("DUNLIN_IMAGE", image);
+    }
+    let status = build.status().context("cannot run cargo")?;
     if !status.success() {
         bail!("the program `{name}` of {} does not build", machine.name);
     }
     let built = folder()
         .join("bench")
         .join(machine.target)
-        .join(profile)
+        .join(profile.name())
         .join(name);
     let bytes = check(machine, &built)?;
-    let path = folder().join(format!("{name}-{}.elf", machine.name));
-    fs::copy(&built, &path)
+    fs::copy(&built, path)
         .with_context(|| format!("cannot copy {} to {}", built.display(), path.display()))?;
-    Ok((path, bytes))
+    Ok(bytes)
 }
 
 /// Checks the vector table, and that nothing of a panic is linked; returns the bytes of flash.

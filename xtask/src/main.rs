@@ -1,10 +1,13 @@
 //! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask bench-boards`,
-//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`.
+//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`, `cargo xtask fuzz`,
+//! `cargo xtask miri`.
 
 mod bench;
 mod bench_boards;
 mod evaluate;
 mod firmware;
+mod fuzz;
+mod miri;
 mod peers;
 mod setup;
 mod steps;
@@ -41,6 +44,16 @@ enum Command {
     },
     /// Builds the bench programs of all emulated processors and checks them.
     BenchBoards,
+    /// Fuzzes the readers of model files and images: `fuzz/README.md`.
+    Fuzz {
+        /// `tflite` or `image`; both without it.
+        target: Option<String>,
+        /// How long, each.
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+    },
+    /// Runs the runtime's kernels and reader under Miri, which takes a nightly toolchain.
+    Miri,
     /// Measures.
     Bench {
         #[command(subcommand)]
@@ -56,11 +69,13 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// Runs model images on the emulated processors: instructions, cycles, memory, beside the peer's
-    /// and against the committed baseline.
+    /// Compiles the MLPerf Tiny models for the emulated processors and runs them: instructions,
+    /// cycles, memory, flash, beside the targets and the peer's and against the committed baseline.
     Boards {
-        /// Folder with, for each model, `NAME.dnl`, `NAME.input.i8` and `NAME.output.i8`.
-        models: PathBuf,
+        /// Folder with `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8` of ic, kws, vww and ad;
+        /// without it the one that DUNLIN_MODELS names, or ../shared/models.
+        #[arg(long)]
+        models: Option<PathBuf>,
         /// Only this board; may be given several times.
         #[arg(long)]
         board: Vec<String>,
@@ -70,10 +85,9 @@ enum Bench {
     },
     /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
     Peers {
-        /// Folder with, for each model, `NAME.tflite`, `NAME.input.i8` and `NAME.output.i8`.
-        models: PathBuf,
-        /// Folder with the models compiled for this machine, `NAME.dnl`; only the peers without it.
-        images: Option<PathBuf>,
+        /// As of `bench boards`.
+        #[arg(long)]
+        models: Option<PathBuf>,
         /// Turns of each contender.
         #[arg(long, default_value_t = 100)]
         rounds: u32,
@@ -90,14 +104,11 @@ fn main() -> ExitCode {
                 .map(|built| println!("{built}"))
         }
         Command::Bench {
-            what:
-                Bench::Peers {
-                    models,
-                    images,
-                    rounds,
-                },
-        } => peers::run(&models, images.as_deref(), rounds),
+            what: Bench::Peers { models, rounds },
+        } => peers::run(models.as_deref(), rounds),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
+        Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Command::Miri => miri::run(),
         Command::BenchBoards => bench_boards::build_all(),
         Command::Bench {
             what:
@@ -106,7 +117,7 @@ fn main() -> ExitCode {
                     board,
                     accept,
                 },
-        } => bench::boards(&models, &board, accept),
+        } => bench::boards(models.as_deref(), &board, accept),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,6 +70,12 @@ pub const QEMU_USER: Tool = Tool {
     package: "qemu-user",
 };
 
+/// Compiles QEMU's plugin that counts instructions.
+pub const GCC: Tool = Tool {
+    program: "gcc",
+    package: "gcc",
+};
+
 /// Installs those of `tools` that are missing, where that needs no question; returns the packages
 /// that are still missing.
 pub fn tools(tools: &[Tool]) -> Vec<&'static str> {

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -22,6 +23,20 @@ pub fn cargo() -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// Builds an example of a crate for this machine and returns its path.
+pub fn example(package: &str, name: &str) -> Result<PathBuf> {
+    let arguments = ["build", "--release", "--locked", "--quiet"];
+    let mut build = cargo();
+    build
+        .args(arguments)
+        .args(["-p", package, "--example", name]);
+    must_succeed(&mut build)?;
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or(crate::root().join("target"), PathBuf::from);
+    let folder = crate::root().join(target).join("release/examples");
+    Ok(folder.join(name))
 }
 
 /// What was done, for the list at the end.

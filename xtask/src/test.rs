@@ -5,9 +5,9 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    bench_boards, firmware,
+    bench, bench_boards, firmware, fuzz,
     machine::Machine,
-    setup::{self, QEMU_SYSTEM, QEMU_USER},
+    setup::{self, GCC, QEMU_SYSTEM, QEMU_USER},
     steps::{Steps, cargo, must_succeed},
 };
 
@@ -23,6 +23,12 @@ const DEVICE_CRATES: [&str; 3] = ["edge-runtime", "edge-sync", "firmware"];
 /// Linux on Arm, for the conformance runs under qemu-user; linked without a C compiler.
 const AARCH64: &str = "aarch64-unknown-linux-musl";
 const AARCH64_LINKER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER";
+const AARCH64_RUNNER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER";
+/// Processors whose kernels are tested there: with dot products and matrix products, and without.
+const AARCH64_CORES: [&str; 2] = ["max", "cortex-a72"];
+/// The suites of `edge-compiler` that compare with other programs' answers, or kernels with each
+/// other.
+const ANSWERS: [&str; 3] = ["models", "litert", "borders"];
 
 /// Runs all steps; the first that fails ends it.
 pub fn run() -> Result<()> {
@@ -39,11 +45,17 @@ fn all(steps: &mut Steps) -> Result<()> {
         setup::rust_targets(&BARE_METAL)?;
         setup::rust_targets(&[AARCH64])
     })?;
-    let missing = setup::tools(&[QEMU_SYSTEM, QEMU_USER]);
+    let missing = setup::tools(&[QEMU_SYSTEM, QEMU_USER, GCC]);
     if missing.contains(&QEMU_SYSTEM.package) {
         steps.skip(
             "the tests on the emulated board",
             "QEMU is missing and could not be installed; `apt-get install qemu-system-arm`",
+        );
+    }
+    if missing.contains(&GCC.package) {
+        steps.skip(
+            "the counts of instructions",
+            "gcc is missing and could not be installed; `apt-get install gcc libc6-dev`",
         );
     }
     if missing.contains(&QEMU_USER.package) {
@@ -54,7 +66,7 @@ fn all(steps: &mut Steps) -> Result<()> {
     }
 
     steps.run("formatting", cargo().args(["fmt", "--all", "--check"]))?;
-    steps.step("formatting of the boards", || {
+    steps.step("formatting of the boards and fuzz targets", || {
         for (board, _) in firmware::BOARDS {
             must_succeed(
                 cargo()
@@ -66,6 +78,11 @@ fn all(steps: &mut Steps) -> Result<()> {
             cargo()
                 .args(["fmt", "--check", "--manifest-path"])
                 .arg(bench_boards::manifest()),
+        )?;
+        must_succeed(
+            cargo()
+                .args(["fmt", "--check", "--manifest-path"])
+                .arg(fuzz::manifest()),
         )
     })?;
     steps.step("device crates without std on every target", || {
@@ -122,6 +139,21 @@ fn all(steps: &mut Steps) -> Result<()> {
             .arg(&own),
     )?;
     let run_image = own.join(AARCH64).join("release/examples/run_image");
+    if !missing.contains(&QEMU_USER.package) {
+        for core in AARCH64_CORES {
+            let mut test = cargo();
+            test.env(AARCH64_LINKER, "rust-lld")
+                .env(AARCH64_RUNNER, format!("qemu-aarch64 -cpu {core}"))
+                .args(["test", "--locked", "--release", "--target", AARCH64])
+                .args(["-p", "edge-compiler"])
+                .arg("--target-dir")
+                .arg(&own);
+            for suite in ANSWERS {
+                test.args(["--test", suite]);
+            }
+            steps.run(&format!("models on aarch64, {core}"), &mut test)?;
+        }
+    }
     // These build in no time, so that they can run with overflow checks and debug assertions as
     // well: hostile images and frames have to meet both.
     steps.step("device crates with overflow checks", || {
@@ -161,7 +193,7 @@ fn all(steps: &mut Steps) -> Result<()> {
     }
     // Where QEMU is there, a test that skips itself would hide a fault.
     let tested = |command: &mut Command| {
-        if !missing.contains(&QEMU_SYSTEM.package) {
+        if !missing.contains(&QEMU_SYSTEM.package) && !missing.contains(&GCC.package) {
             command.env("DUNLIN_REQUIRE_QEMU", "1");
         }
         if let Some(data) = &data {
@@ -178,10 +210,23 @@ fn all(steps: &mut Steps) -> Result<()> {
         steps.step("tests in documentation", || {
             tested(cargo().args(["test", "--doc"]))
         })?;
-        steps.step("tests", || tested(cargo().args(["nextest", "run"])))
+        steps.step("tests", || tested(cargo().args(["nextest", "run"])))?;
     } else {
-        steps.step("tests", || tested(cargo().arg("test")))
+        steps.step("tests", || tested(cargo().arg("test")))?;
     }
+    if missing.contains(&QEMU_SYSTEM.package) {
+        return Ok(());
+    }
+    if bench::models::folder(None).is_none() {
+        steps.skip(
+            "instructions, memory and flash of the MLPerf Tiny models against the baseline",
+            "there are none; name the folder with their files in DUNLIN_MODELS",
+        );
+        return Ok(());
+    }
+    steps.step("the MLPerf Tiny models on every emulated processor", || {
+        bench::boards(None, &[], false)
+    })
 }
 
 fn manifest(board: &str) -> std::path::PathBuf {

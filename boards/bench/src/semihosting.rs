@@ -8,6 +8,7 @@ const OPEN: u32 = 0x01;
 const WRITE_CONSOLE: u32 = 0x04;
 const WRITE: u32 = 0x05;
 const READ: u32 = 0x06;
+const SEEK: u32 = 0x0A;
 const LENGTH: u32 = 0x0C;
 const EXIT_EXTENDED: u32 = 0x20;
 /// ADP_Stopped_ApplicationExit.
@@ -71,7 +72,19 @@ impl File {
         }
     }
 
-    /// Fills `bytes` from where the last read ended.
+    /// Lets the next read begin at a byte of the file.
+    ///
+    /// # Errors
+    /// [`FileError`] where the host refuses.
+    pub fn seek(self, position: usize) -> Result<(), FileError> {
+        // SAFETY: a handle and a position.
+        match unsafe { call(SEEK, &[self.0, position]) } {
+            0 => Ok(()),
+            _ => Err(FileError),
+        }
+    }
+
+    /// Fills `bytes` from where the last read or seek ended.
     ///
     /// # Errors
     /// [`FileError`] where the file ends first.

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use edge_compiler::AlignedBytes;
-use edge_runtime::{Model, Session};
+use anyhow::{Context, Result, ensure};
+use edge_compiler::run::{self, State, Trace};
+use edge_runtime::{FeatureKind, Model};
+use emulator::bench::{BenchBoard, Options};
 use emulator::{Board, Emulator, Factory};
 
 use super::{print, read_image};
@@ -13,7 +14,8 @@ use super::{print, read_image};
 pub struct Arguments {
     /// Model image.
     model: PathBuf,
-    /// Input rows: raw int8 bytes, one row after the other.
+    /// Input rows: raw int8 bytes, one row after the other. A row is all inputs of the model in its
+    /// order.
     #[arg(long)]
     input: PathBuf,
     /// File for the output rows, in the same form.
@@ -23,8 +25,11 @@ pub struct Arguments {
     #[arg(long)]
     board: Option<String>,
     /// Folder for the output of every operator on the first row.
-    #[arg(long, conflicts_with = "board")]
+    #[arg(long)]
     trace: Option<PathBuf>,
+    /// Takes the rows as one sequence: recurrent operators remember the row before.
+    #[arg(long)]
+    keep_state: bool,
 }
 
 impl Arguments {
@@ -34,75 +39,95 @@ impl Arguments {
             .with_context(|| format!("{} is not a usable model image", self.model.display()))?;
         let input = std::fs::read(&self.input)
             .with_context(|| format!("cannot read {}", self.input.display()))?;
-        let row = model.input().len;
-        if input.is_empty() || !input.len().is_multiple_of(row) {
-            bail!(
-                "{} has {} bytes, which is not a whole number of rows of {row} bytes",
-                self.input.display(),
-                input.len(),
-            );
-        }
-        let rows = input.chunks_exact(row);
-        let output = match &self.board {
-            Some(board) => on_board(board, &image, rows)?,
-            None => on_host(&model, rows, self.trace.as_deref())?,
+        let rows = run::rows(&model, &input)
+            .with_context(|| format!("{} does not fit the model", self.input.display()))?;
+        let state = if self.keep_state {
+            State::Keep
+        } else {
+            State::Reset
         };
-        std::fs::write(&self.output, &output)
+        let (outputs, traces) = match &self.board {
+            Some(board) => on_board(board, &image, &model, &rows, state, self.trace.is_some())?,
+            None => {
+                let traced = self.trace.as_ref().and(rows.first());
+                let traces = traced.map(|row| run::trace(&model, row));
+                (
+                    run::outputs(&model, &rows, state),
+                    traces.unwrap_or_default(),
+                )
+            }
+        };
+        if let Some(folder) = &self.trace {
+            write_traces(folder, &traces)?;
+        }
+        let bytes: Vec<u8> = outputs
+            .concat()
+            .into_iter()
+            .map(i8::cast_unsigned)
+            .collect();
+        std::fs::write(&self.output, bytes)
             .with_context(|| format!("cannot write {}", self.output.display()))?;
-        print(&format!(
-            "{}: {} rows\n",
-            self.output.display(),
-            input.len() / row
-        ))
+        print(&format!("{}: {} rows\n", self.output.display(), rows.len()))
     }
 }
 
-fn on_host<'r>(
-    model: &Model<'_>,
-    rows: impl Iterator<Item = &'r [u8]>,
-    trace: Option<&Path>,
-) -> Result<Vec<u8>> {
-    let mut arena = AlignedBytes::zeroed(model.arena_bytes());
-    let mut session = Session::new(model, arena.as_i8_mut())?;
-    let mut output = Vec::new();
-    for (index, row) in rows.enumerate() {
-        for (to, from) in session.input_mut().iter_mut().zip(row) {
-            *to = from.cast_signed();
-        }
-        match trace.filter(|_| index == 0) {
-            Some(folder) => trace_row(&mut session, model, folder)?,
-            None => session.run(),
-        }
-        output.extend(session.output().iter().map(|value| value.cast_unsigned()));
-    }
-    Ok(output)
-}
-
-/// Runs the session once and leaves each operator's output as `NN_OPERATOR.i8`.
-fn trace_row(session: &mut Session<'_, '_>, model: &Model<'_>, folder: &Path) -> Result<()> {
+fn write_traces(folder: &Path, traces: &[Trace]) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let mut written = Ok(());
-    session.run_traced(|index, output| {
-        let opcode = model
-            .operators()
-            .get(index)
-            .map_or(0, |operator| operator.opcode);
-        let name = edge_runtime::kernels::operator_name(opcode).unwrap_or("UNKNOWN");
-        let path = folder.join(format!("{index:02}_{name}.i8"));
-        let bytes: Vec<u8> = output.iter().map(|value| value.cast_unsigned()).collect();
-        if written.is_ok() {
-            written = std::fs::write(&path, bytes)
-                .with_context(|| format!("cannot write {}", path.display()));
-        }
-    });
-    written
+    for trace in traces {
+        let path = folder.join(trace.file_name());
+        let bytes: Vec<u8> = trace
+            .output
+            .iter()
+            .map(|value| value.cast_unsigned())
+            .collect();
+        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
-fn on_board<'r>(
+/// Models with a feature pipeline run in the whole firmware where there is one for the board, all
+/// others, and everything that is to be traced, in the program that runs models alone.
+fn on_board(
     board: &str,
     image: &[u8],
-    rows: impl Iterator<Item = &'r [u8]>,
-) -> Result<Vec<u8>> {
+    model: &Model<'_>,
+    rows: &[Vec<i8>],
+    state: State,
+    trace: bool,
+) -> Result<(Vec<Vec<i8>>, Vec<Trace>)> {
+    let has_features = model.features().kind != FeatureKind::None;
+    if has_features && !trace && Board::names().contains(&board) {
+        return Ok((in_firmware(board, image, rows)?, Vec::new()));
+    }
+    ensure!(
+        model.inputs().count() == 1 && model.outputs().count() == 1,
+        "boards run models of one input and one output; this one has {} and {}",
+        model.inputs().count(),
+        model.outputs().count()
+    );
+    let bench = BenchBoard::find(board)?;
+    let plain = Options::default();
+    let outputs = if run::has_state(model) && state == State::Reset {
+        // A start of the program is what resets the state.
+        let each = rows.iter().map(|row| bench.run(image, &[row], plain));
+        let runs = each.collect::<Result<Vec<_>, _>>()?;
+        runs.into_iter().flat_map(|run| run.outputs).collect()
+    } else {
+        bench.run(image, rows, plain)?.outputs
+    };
+    let mut traces = Vec::new();
+    if let Some(row) = rows.first().filter(|_| trace) {
+        let options = Options {
+            trace: true,
+            ..plain
+        };
+        let traced = bench.run(image, &[row], options)?.traces;
+        traces = run::named(model, traced.into_iter().next().unwrap_or_default());
+    }
+    Ok((outputs, traces))
+}
+
+fn in_firmware(board: &str, image: &[u8], rows: &[Vec<i8>]) -> Result<Vec<Vec<i8>>> {
     let board = Board::find(board)?;
     let folder = tempfile::tempdir().context("no folder for the flash of the board")?;
     let factory = Factory {
@@ -113,10 +138,6 @@ fn on_board<'r>(
     };
     let mut emulator = Emulator::provision(board, &folder.path().join("flash.bin"), &factory)?;
     emulator.start()?;
-    let mut output = Vec::new();
-    for row in rows {
-        let row: Vec<i8> = row.iter().map(|byte| byte.cast_signed()).collect();
-        output.extend(emulator.infer(&row)?.into_iter().map(i8::cast_unsigned));
-    }
-    Ok(output)
+    let outputs = rows.iter().map(|row| emulator.infer(row));
+    Ok(outputs.collect::<Result<_, _>>()?)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use edge_compiler::report::Summary;
+use edge_compiler::report::{self, Summary};
 use edge_runtime::Model;
 
 use super::{print, print_json, read_image};
@@ -12,6 +12,9 @@ use super::{print, print_json, read_image};
 pub struct Arguments {
     /// Model image.
     model: PathBuf,
+    /// Draws the plan of the arena into this file.
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -23,6 +26,11 @@ impl Arguments {
         let model = Model::load(&image)
             .with_context(|| format!("{} is not a usable model image", self.model.display()))?;
         let summary = Summary::of(&model);
+        if let Some(path) = &self.svg {
+            let name = self.model.file_stem().unwrap_or_default().to_string_lossy();
+            std::fs::write(path, report::svg(&summary, &name))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
         if self.json {
             print_json(&summary)
         } else {

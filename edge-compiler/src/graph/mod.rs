@@ -32,10 +32,10 @@ pub struct Graph {
     /// The tensor that the caller reads.
     pub output: TensorId,
     /// Tensors that the caller fills besides `input`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub further_inputs: Vec<TensorId>,
     /// Tensors that the caller reads besides `output`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub further_outputs: Vec<TensorId>,
 }
 
@@ -51,7 +51,7 @@ pub struct Tensor {
     /// -128..=127.
     pub zero_point: i32,
     /// What it is for.
-    #[serde(default, skip_serializing_if = "Role::is_activation")]
+    #[serde(default)]
     pub role: Role,
 }
 
@@ -126,7 +126,7 @@ pub struct Operator {
     /// write parts of one.
     pub output: TensorId,
     /// The operator of an imported model that it stems from; not part of [`Graph::hash`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub source: Option<usize>,
 }
 

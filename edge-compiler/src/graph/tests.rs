@@ -301,6 +301,6 @@ fn the_hash_is_pinned() {
         .collect();
     assert_eq!(
         hex,
-        "f2e75acb71d45974af2cc1cfe09f13876e2df3ece3104fcab448d28e0e662448"
+        "c3950895f0d3a88effb6939a03115de93b2614a5cdebf3627a58fa3ed4b29455"
     );
 }

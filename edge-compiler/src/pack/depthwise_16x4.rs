@@ -13,7 +13,7 @@ pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Vec<u8> {
     let shape = Shape::new(window);
     let [height, width] = shape.kernel;
     let taps = height * width;
-    super::x86::pack(
+    super::blocks::pack(
         shape.len(),
         shape.channels,
         taps,

@@ -12,7 +12,7 @@ use edge_runtime::kernels::reference::Window;
 pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Vec<u8> {
     let shape = Shape::new(window);
     let taps = shape.segments * shape.segment_len;
-    super::x86::pack(
+    super::blocks::pack(
         shape.len(),
         shape.channels,
         taps,

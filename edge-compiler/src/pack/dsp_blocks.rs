@@ -46,11 +46,15 @@ pub fn pack(source: &Source<'_>, width: Width) -> Option<Vec<u8>> {
     let len = block_len(width, form, source.taps)?;
     let mut bytes = Vec::with_capacity(HEADER + blocks * len);
     bytes.push(form.code());
+    if form == Form::Small {
+        let first = channels.first()?.small(&source.output)?;
+        bytes.push(u8::try_from(first.addend).ok()?);
+    }
     bytes.resize(HEADER, 0);
     for block in 0..blocks {
         let first = block * CHANNELS;
         let constants: Vec<Constants> = (first..first + CHANNELS)
-            .map(|channel| constants(channels.get(channel), width, form, &source.output))
+            .map(|channel| constants(channels.get(channel), form, &source.output))
             .collect::<Option<_>>()?;
         match width {
             Width::I16 => push_i16(&mut bytes, source, first, &constants)?,
@@ -173,12 +177,7 @@ fn channels(source: &Source<'_>) -> Option<Vec<Channel>> {
 }
 
 /// What a form stores for a channel; a channel that only fills up a block gets zeros.
-fn constants(
-    channel: Option<&Channel>,
-    width: Width,
-    form: Form,
-    output: &Output,
-) -> Option<Constants> {
+fn constants(channel: Option<&Channel>, form: Form, output: &Output) -> Option<Constants> {
     let Some(channel) = channel else {
         return Some(Constants {
             left: 1,
@@ -190,7 +189,9 @@ fn constants(
     };
     match form {
         Form::Fixed => channel.fixed(output),
-        Form::Linear => channel.linear(width, output),
+        Form::Linear => channel.linear(output),
+        Form::Small => channel.small(output),
+        Form::SmallLinear => channel.small_linear(output),
         Form::Plain | Form::General => channel.general(output),
         Form::Raw => Some(Constants {
             left: 0,
@@ -272,6 +273,13 @@ fn push_i8(bytes: &mut Vec<u8>, source: &Source<'_>, first: usize) {
 }
 
 fn push_constants(bytes: &mut Vec<u8>, form: Form, constants: &[Constants]) {
+    if matches!(form, Form::Small | Form::SmallLinear) {
+        let (first, second) = constants.split_at(2);
+        bytes.extend(first.iter().flat_map(|each| each.multiplier.to_le_bytes()));
+        bytes.extend(constants.iter().map(|each| (each.shift - 1) as u8));
+        bytes.extend(second.iter().flat_map(|each| each.multiplier.to_le_bytes()));
+        return;
+    }
     for each in constants {
         let words = [
             each.multiplier,
@@ -282,7 +290,7 @@ fn push_constants(bytes: &mut Vec<u8>, form: Form, constants: &[Constants]) {
         let used = match form {
             Form::Fixed | Form::Raw => 2,
             Form::Plain | Form::Linear => 3,
-            Form::General => 4,
+            _ => 4,
         };
         bytes.extend(words.iter().take(used).flat_map(|word| word.to_le_bytes()));
     }

@@ -22,7 +22,7 @@ pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Option<Vec<u8>> {
         return None;
     }
     // Offsets, scales and adds; the weights come below.
-    let mut packed = super::x86::pack(len(window), channels, 0, &[], ends, |_, _| (None, 0));
+    let mut packed = super::blocks::pack(len(window), channels, 0, &[], ends, |_, _| (None, 0));
     for output in 0..channels {
         for input in 0..depth {
             let tap = |row: usize, column: usize| {

@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_pad_with_the_zero_point_vanishes() {
-        let folded = crate::passes::all(padded(3));
+        let folded = crate::passes::all(padded(3), 4);
         assert_eq!(folded.check(), Ok(()));
         let [only] = &folded.operators[..] else {
             panic!("{:?}", folded.operators);

@@ -49,18 +49,24 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
     if !dsp_blocks::fits(&layer.window) {
         return None;
     }
-    // Instructions per hundred multiplications.
-    let (code, rate) = match width {
-        Width::I16 => (packing::DSP_I16, 75),
-        Width::I8 => (packing::DSP_I8, 87),
+    // Instructions for a word of activations of two pixels, and for a block besides.
+    let (code, word, rest) = match width {
+        Width::I16 => (packing::DSP_I16, 11, 33),
+        Width::I8 => (packing::DSP_I8, 12, 55),
     };
+    let [height, width_out, channels] = layer.window.output;
+    let pairs = (height * width_out).div_ceil(2) as u64;
+    let words = Taps::of(&layer.window).words() as u64;
+    let blocks = channels.div_ceil(4) as u64;
+    // Activations are widened once.
+    let cost = pairs * (blocks * (words * word + rest) + 4 * words + 40);
     Some(Choice {
         packing: code,
         scratch,
         packed: pack::dsp_blocks::pack(&source, width)?,
         channels_apart: false,
         fitted: None,
-        cost: layer.macs() * rate / 100,
+        cost,
     })
 }
 
@@ -140,7 +146,7 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         packed: canonical,
         channels_apart: true,
         fitted: None,
-        cost: layer.macs() * 170 / 100 + 330 * window.output[2] as u64,
+        cost: layer.macs() * 170 / 100 + 70 * window.output[2] as u64,
     });
     [packed, small, Some(general)]
         .into_iter()

@@ -134,7 +134,10 @@ pub fn compile_with(
     let graph = if options.unfused {
         package.graph.clone()
     } else {
-        crate::passes::all(package.graph.clone())
+        crate::passes::all(
+            package.graph.clone(),
+            select::InstructionSet::of(target).granule(),
+        )
     };
     graph.check().map_err(PackageError::from)?;
     let layers = layer::layers(&graph)?;

@@ -16,17 +16,25 @@ pub mod avx512;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod footprint;
+pub mod generic;
 pub mod layer;
 #[cfg(all(target_arch = "arm", feature = "mve"))]
 pub mod mve;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod packing;
+pub mod portable;
 pub mod reference;
+mod table;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+pub mod wasm;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
 use crate::format::kernel_set;
 pub use crate::operator::overlap::raster_gap;
 use crate::operator::{Call, Cost, Fault};
+pub use table::{of_image, of_image_len};
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]
@@ -56,21 +64,31 @@ impl core::fmt::Debug for Kernel {
 }
 
 /// The best kernels that this program has for the machine it runs on.
-pub fn native() -> &'static [Kernel] {
+pub const fn native() -> &'static [Kernel] {
     #[cfg(all(target_arch = "arm", feature = "mve"))]
     return &mve::KERNELS;
     #[cfg(all(target_arch = "arm", feature = "dsp", not(feature = "mve")))]
     return &dsp::KERNELS;
     #[cfg(target_arch = "x86_64")]
     return &x86::KERNELS;
+    #[cfg(target_arch = "aarch64")]
+    return &neon::KERNELS;
+    #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+    return &wasm::KERNELS;
     // A device has no use for what was packed for others.
     #[cfg(all(
         target_os = "none",
+        not(target_arch = "aarch64"),
         not(all(target_arch = "arm", any(feature = "dsp", feature = "mve")))
     ))]
-    return reference::CANONICAL;
-    #[cfg(not(any(target_os = "none", target_arch = "x86_64")))]
-    return &reference::KERNELS;
+    return &portable::KERNELS;
+    #[cfg(not(any(
+        target_os = "none",
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        all(target_arch = "wasm32", target_feature = "simd128")
+    )))]
+    return &portable::ANY;
 }
 
 /// Two tables one behind the other: what stands in the first is found first.

@@ -1,11 +1,11 @@
 //! Operators that treat each element by itself.
 
 use super::{Call, Cost, Fault, Inputs, Sharing, same_quantisation};
+use crate::format::TensorRecord;
 use crate::kernels::reference::add::{Add, AddFitted};
 use crate::kernels::reference::broadcast::{Broadcast, Operand};
 use crate::kernels::reference::mul::Mul;
 use crate::kernels::reference::prelu::Prelu;
-use crate::model::TensorInfo;
 
 /// What all of one input have in common: no window, no state, and as many elements out as in.
 fn check_unary(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -17,7 +17,7 @@ fn check_unary(call: &Call<'_>) -> Result<Cost, Fault> {
     if x.shape != y.shape {
         return Err(Fault::Geometry);
     }
-    Ok(Cost::of_work(y.len as u64))
+    Ok(Cost::of_work(y.elements() as u64))
 }
 
 pub(crate) fn check_clamp(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -49,7 +49,7 @@ fn check_binary(call: &Call<'_>) -> Result<Cost, Fault> {
             }
         }
     }
-    Ok(Cost::of_work(y.len as u64))
+    Ok(Cost::of_work(y.elements() as u64))
 }
 
 /// A multiplier that is not negative and a shift that the rounding knows.
@@ -68,7 +68,7 @@ pub(crate) fn broadcast(call: &Call<'_>) -> Broadcast {
     }
 }
 
-fn strides(x: &TensorInfo) -> [usize; 3] {
+fn strides(x: &TensorRecord) -> [usize; 3] {
     let [height, width, channels] = x.hwc();
     let unless_one = |size, stride| if size == 1 { 0 } else { stride };
     [
@@ -129,20 +129,26 @@ pub(crate) fn add(call: &Call<'_>) -> Add {
 pub(crate) fn check_add_fitted(call: &Call<'_>) -> Result<Cost, Fault> {
     let cost = check_binary(call)?;
     let record = call.record;
-    let none = [
-        record.weights,
-        record.weights_len,
-        record.bias,
-        record.multipliers,
-        record.shifts,
-        record.rounding.into(),
-    ];
-    if none != [0; 6] {
+    let constants = record.weights | record.weights_len | record.bias | record.multipliers;
+    if constants | record.shifts | u32::from(record.rounding) != 0 {
         return Err(Fault::Unused);
     }
     let [_, _, _, shift, last] = record.parameters;
     if !(0..=31).contains(&shift) || last != 0 {
         return Err(Fault::Parameters);
+    }
+    Ok(cost)
+}
+
+/// As [`check_add_fitted`], of two tensors of the arena that are as large as their sum.
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub(crate) fn check_add_fitted_flat(call: &Call<'_>) -> Result<Cost, Fault> {
+    let cost = check_add_fitted(call)?;
+    let y = call.y();
+    for x in [call.x(), call.second()] {
+        if x.shape != y.shape || x.storage != crate::format::storage::ARENA {
+            return Err(Fault::Geometry);
+        }
     }
     Ok(cost)
 }

@@ -43,11 +43,11 @@ pub(crate) fn check_fully_connected(call: &Call<'_>, packed: &Packed) -> Result<
     call.check_record(Inputs::One, Sharing::Never)?;
     call.no_window()?;
     let (x, y) = (call.x(), call.y());
-    if y.hwc() != [1, 1, y.len] {
+    if y.hwc() != [1, 1, y.elements()] {
         return Err(Fault::Geometry);
     }
     check_constants(call, packed, &flattened(call))?;
-    Ok(Cost::of_macs(product(&[x.len, y.len])?))
+    Ok(Cost::of_macs(product(&[x.elements(), y.elements()])?))
 }
 
 pub(crate) fn check_conv(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault> {
@@ -57,7 +57,7 @@ pub(crate) fn check_conv(call: &Call<'_>, packed: &Packed) -> Result<Cost, Fault
     check_constants(call, packed, &window)?;
     let ([_, _, depth], [height, width]) = (window.input, window.kernel);
     Ok(Cost::of_macs(product(&[
-        call.y().len,
+        call.y().elements(),
         height,
         width,
         depth,
@@ -74,7 +74,11 @@ pub(crate) fn check_depthwise(call: &Call<'_>, packed: &Packed) -> Result<Cost, 
     }
     check_constants(call, packed, &window)?;
     let [height, width] = window.kernel;
-    Ok(Cost::of_macs(product(&[call.y().len, height, width])?))
+    Ok(Cost::of_macs(product(&[
+        call.y().elements(),
+        height,
+        width,
+    ])?))
 }
 
 pub(crate) fn check_transpose_conv(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -90,7 +94,7 @@ pub(crate) fn check_transpose_conv(call: &Call<'_>) -> Result<Cost, Fault> {
     let ([_, _, channels], [in_height, in_width, depth]) = (window.output, window.input);
     let macs = product(&[in_height, in_width, kernel_y, kernel_x, depth, channels])?;
     // The kernel looks at every tap of every output.
-    let work = product(&[call.y().len, kernel_y, kernel_x, depth])?;
+    let work = product(&[call.y().elements(), kernel_y, kernel_x, depth])?;
     Ok(Cost {
         macs,
         work: work.max(macs),
@@ -100,9 +104,12 @@ pub(crate) fn check_transpose_conv(call: &Call<'_>) -> Result<Cost, Fault> {
 /// A fully connected layer as a window of one pixel.
 fn flattened(call: &Call<'_>) -> Window {
     Window {
-        input: [1, 1, call.x().len],
-        output: [1, 1, call.y().len],
-        ..call.window()
+        input: [1, 1, call.x().elements()],
+        output: [1, 1, call.y().elements()],
+        kernel: [1, 1],
+        stride: [1, 1],
+        padding: [0, 0],
+        dilation: [1, 1],
     }
 }
 
@@ -116,6 +123,7 @@ pub(crate) fn flat_layer<'a>(call: &Call<'a>) -> Layer<'a> {
     bind(call, flattened(call))
 }
 
+#[inline(always)] // A window passed on is a copy on the stack.
 fn bind<'a>(call: &Call<'a>, window: Window) -> Layer<'a> {
     let (x, y, record) = (call.x(), call.y(), call.record);
     let [_, _, channels] = window.output;

@@ -19,7 +19,6 @@ use crate::format::{
 };
 use crate::kernels::reference::Window;
 use crate::kernels::reference::broadcast::Operand;
-use crate::model::TensorInfo;
 pub(crate) use crate::validate::OperatorFault as Fault;
 
 /// One operator and all that it refers to. While a model is loaded, `arena` is empty.
@@ -80,46 +79,69 @@ pub(crate) enum Sharing {
     Raster,
 }
 
+/// Instead of a tensor that there is not; a model that was loaded has all that it names.
+static NONE: TensorRecord = TensorRecord {
+    shape: [0; 4],
+    arena_offset: 0,
+    len: 0,
+    scale: 0.0,
+    zero_point: 0,
+    element: element::I8,
+    storage: storage::ARENA,
+};
+
+impl TensorRecord {
+    /// Height, width, channels.
+    pub(crate) fn hwc(&self) -> [usize; 3] {
+        let [_, height, width, channels] = self.shape;
+        [height.into(), width.into(), channels.into()]
+    }
+
+    /// How many there are.
+    pub(crate) fn elements(&self) -> usize {
+        self.len as usize
+    }
+}
+
 impl<'a> Call<'a> {
     /// The record of a tensor; while running, every index was checked.
     pub fn tensor(&self, index: u16) -> Option<&'a TensorRecord> {
         self.tensors.get(usize::from(index))
     }
 
-    pub fn info(&self, index: u16) -> TensorInfo {
-        self.tensor(index).map(TensorInfo::of).unwrap_or_default()
+    pub fn info(&self, index: u16) -> &'a TensorRecord {
+        self.tensor(index).unwrap_or(&NONE)
     }
 
     /// The first input.
-    pub fn x(&self) -> TensorInfo {
+    pub fn x(&self) -> &'a TensorRecord {
         let [first, _] = self.record.inputs;
         self.info(first)
     }
 
     /// The second input.
-    pub fn second(&self) -> TensorInfo {
+    pub fn second(&self) -> &'a TensorRecord {
         let [_, second] = self.record.inputs;
         self.info(second)
     }
 
     /// The output.
-    pub fn y(&self) -> TensorInfo {
+    pub fn y(&self) -> &'a TensorRecord {
         self.info(self.record.output)
     }
 
     /// The elements of a tensor in the arena.
-    pub fn cells(&self, tensor: &TensorInfo) -> &'a [Cell<i8>] {
+    pub fn cells(&self, tensor: &TensorRecord) -> &'a [Cell<i8>] {
         self.arena
-            .get(tensor.arena_offset..)
-            .and_then(|rest| rest.get(..tensor.len))
+            .get(tensor.arena_offset as usize..)
+            .and_then(|rest| rest.get(..tensor.elements()))
             .unwrap_or_default()
     }
 
     /// The elements of an input, which may be a constant.
-    pub fn operand(&self, tensor: &TensorInfo) -> Operand<'a> {
+    pub fn operand(&self, tensor: &TensorRecord) -> Operand<'a> {
         if tensor.storage == storage::CONSTANT {
-            let offset = u32::try_from(tensor.arena_offset).unwrap_or(u32::MAX);
-            Operand::Constant(self.i8s(offset, tensor.len))
+            Operand::Constant(self.i8s(tensor.arena_offset, tensor.elements()))
         } else {
             Operand::Activation(self.cells(tensor))
         }
@@ -322,7 +344,7 @@ impl<'a> Call<'a> {
 }
 
 /// Whether two tensors have one scale and zero point.
-pub(crate) fn same_quantisation(a: &TensorInfo, b: &TensorInfo) -> Result<(), Fault> {
+pub(crate) fn same_quantisation(a: &TensorRecord, b: &TensorRecord) -> Result<(), Fault> {
     (a.scale == b.scale && a.zero_point == b.zero_point)
         .then_some(())
         .ok_or(Fault::Quantisation)

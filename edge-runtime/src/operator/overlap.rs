@@ -9,51 +9,44 @@ use crate::kernels::reference::Window;
 
 /// The least number of bytes from the start of the output up to the start of the input with which
 /// the raster rule holds; negative where the output may even start behind the input. `None` for
-/// a window without output pixels, or shapes that overflow.
+/// a window without output pixels, or with an extent beyond the 16 bits that a record has for it.
 pub fn raster_gap(window: &Window) -> Option<i64> {
-    let [_, in_width, in_channels] = integers(window.input)?;
-    let [height, width, channels] = integers(window.output)?;
-    let [stride_y, stride_x, ..] = integers([
-        window.stride.first().copied()?,
-        window.stride.last().copied()?,
-        0,
-    ])?;
-    let [padding_y, padding_x, ..] = integers([
-        window.padding.first().copied()?,
-        window.padding.last().copied()?,
-        0,
-    ])?;
-    if height < 1 || width < 1 || stride_x < 1 {
+    let [_, in_width, in_channels] = narrow(window.input)?;
+    let [height, width, channels] = narrow(window.output)?;
+    let [stride_y, stride_x] = narrow(window.stride)?;
+    let [padding_y, padding_x] = narrow(window.padding)?;
+    let last = width.checked_sub(1)?;
+    if height == 0 {
         return None;
     }
-    let row = |y: i64| Some(y.checked_mul(stride_y)?.checked_sub(padding_y)?.max(0));
-    let column = |x: i64| Some(x.checked_mul(stride_x)?.checked_sub(padding_x)?.max(0));
+    // Along a row the written bytes grow evenly; the needed ones rest while the window is on the
+    // padding and then grow evenly: one of the ends, or the bend, is the worst.
+    let bend = padding_x.checked_div(stride_x)?.min(last);
+    // Below 2^16 * 2^16 as all products of two here, and of three below 2^48: nothing wraps.
+    let start = |at: u32, stride: u32, padding| at.wrapping_mul(stride).saturating_sub(padding);
+    let row = |y| u64::from(start(y, stride_y, padding_y)).wrapping_mul(in_width.into());
     let mut gap = i64::MIN;
     for y in 0..height {
-        let next_row = if y < height.saturating_sub(1) {
-            row(y.saturating_add(1))?
-        } else {
-            i64::MAX
-        };
-        // Along a row the written bytes grow evenly; the needed ones rest while the window is on
-        // the padding and then grow evenly: one of the ends, or the bend, is the worst.
-        let bend = padding_x
-            .checked_div(stride_x)?
-            .min(width.saturating_sub(1));
-        for x in [0, bend, width.saturating_sub(1)] {
-            let own = row(y)?.checked_mul(in_width)?.checked_add(column(x)?)?;
-            let later = next_row.saturating_mul(in_width);
-            let needed = own.min(later).checked_mul(in_channels)?;
-            let pixels = y.checked_mul(width)?.checked_add(x)?.checked_add(1)?;
-            gap = gap.max(pixels.checked_mul(channels)?.checked_sub(needed)?);
+        let next = y.wrapping_add(1);
+        // Behind the last row nothing is needed.
+        let later = if next < height { row(next) } else { u64::MAX };
+        for x in [0, bend, last] {
+            let own = row(y).wrapping_add(start(x, stride_x, padding_x).into());
+            let needed = own.min(later).wrapping_mul(in_channels.into());
+            let pixels = u64::from(y.wrapping_mul(width))
+                .wrapping_add(x.into())
+                .wrapping_add(1);
+            let written = pixels.wrapping_mul(channels.into());
+            gap = gap.max(written.wrapping_sub(needed).cast_signed());
         }
     }
     Some(gap)
 }
 
-fn integers(values: [usize; 3]) -> Option<[i64; 3]> {
-    let [a, b, c] = values.map(|value| i64::try_from(value).ok());
-    Some([a?, b?, c?])
+/// The values, if each fits 16 bits.
+fn narrow<const N: usize>(values: [usize; N]) -> Option<[u32; N]> {
+    let fit = values.iter().all(|value| *value <= 0xFFFF);
+    fit.then(|| values.map(|value| value as u32))
 }
 
 #[cfg(test)]
@@ -100,6 +93,7 @@ mod tests {
             ([9, 9, 4], [3, 3, 4], 3, 3),
             ([5, 1, 4], [5, 1, 9], 3, 1),
             ([8, 8, 64], [1, 1, 64], 8, 8),
+            ([3, 7, 6], [2, 4, 10], 3, 2),
         ] {
             let w = window(input, output, kernel, stride);
             assert_eq!(raster_gap(&w), Some(slow(&w)), "{w:?}");

@@ -1,47 +1,66 @@
 //! How each packing keeps the constants of a layer, for the check of a record.
 
-use super::layers::Packed;
+use super::layers::{CANONICAL_DEPTHWISE, Packed};
 use crate::kernels::footprint::{dsp_blocks as dsp, dsp_depthwise, dsp_winograd, mve};
 use crate::kernels::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
 use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
-    mve_direct, mve_panel, winograd_16x2, winograd_dsp,
+    mve_direct, mve_panel, pair_blocks, winograd_16x2, winograd_dsp,
 };
+use crate::kernels::portable::{conv_2d, depthwise_conv_2d};
 use crate::kernels::reference::Window;
 
 /// [`crate::kernels::packing::dsp_blocks`] of 16 bits.
 pub(crate) const DSP_I16: Packed = Packed {
     holds: |window, weights| dsp_holds(window, weights, Width::I16),
-    scratch_len: dsp_scratch,
+    scratch_len: dsp::scratch_len,
     channels_apart: false,
 };
 
 /// [`crate::kernels::packing::dsp_blocks`] of 8 bits.
 pub(crate) const DSP_I8: Packed = Packed {
     holds: |window, weights| dsp_holds(window, weights, Width::I8),
-    scratch_len: dsp_scratch,
+    scratch_len: dsp::scratch_len,
     channels_apart: false,
 };
 
-fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
-    let form = weights.first().and_then(|code| Form::from_code(*code));
-    let [_, _, channels] = window.output;
-    let block = form.and_then(|form| block_len(width, form, Taps::of(window)));
-    let len = block
-        .and_then(|block| channels.div_ceil(CHANNELS).checked_mul(block))
-        .and_then(|blocks| blocks.checked_add(HEADER));
-    dsp::fits(window) && len == Some(weights.len())
+/// [`DSP_I16`] of a fully connected layer.
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub(crate) const DSP_I16_DENSE: Packed = Packed {
+    holds: |window, weights| dsp_dense_holds(window, weights, Width::I16),
+    scratch_len: dsp::fully_connected_scratch_len,
+    channels_apart: false,
+};
+
+/// [`DSP_I8`] of a fully connected layer.
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+pub(crate) const DSP_I8_DENSE: Packed = Packed {
+    holds: |window, weights| dsp_dense_holds(window, weights, Width::I8),
+    scratch_len: dsp::fully_connected_scratch_len,
+    channels_apart: false,
+};
+
+#[cfg(all(target_arch = "arm", feature = "dsp"))]
+fn dsp_dense_holds(window: &Window, weights: &[u8], width: Width) -> bool {
+    let [_, _, inputs] = window.input;
+    (1..1 << 15).contains(&inputs) && dsp_len(window, weights, width) == Some(weights.len())
 }
 
-/// Both a convolution's and a fully connected layer's, whose one pixel needs less.
-fn dsp_scratch(window: &Window) -> usize {
-    if window.input == [1, 1, taps(window)] {
-        dsp::fully_connected_scratch_len(window)
-    } else {
-        dsp::scratch_len(window)
-    }
+fn dsp_holds(window: &Window, weights: &[u8], width: Width) -> bool {
+    dsp::fits(window) && dsp_len(window, weights, width) == Some(weights.len())
+}
+
+/// Bytes of weights whose first byte says in which form they are.
+fn dsp_len(window: &Window, weights: &[u8], width: Width) -> Option<usize> {
+    let form = Form::from_code(*weights.first()?).filter(|form| form.suits(width))?;
+    let [_, _, channels] = window.output;
+    let block = block_len(width, form, Taps::of(window))?;
+    channels
+        .div_ceil(CHANNELS)
+        .checked_mul(block)?
+        .checked_add(HEADER)
 }
 
 /// [`winograd_dsp`] of F(2x2, 3x3).
@@ -150,38 +169,59 @@ pub(crate) const MVE_DEPTHWISE_ANY: Packed = Packed {
     channels_apart: false,
 };
 
-/// [`dot_16x4`]. The kernels are those of x86-64; elsewhere nothing needs the scratch.
-pub(crate) const X86_DOT: Packed = Packed {
+/// [`dot_16x4`].
+pub(crate) const DOT_16X4: Packed = Packed {
     holds: |window, weights| weights.len() == dot_16x4::Shape::new(window).len(),
-    #[cfg(target_arch = "x86_64")]
-    scratch_len: crate::kernels::x86::conv_2d_scratch_len,
-    #[cfg(not(target_arch = "x86_64"))]
-    scratch_len: |_| 0,
+    scratch_len: crate::kernels::generic::conv_2d_scratch_len,
     channels_apart: true,
 };
 
-/// [`winograd_16x2`], as [`X86_DOT`].
-pub(crate) const X86_WINOGRAD: Packed = Packed {
+/// [`winograd_16x2`], as [`DOT_16X4`].
+pub(crate) const WINOGRAD_16X2: Packed = Packed {
     holds: |window, weights| {
         winograd_16x2::fits(window) && weights.len() == winograd_16x2::len(window)
     },
     #[cfg(target_arch = "x86_64")]
-    scratch_len: crate::kernels::x86::conv_2d_winograd_scratch_len,
+    scratch_len: crate::kernels::generic::conv_2d_winograd_scratch_len,
     #[cfg(not(target_arch = "x86_64"))]
     scratch_len: |_| 0,
     channels_apart: true,
 };
 
-/// [`depthwise_16x4`], as [`X86_DOT`].
-pub(crate) const X86_DEPTHWISE: Packed = Packed {
+/// [`depthwise_16x4`], as [`DOT_16X4`].
+pub(crate) const DEPTHWISE_16X4: Packed = Packed {
     holds: |window, weights| {
         let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
         depth == channels && weights.len() == depthwise_16x4::Shape::new(window).len()
     },
-    #[cfg(target_arch = "x86_64")]
-    scratch_len: crate::kernels::x86::depthwise_conv_2d_scratch_len,
-    #[cfg(not(target_arch = "x86_64"))]
-    scratch_len: |_| 0,
+    scratch_len: crate::kernels::generic::depthwise_conv_2d_scratch_len,
+    channels_apart: true,
+};
+
+/// [`pair_blocks`] of a convolution or fully connected layer.
+pub(crate) const PAIRS: Packed = Packed {
+    holds: |window, weights| {
+        let [_, _, channels] = window.output;
+        pair_blocks::holds(weights, taps(window), channels)
+    },
+    scratch_len: conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// [`pair_blocks`] of a depthwise convolution, which has one input channel.
+pub(crate) const DEPTHWISE_PAIRS: Packed = Packed {
+    holds: |window, weights| {
+        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
+        depth == 1 && pair_blocks::holds(weights, taps(window), channels)
+    },
+    scratch_len: conv_2d::scratch_len,
+    channels_apart: true,
+};
+
+/// Weights `[output channel][tap]` of a depthwise convolution.
+pub(crate) const DEPTHWISE_CHANNELS: Packed = Packed {
+    holds: CANONICAL_DEPTHWISE.holds,
+    scratch_len: depthwise_conv_2d::scratch_len,
     channels_apart: true,
 };
 

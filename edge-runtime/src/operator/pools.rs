@@ -15,5 +15,9 @@ pub(crate) fn check(call: &Call<'_>) -> Result<Cost, Fault> {
     }
     same_quantisation(&call.x(), &call.y())?;
     let [height, width] = window.kernel;
-    Ok(Cost::of_work(product(&[call.y().len, height, width])?))
+    Ok(Cost::of_work(product(&[
+        call.y().elements(),
+        height,
+        width,
+    ])?))
 }

@@ -4,11 +4,10 @@
 use zerocopy::FromBytes;
 
 use super::{Call, Cost, Fault, Inputs, Sharing, product};
-use crate::format::{element, storage};
+use crate::format::{TensorRecord, element, storage};
 use crate::kernels::reference::state::State16;
 use crate::kernels::reference::svdf::Svdf;
 use crate::kernels::reference::unidirectional_sequence_lstm::{Gate, Lstm};
-use crate::model::TensorInfo;
 
 /// Gates of an LSTM: input, forget, cell, output.
 const GATES: usize = 4;
@@ -62,11 +61,13 @@ fn check_scale(multiplier: i32, shift: i32) -> Result<(), Fault> {
 }
 
 /// A state of so many elements.
-fn check_state(state: &TensorInfo, is_wide: bool, len: usize) -> Result<(), Fault> {
-    if state.storage != storage::STATE || state.is_wide != is_wide {
+fn check_state(state: &TensorRecord, is_wide: bool, len: usize) -> Result<(), Fault> {
+    if state.storage != storage::STATE || (state.element == element::I16) != is_wide {
         return Err(Fault::Tensors);
     }
-    (state.len == len).then_some(()).ok_or(Fault::Geometry)
+    (state.elements() == len)
+        .then_some(())
+        .ok_or(Fault::Geometry)
 }
 
 pub(crate) fn check_lstm(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -81,7 +82,7 @@ pub(crate) fn check_lstm(call: &Call<'_>) -> Result<Cost, Fault> {
     if cell.element != element::I16 {
         return Err(Fault::Tensors);
     }
-    check_state(&TensorInfo::of(cell), true, cells)?;
+    check_state(cell, true, cells)?;
     let [power, clip, multiplier, shift, zero_point] = call.record.parameters;
     check_scale(multiplier, shift)?;
     if !(-15..=-9).contains(&power)
@@ -178,7 +179,7 @@ pub(crate) fn check_svdf(call: &Call<'_>) -> Result<Cost, Fault> {
     check_scale(to_state, state_shift)?;
     check_scale(to_output, output_shift)?;
     let rank = usize::try_from(rank).map_err(|_| Fault::Parameters)?;
-    if height != 1 || rank.checked_mul(y.len) != Some(filters) {
+    if height != 1 || rank.checked_mul(y.elements()) != Some(filters) {
         return Err(Fault::Geometry);
     }
     if !parse_svdf(call).1 {
@@ -186,7 +187,7 @@ pub(crate) fn check_svdf(call: &Call<'_>) -> Result<Cost, Fault> {
     }
     Ok(Cost::of_macs(product(&[
         filters,
-        x.len.saturating_add(memory),
+        x.elements().saturating_add(memory),
     ])?))
 }
 
@@ -204,7 +205,7 @@ fn parse_svdf<'a>(call: &Call<'a>) -> (Svdf<'a>, bool) {
         output_shift,
     ] = call.record.parameters;
     let [_, filters, memory] = call.second().hwc();
-    let (inputs, units) = (call.x().len, call.y().len);
+    let (inputs, units) = (call.x().elements(), call.y().elements());
     let mut constants = Constants(Some(call.weights()));
     let settings = Svdf {
         inputs,
@@ -224,7 +225,13 @@ fn parse_svdf<'a>(call: &Call<'a>) -> (Svdf<'a>, bool) {
 }
 
 /// The 16-bit values of a state.
-pub(crate) fn state<'a>(call: &Call<'a>, tensor: &TensorInfo) -> State16<'a> {
-    let rest = call.arena.get(tensor.arena_offset..).unwrap_or_default();
-    State16(rest.get(..tensor.len.saturating_mul(2)).unwrap_or_default())
+pub(crate) fn state<'a>(call: &Call<'a>, tensor: &TensorRecord) -> State16<'a> {
+    let rest = call
+        .arena
+        .get(tensor.arena_offset as usize..)
+        .unwrap_or_default();
+    State16(
+        rest.get(..tensor.elements().saturating_mul(2))
+            .unwrap_or_default(),
+    )
 }

@@ -32,7 +32,7 @@ pub(crate) fn check_softmax(call: &Call<'_>) -> Result<Cost, Fault> {
     {
         return Err(Fault::Softmax);
     }
-    Ok(Cost::of_work(product(&[y.len, 2])?))
+    Ok(Cost::of_work(product(&[y.elements(), 2])?))
 }
 
 pub(crate) fn softmax(call: &Call<'_>) -> Softmax {
@@ -60,15 +60,15 @@ pub(crate) fn check_mean(call: &Call<'_>) -> Result<Cost, Fault> {
         ..
     } = mean(call);
     if reduce == 0
-        || product(&[outer, reduce, inner])? != call.x().len as u64
-        || product(&[outer, inner])? != call.y().len as u64
+        || product(&[outer, reduce, inner])? != call.x().elements() as u64
+        || product(&[outer, inner])? != call.y().elements() as u64
     {
         return Err(Fault::Geometry);
     }
     if multiplier < 0 || !(-31..=30).contains(&shift) {
         return Err(Fault::Parameters);
     }
-    Ok(Cost::of_work(call.x().len as u64))
+    Ok(Cost::of_work(call.x().elements() as u64))
 }
 
 pub(crate) fn mean(call: &Call<'_>) -> Mean {

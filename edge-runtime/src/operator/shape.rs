@@ -14,11 +14,11 @@ pub(crate) fn check_reshape(call: &Call<'_>) -> Result<Cost, Fault> {
     call.no_clamp()?;
     call.no_state()?;
     let (x, y) = (call.x(), call.y());
-    if x.len != y.len {
+    if x.elements() != y.elements() {
         return Err(Fault::Geometry);
     }
     same_quantisation(&x, &y)?;
-    Ok(Cost::of_work(y.len as u64))
+    Ok(Cost::of_work(y.elements() as u64))
 }
 
 /// Words that describe a copy: sizes, strides of the input, strides of the output, both starts.
@@ -72,7 +72,7 @@ pub(crate) fn check_fill(call: &Call<'_>) -> Result<Cost, Fault> {
     if call.record.clamp_min != call.record.clamp_max {
         return Err(Fault::Clamp);
     }
-    Ok(Cost::of_work(call.y().len as u64))
+    Ok(Cost::of_work(call.y().elements() as u64))
 }
 
 pub(crate) fn check_resize_nearest(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -94,7 +94,7 @@ pub(crate) fn check_resize_nearest(call: &Call<'_>) -> Result<Cost, Fault> {
     if !inside(resize.rows, in_height) || !inside(resize.columns, in_width) {
         return Err(Fault::Parameters);
     }
-    Ok(Cost::of_work(y.len as u64))
+    Ok(Cost::of_work(y.elements() as u64))
 }
 
 pub(crate) fn resize_nearest<'a>(call: &Call<'a>) -> ResizeNearest<'a> {
@@ -124,7 +124,7 @@ pub(crate) fn check_resize_bilinear(call: &Call<'_>) -> Result<Cost, Fault> {
     if last != 0 {
         return Err(Fault::Unused);
     }
-    Ok(Cost::of_work(product(&[y.len, 4])?))
+    Ok(Cost::of_work(product(&[y.elements(), 4])?))
 }
 
 pub(crate) fn resize_bilinear(call: &Call<'_>) -> ResizeBilinear {

@@ -20,7 +20,7 @@ const START: Duration = Duration::from_secs(60);
 const ROW: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);
 
-/// How to run the rows: the second word of the command.
+/// How to run the rows: the second word of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// As a device does.
@@ -29,6 +29,19 @@ pub enum Mode {
     Split = 1,
     /// With the output of each operator in the report.
     Trace = 2,
+}
+
+/// Added to the mode: states are forgotten before each row.
+const RESET: u32 = 4;
+
+/// An image and its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    pub image: &'a [u8],
+    /// All input tensors of the model, one after the other.
+    pub rows: &'a [&'a [i8]],
+    pub mode: Mode,
+    pub reset: bool,
 }
 
 /// What the board wrote.
@@ -56,8 +69,26 @@ pub fn run(
     mode: Mode,
     plugin: Option<&str>,
 ) -> Result<(Report, String), EmulatorError> {
+    let task = Task {
+        image,
+        rows,
+        mode,
+        reset: false,
+    };
+    let (mut reports, counts) = run_all(board, &[task], plugin)?;
+    let report = reports.pop().unwrap_or(Err(NO_END))?;
+    Ok((report, counts))
+}
+
+/// Runs images one after the other, each over its rows; returns a report for each and what the
+/// plugin wrote.
+pub fn run_all(
+    board: &BenchBoard,
+    tasks: &[Task<'_>],
+    plugin: Option<&str>,
+) -> Result<(Vec<Result<Report, EmulatorError>>, String), EmulatorError> {
     let folder = process::scratch_folder()?;
-    let result = run_in(&folder, board, image, rows, mode, plugin);
+    let result = run_in(&folder, board, tasks, plugin);
     let _ = fs::remove_dir_all(&folder);
     result
 }
@@ -65,11 +96,9 @@ pub fn run(
 fn run_in(
     folder: &Path,
     board: &BenchBoard,
-    image: &[u8],
-    rows: &[&[i8]],
-    mode: Mode,
+    tasks: &[Task<'_>],
     plugin: Option<&str>,
-) -> Result<(Report, String), EmulatorError> {
+) -> Result<(Vec<Result<Report, EmulatorError>>, String), EmulatorError> {
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         fs::write(&path, bytes).map_err(|source| EmulatorError::Io {
@@ -78,36 +107,57 @@ fn run_in(
             source,
         })
     };
-    let bytes: Vec<u8> = rows.concat().into_iter().map(i8::cast_unsigned).collect();
-    let command = [rows.len() as u32, mode as u32].map(u32::to_le_bytes);
-    write("command", command.as_flattened())?;
-    write("image", image)?;
-    write("rows", &bytes)?;
+    let (mut command, mut images, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    let mut limit = START;
+    for task in tasks {
+        let mode = task.mode as u32 + if task.reset { RESET } else { 0 };
+        let [image_at, rows_at] = [images.len(), rows.len()].map(|at| at as u32);
+        let words = [
+            task.rows.len() as u32,
+            mode,
+            image_at,
+            task.image.len() as u32,
+            rows_at,
+        ];
+        command.extend_from_slice(words.map(u32::to_le_bytes).as_flattened());
+        images.extend_from_slice(task.image);
+        rows.extend(task.rows.concat().into_iter().map(i8::cast_unsigned));
+        limit += ROW * task.rows.len() as u32;
+    }
+    write("command", &command)?;
+    write("image", &images)?;
+    write("rows", &rows)?;
 
-    let limit = START + ROW * rows.len() as u32;
     let status = emulate(folder, board, plugin, limit)?;
     let said = || {
         let text = fs::read_to_string(folder.join("qemu.txt")).unwrap_or_default();
         text.trim().to_owned()
     };
     let report = fs::read(folder.join("report")).unwrap_or_default();
-    let report = parse(&report, rows);
+    let mut rest = &report[..];
+    let reports: Vec<_> = tasks
+        .iter()
+        .map(|task| parse_one(&mut rest, task.rows))
+        .collect();
     match status.code() {
+        Some(DONE) if !rest.is_empty() => Err(EmulatorError::Inconsistent("more than all reports")),
         Some(DONE) => {
             // Without a plugin there are no counts.
             let counts = fs::read_to_string(folder.join(plugin::OUT)).unwrap_or_default();
-            Ok((report?, counts))
+            Ok((reports, counts))
         }
         Some(FAULTED | PANICKED) => Err(EmulatorError::Panicked(said())),
         // A row that is too short ends the file of the rows early.
-        Some(BAD_FILE) if matches!(report, Err(EmulatorError::RowLength { .. })) => {
-            report.map(|report| (report, String::new()))
-        }
+        Some(BAD_FILE) if reports.iter().any(is_row_length) => Ok((reports, String::new())),
         _ => Err(EmulatorError::Exited {
             status: status.to_string(),
             output: said(),
         }),
     }
+}
+
+fn is_row_length(report: &Result<Report, EmulatorError>) -> bool {
+    matches!(report, Err(EmulatorError::RowLength { .. }))
 }
 
 fn emulate(
@@ -169,17 +219,31 @@ fn emulate(
     ended
 }
 
-/// Reads the report, whose layout `boards/bench/src/bin/bench.rs` describes.
+const NO_END: EmulatorError = EmulatorError::Inconsistent("the report has no end");
+
+/// Reads the report of one task, which is the whole of `bytes`; `boards/bench/src/bin/bench.rs`
+/// describes the layout.
+#[cfg(test)]
 pub fn parse(mut bytes: &[u8], rows: &[&[i8]]) -> Result<Report, EmulatorError> {
+    let report = parse_one(&mut bytes, rows)?;
+    match bytes {
+        [] => Ok(report),
+        _ => Err(EmulatorError::Inconsistent("more than all reports")),
+    }
+}
+
+/// Takes the report of one task off the front of `bytes`.
+fn parse_one(bytes: &mut &[u8], rows: &[&[i8]]) -> Result<Report, EmulatorError> {
     let signed = |bytes: &[u8]| bytes.iter().map(|byte| byte.cast_signed()).collect();
     let mut report = Report::default();
     let mut trace = Vec::new();
+    let mut wrong_row = None;
     while let Some((header, rest)) = bytes.split_first_chunk::<8>() {
         let [tag, len] = words(header).unwrap_or_default();
         let (content, rest) = rest
             .split_at_checked(len as usize)
             .ok_or(EmulatorError::Inconsistent("a record is cut short"))?;
-        bytes = rest;
+        *bytes = rest;
         match tag {
             1 => {
                 let [arena, stack, operators, input, _output] =
@@ -188,10 +252,10 @@ pub fn parse(mut bytes: &[u8], rows: &[&[i8]]) -> Result<Report, EmulatorError> 
                 report.stack_bound = stack;
                 report.operators = operators;
                 let needed = input as usize;
-                if let Some(row) = rows.iter().position(|row| row.len() != needed) {
+                wrong_row = rows.iter().position(|row| row.len() != needed).map(|row| {
                     let len = rows[row].len();
-                    return Err(EmulatorError::RowLength { row, len, needed });
-                }
+                    EmulatorError::RowLength { row, len, needed }
+                });
             }
             2 => {
                 return Err(EmulatorError::Refused {
@@ -210,16 +274,16 @@ pub fn parse(mut bytes: &[u8], rows: &[&[i8]]) -> Result<Report, EmulatorError> 
                 let [peak] =
                     words(content).ok_or(EmulatorError::Inconsistent("the last record"))?;
                 report.stack_peak = peak;
-                return if bytes.is_empty() && report.outputs.len() == rows.len() {
-                    Ok(report)
-                } else {
-                    Err(EmulatorError::Inconsistent("one output for each row"))
+                return match wrong_row {
+                    Some(error) => Err(error),
+                    None if report.outputs.len() == rows.len() => Ok(report),
+                    None => Err(EmulatorError::Inconsistent("one output for each row")),
                 };
             }
             _ => return Err(EmulatorError::Inconsistent("an unknown record")),
         }
     }
-    Err(EmulatorError::Inconsistent("the report has no end"))
+    Err(wrong_row.unwrap_or(NO_END))
 }
 
 /// Exactly `N` words; `None` for any other length.

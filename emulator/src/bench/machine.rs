@@ -25,7 +25,7 @@ impl Machine {
             name: "mps2-an385",
             core: "cortex-m3",
             target: "thumbv7m-none-eabi",
-            feature: "",
+            feature: "thumb2",
             code: 0,
             ram: 0x20,
         },

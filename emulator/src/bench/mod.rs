@@ -5,12 +5,14 @@
 //! a plugin of QEMU's (`plugin/counts.c`, compiled with gcc when it is first needed), from the input
 //! in place to the output ready: the call of [`edge_runtime::Session::run`] and nothing else.
 
+mod batch;
 mod counts;
 mod cycles;
 mod files;
 mod machine;
 mod plugin;
 
+pub use batch::Job;
 pub use counts::Counts;
 pub use cycles::{Class, Instruction, decode, estimate};
 pub use machine::Machine;

@@ -33,16 +33,12 @@ pub fn image_of(variant: u32, padding: usize, window: usize) -> AlignedBytes {
             values[class * window + class * window / CLASSES + sample] = 24 + variant as i8;
         }
     }
-    let tensor = |name: &str, elements, scale| Tensor {
-        name: name.into(),
-        shape: [1, 1, 1, elements],
-        scale,
-        zero_point: 0,
-    };
+    let tensor =
+        |name: &str, elements, scale| Tensor::activation(name, [1, 1, 1, elements], scale, 0);
     let graph = Graph {
         tensors: vec![tensor("in", window, 0.05), tensor("out", CLASSES, 0.1)],
-        operators: vec![Operator {
-            kind: OperatorKind::FullyConnected {
+        operators: vec![Operator::new(
+            OperatorKind::FullyConnected {
                 weights: Weights {
                     values,
                     scales: vec![0.02],
@@ -51,9 +47,9 @@ pub fn image_of(variant: u32, padding: usize, window: usize) -> AlignedBytes {
                 activation: Activation::None,
                 rounding: RoundingMode::High32,
             },
-            inputs: vec![0],
-            output: 1,
-        }],
+            0,
+            1,
+        )],
         input: 0,
         output: 1,
         further_inputs: Vec::new(),

@@ -88,12 +88,8 @@ pub const SMALL_WINDOW: usize = 16;
 /// so that it travels in many blocks. Those of another `variant` answer differently.
 pub fn small(variant: u32) -> AlignedBytes {
     let mut noise = Noise::new(2000 + variant);
-    let tensor = |name: &str, elements, scale| Tensor {
-        name: name.into(),
-        shape: [1, 1, 1, elements],
-        scale,
-        zero_point: 0,
-    };
+    let tensor =
+        |name: &str, elements, scale| Tensor::activation(name, [1, 1, 1, elements], scale, 0);
     let weights = Weights {
         values: (0..SMALL_WINDOW * CLASSES)
             .map(|_| ((noise.next() >> 24) as u8 as i8).max(-127))
@@ -107,15 +103,15 @@ pub fn small(variant: u32) -> AlignedBytes {
                 tensor("in", SMALL_WINDOW, 0.02),
                 tensor("out", CLASSES, 0.2),
             ],
-            operators: vec![Operator {
-                kind: OperatorKind::FullyConnected {
+            operators: vec![Operator::new(
+                OperatorKind::FullyConnected {
                     weights,
                     activation: Activation::None,
                     rounding: RoundingMode::High32,
                 },
-                inputs: vec![0],
-                output: 1,
-            }],
+                0,
+                1,
+            )],
             input: 0,
             output: 1,
             further_inputs: Vec::new(),
@@ -207,11 +203,8 @@ fn graph(variant: u32) -> Graph {
             .map(|_| (noise.next() >> 24) as i32 - 128)
             .collect(),
     };
-    let tensor = |shape, scale, zero_point| Tensor {
-        name: format!("{shape:?}"),
-        shape,
-        scale,
-        zero_point,
+    let tensor = |shape: [usize; 4], scale, zero_point| {
+        Tensor::activation(format!("{shape:?}"), shape, scale, zero_point)
     };
     let convolution = |weights| OperatorKind::Conv2d {
         weights,
@@ -226,6 +219,7 @@ fn graph(variant: u32) -> Graph {
         kernel: [1, 2],
         stride: [1, 2],
         padding: Padding::Valid,
+        activation: Activation::None,
     };
     let kinds = vec![
         convolution(weights(8, 3 * 2)),
@@ -254,11 +248,7 @@ fn graph(variant: u32) -> Graph {
         operators: kinds
             .into_iter()
             .enumerate()
-            .map(|(index, kind)| Operator {
-                kind,
-                inputs: vec![index],
-                output: index + 1,
-            })
+            .map(|(index, kind)| Operator::new(kind, index, index + 1))
             .collect(),
         input: 0,
         output: 7,

@@ -6,7 +6,7 @@
 //! them; the least time is what counts, the median says how quiet the machine was.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -15,8 +15,9 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{
+    bench::models,
     root,
-    steps::{cargo, must_succeed},
+    steps::{example, must_succeed},
 };
 
 /// What is compared with: fixed versions, so that figures stay comparable.
@@ -29,19 +30,26 @@ const PACKAGES: [&str; 4] = [
 /// At most this part of the fastest peer's time is what Dunlin aims at.
 const GOAL: f64 = 0.7;
 
-/// Measures; `models` holds the `.tflite` files with inputs and outputs, `images` the same models
-/// as `NAME.dnl` for this machine (without it only the peers are timed). Prints a table and leaves
-/// the figures as `target/peers/peers.json`.
-pub fn run(models: &Path, images: Option<&Path>, rounds: u32) -> Result<()> {
+/// Compiles the models for this machine and measures; prints a table and leaves the figures as
+/// `target/peers/peers.json`.
+pub fn run(models: Option<&Path>, rounds: u32) -> Result<()> {
+    let models = models::required(models)?;
     let folder = root().join("target/peers");
+    let images = folder.join("images");
+    fs::create_dir_all(&images)?;
+    let compiler = models::Compiler::build()?;
+    for name in models::NAMES {
+        let image = compiler.image(&models, name, "host", "speed")?;
+        fs::copy(image, images.join(format!("{name}.dnl")))?;
+    }
     let python = environment(&folder)?;
     let mut command = Command::new(python);
     // The scripts lie side by side: one imports the other.
     command.arg(root().join("xtask/src/peers/peers.py"));
-    command.arg(models).arg(rounds.to_string());
-    if let Some(images) = images {
-        command.arg(timer()?).arg(images);
-    }
+    command.arg(&models).arg(rounds.to_string());
+    command
+        .arg(example("edge-runtime", "time_image")?)
+        .arg(images);
     // Else Python would leave its compiled files in the sources.
     let output = command
         .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -84,21 +92,6 @@ fn environment(folder: &Path) -> Result<PathBuf> {
     .context("the peers come from the Python package index, which cannot be reached")?;
     fs::write(ready, wanted)?;
     Ok(python)
-}
-
-/// Builds the program that times an image.
-fn timer() -> Result<PathBuf> {
-    let arguments = [
-        "build",
-        "--release",
-        "-p",
-        "edge-runtime",
-        "--example",
-        "time_image",
-    ];
-    must_succeed(cargo().args(arguments))?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or(root().join("target"), PathBuf::from);
-    Ok(root().join(target).join("release/examples/time_image"))
 }
 
 /// A line for each model: the contenders' least times and medians, and Dunlin's part of the fastest

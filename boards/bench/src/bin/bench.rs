@@ -1,25 +1,28 @@
-//! Runs an image over rows of inputs, all of them files of the host, and writes a report.
+//! Runs images over rows of inputs, all of them files of the host, and writes a report.
 //!
 //! Files in the emulator's working directory, integers little-endian:
-//! - `command`: `u32` rows, `u32` mode (0 plain, 1 split by operators, 2 trace);
-//! - `image`: the model image;
-//! - `rows`: the input tensors, one after the other;
-//! - `report`, written here: records of `u32` tag, `u32` length and so many bytes.
+//! - `command`: jobs of five `u32`: rows, mode, where in `image` the model image begins, its length,
+//!   where in `rows` its rows begin. The mode is 0 plain, 1 split by operators or 2 trace; plus 4 where
+//!   states are forgotten before each row;
+//! - `image`: the model images;
+//! - `rows`: the rows of each job, one after the other; a row is all input tensors of the model;
+//! - `report`, written here: records of `u32` tag, `u32` length and so many bytes, for each job in
+//!   turn.
 //!
 //! | tag | record | bytes |
 //! | --- | --- | --- |
-//! | 1 | loaded, once | `u32` arena bytes, stack bound, operators, input length, output length |
-//! | 2 | refused, the last one | why, as text |
+//! | 1 | loaded, once | `u32` arena bytes, stack bound, operators, row length, output length |
+//! | 2 | refused, the last one of a job | why, as text |
 //! | 3 | operator's output, in mode 2 | `u32` index, then the elements |
-//! | 4 | output of a row | the elements |
-//! | 5 | done, the last one | `u32` greatest depth of the stack below the caller of `run` |
+//! | 4 | output of a row | the elements of all output tensors |
+//! | 5 | done, the last one of a job | `u32` greatest depth of the stack below the caller of `run` |
 #![no_std]
 #![no_main]
 
 use bench_boards::semihosting::{self, File, FileError};
 use bench_boards::{bench_split, bench_start, bench_stop, memory, stack};
 use core::fmt::{self, Write};
-use edge_runtime::{Model, Session};
+use edge_runtime::{Model, Session, TensorInfo};
 
 const LOADED: u32 = 1;
 const REFUSED: u32 = 2;
@@ -29,6 +32,11 @@ const DONE: u32 = 5;
 
 const SPLIT: u32 = 1;
 const TRACE: u32 = 2;
+/// Added to the mode.
+const RESET: u32 = 4;
+
+/// Words of a job in `command`.
+const WORDS: usize = 5;
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {
@@ -40,15 +48,42 @@ extern "C" fn main() -> ! {
 
 fn bench() -> Result<(), FileError> {
     let command = File::open(c"command")?;
-    let (rows, mode) = (word(command)?, word(command)?);
-    let report = File::create(c"report")?;
+    let files = Files {
+        images: File::open(c"image")?,
+        rows: File::open(c"rows")?,
+        report: File::create(c"report")?,
+    };
     let (bulk, arena) = memory::take();
+    for _ in 0..command.length()? / (4 * WORDS) {
+        let mut words = [0; WORDS];
+        for word in &mut words {
+            *word = self::word(command)?;
+        }
+        job(files, words, bulk, arena)?;
+    }
+    Ok(())
+}
 
-    let file = File::open(c"image")?;
-    let Some(image) = bulk.get_mut(..file.length()?) else {
+#[derive(Clone, Copy)]
+struct Files {
+    images: File,
+    rows: File,
+    report: File,
+}
+
+/// Runs a model over its rows.
+fn job(
+    files: Files,
+    [rows, mode, image_at, image_len, rows_at]: [u32; WORDS],
+    bulk: &mut [u8],
+    arena: &mut [i8],
+) -> Result<(), FileError> {
+    let report = files.report;
+    let Some(image) = bulk.get_mut(..image_len as usize) else {
         return refuse(report, &"the image is longer than this board's memory");
     };
-    file.read(image)?;
+    files.images.seek(image_at as usize)?;
+    files.images.read(image)?;
     let model = match Model::load(image) {
         Ok(model) => model,
         Err(error) => return refuse(report, &error),
@@ -58,32 +93,45 @@ fn bench() -> Result<(), FileError> {
         Err(error) => return refuse(report, &error),
     };
     record(report, LOADED, 20)?;
+    let (inputs, outputs) = (model.inputs().count(), model.outputs().count());
+    let output_len = total(model.outputs());
     let words = [
         model.arena_bytes(),
         model.stack_bytes(),
         model.operators().len(),
-        model.input().len,
-        model.output().len,
+        total(model.inputs()),
+        output_len,
     ];
     for word in words {
         report.write(&(word as u32).to_le_bytes())?;
     }
 
-    let input = File::open(c"rows")?;
+    files.rows.seek(rows_at as usize)?;
     let mut peak = 0;
     for _ in 0..rows {
-        input.read_i8(session.input_mut())?;
-        match mode {
+        if mode & RESET != 0 {
+            session.reset_state();
+        }
+        for index in 0..inputs {
+            files.rows.read_i8(session.input_at_mut(index))?;
+        }
+        match mode & !RESET {
             SPLIT => run_split(&mut session),
             TRACE => run_traced(&mut session, report)?,
             _ => peak = run(&mut session).max(peak),
         }
-        let output = session.output();
-        record(report, OUTPUT, output.len())?;
-        report.write_i8(output)?;
+        record(report, OUTPUT, output_len)?;
+        for index in 0..outputs {
+            report.write_i8(session.output_at(index))?;
+        }
     }
     record(report, DONE, 4)?;
     report.write(&peak.to_le_bytes())
+}
+
+/// Elements of several tensors.
+fn total(tensors: impl Iterator<Item = TensorInfo>) -> usize {
+    tensors.fold(0, |sum, tensor| sum.wrapping_add(tensor.len))
 }
 
 /// What is counted: from the input in place to the output ready. Returns how deep the stack went.

@@ -132,16 +132,14 @@ proptest! {
             prop_assert_eq!(apply(acc, &constants, &output), expected);
         }
         let open = Output { min: -128, max: 127, ..output };
-        if let Some(constants) = channel.linear(Width::I16, &open) {
+        if let Some(constants) = channel.linear(&open) {
             let expected = Requantise {
                 rounding,
-                multipliers: &[multiplier],
-                shifts: &[shift],
                 zero_point,
                 min: -128,
                 max: 127,
             }
-            .apply(0, acc);
+            .apply(acc, multiplier, shift);
             prop_assert_eq!(apply(acc, &constants, &open), expected);
         }
         let free = Output { min: -128, max: 127, zero_point: -128, ..output };

@@ -10,8 +10,8 @@ use core::mem::MaybeUninit;
 use super::Pairs;
 use super::finish::finish;
 use super::requantise::prepare;
+use crate::kernels::generic::{Constants, Lanes, Row};
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Constants, Lanes, Row};
 
 /// Pixels whose sums wait for their end: a multiple of every tile's width.
 const STRIP: usize = 24;

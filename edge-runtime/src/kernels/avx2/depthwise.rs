@@ -5,8 +5,8 @@ use core::mem::MaybeUninit;
 
 use super::Pairs;
 use super::finish::finish;
+use crate::kernels::generic::{Columns, DepthwiseRow, Source, TOGETHER};
 use crate::kernels::packing::depthwise_16x4::BAND;
-use crate::kernels::x86::{Columns, DepthwiseRow, Source, TOGETHER};
 
 impl Columns for Pairs {
     unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::requantise::{HALF, Narrow, Parameters};
-use crate::kernels::x86::{Constants, Form};
+use crate::kernels::generic::{Constants, Form};
 
 /// Writes the outputs of a strip: `pixels` pixels of `halves` times eight channels from `channel`.
 ///

@@ -27,7 +27,7 @@ struct Pairs;
 pub fn conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx2 {
         // SAFETY: the machine has the instructions.
-        unsafe { super::x86::run::<Pairs>(layer) }
+        unsafe { super::generic::run::<Pairs>(layer) }
     }
 }
 
@@ -36,7 +36,7 @@ pub fn conv_2d(layer: &Layer<'_>) {
 pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx2 {
         // SAFETY: the machine has the instructions.
-        unsafe { super::x86::run_depthwise::<Pairs>(layer) }
+        unsafe { super::generic::run_depthwise::<Pairs>(layer) }
     }
 }
 

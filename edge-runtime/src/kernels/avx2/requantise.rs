@@ -4,8 +4,8 @@
 
 use core::arch::x86_64::*;
 
+use crate::kernels::generic::{Constants, PREPARED};
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, PREPARED};
 
 /// Constants of eight channels.
 #[derive(Clone, Copy)]
@@ -162,7 +162,7 @@ impl Parameters {
         rounding != Rounding::Single || _mm256_testz_si256(self.left, self.left) == 1
     }
 
-    /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
+    /// Scales accumulators for [`Form::Relu`](crate::kernels::generic::Form): what should be negative
     /// is 0. Results are below 2^31.
     #[inline]
     #[target_feature(enable = "avx2,fma")]

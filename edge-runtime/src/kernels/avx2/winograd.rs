@@ -5,8 +5,8 @@ use core::arch::x86_64::*;
 use super::Pairs;
 use super::finish::finish;
 use super::requantise::prepare;
+use crate::kernels::generic::{Constants, Products, UNSCALE, Vector, products, run_winograd};
 use crate::kernels::layer::Layer;
-use crate::kernels::x86::{Constants, Products, UNSCALE, Vector, products, run_winograd};
 
 /// # Safety
 /// The machine has the instructions.

@@ -3,8 +3,8 @@
 use core::arch::x86_64::*;
 
 use super::requantise::Narrow;
+use crate::kernels::generic::add_elements;
 use crate::kernels::reference::add::AddFitted;
-use crate::kernels::x86::add_elements;
 
 /// # Safety
 /// `a` and `b` are readable and `output` is writable for `len` elements; the machine has the

@@ -9,8 +9,8 @@ use core::mem::MaybeUninit;
 use super::Vnni;
 use super::finish::{finish, finish_pixel};
 use super::requantise::{prepare, starts};
+use crate::kernels::generic::{Constants, Lanes, Row};
 use crate::kernels::packing::dot_16x4::GROUP;
-use crate::kernels::x86::{Constants, Lanes, Row};
 
 /// How far ahead of their use weights of a single pixel are fetched, in bytes: worth 3 % where they
 /// come from the second cache.

@@ -6,8 +6,8 @@ use core::mem::MaybeUninit;
 use super::Vnni;
 use super::finish::finish_block;
 use super::requantise::{starts, twice};
+use crate::kernels::generic::{Columns, DepthwiseRow, Source, TOGETHER};
 use crate::kernels::packing::depthwise_16x4::BAND;
-use crate::kernels::x86::{Columns, DepthwiseRow, Source, TOGETHER};
 
 impl Columns for Vnni {
     unsafe fn interleave(sources: &[Source; BAND], to: *mut u8, count: usize) {

@@ -3,7 +3,7 @@
 use core::arch::x86_64::*;
 
 use super::requantise::{Lines, Narrow, Parameters};
-use crate::kernels::x86::{Constants, Form, PREPARED};
+use crate::kernels::generic::{Constants, Form, PREPARED};
 
 /// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
 ///

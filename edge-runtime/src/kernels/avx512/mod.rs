@@ -29,7 +29,7 @@ struct Vnni;
 pub fn conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
         // SAFETY: the machine has the instructions.
-        unsafe { super::x86::run::<Vnni>(layer) }
+        unsafe { super::generic::run::<Vnni>(layer) }
     }
 }
 
@@ -38,7 +38,7 @@ pub fn conv_2d(layer: &Layer<'_>) {
 pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
         // SAFETY: the machine has the instructions.
-        unsafe { super::x86::run_depthwise::<Vnni>(layer) }
+        unsafe { super::generic::run_depthwise::<Vnni>(layer) }
     }
 }
 

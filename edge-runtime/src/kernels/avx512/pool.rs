@@ -3,9 +3,9 @@
 use core::arch::x86_64::*;
 use core::cell::Cell;
 
+use crate::kernels::generic::{covered, volume};
 use crate::kernels::reference::Window;
 use crate::kernels::x86::detect::{Level, level};
-use crate::kernels::x86::{covered, volume};
 
 /// See [`x86::average_pool_2d`](crate::kernels::x86::average_pool_2d); does nothing on a machine
 /// without these instructions.

@@ -23,8 +23,8 @@
 
 use core::arch::x86_64::*;
 
+use crate::kernels::generic::{Constants, PREPARED};
 use crate::kernels::reference::requantise::Rounding;
-use crate::kernels::x86::{Constants, PREPARED};
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
@@ -204,7 +204,7 @@ impl Parameters {
         rounding != Rounding::Single || _mm512_test_epi32_mask(self.left, self.left) == 0
     }
 
-    /// Scales accumulators for [`Form::Relu`](crate::kernels::x86::Form): what should be negative
+    /// Scales accumulators for [`Form::Relu`](crate::kernels::generic::Form): what should be negative
     /// is 0. Results are below 2^31.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]

@@ -6,10 +6,10 @@ use core::arch::x86_64::*;
 use super::Vnni;
 use super::finish::finish_block;
 use super::requantise::{prepare, starts};
-use crate::kernels::layer::Layer;
-use crate::kernels::x86::{
+use crate::kernels::generic::{
     CHUNK, Constants, POSITIONS, Products, SUM, UNSCALE, Vector, run_winograd,
 };
+use crate::kernels::layer::Layer;
 
 /// # Safety
 /// The machine has the instructions.

@@ -1,4 +1,7 @@
-//! Short runs of bytes, where a call to `memset` or `memcpy` costs more than the run.
+//! Short runs of bytes, where a call to `memset` or `memcpy` costs more than the run. The fences cost
+//! nothing; they keep the compiler from making such a call of the loops.
+
+use core::sync::atomic::{Ordering, compiler_fence};
 
 /// Writes `len` bytes of `value`; returns their end.
 ///
@@ -12,6 +15,7 @@ pub(super) unsafe fn fill(mut to: *mut u8, value: u8, mut len: usize) -> *mut u8
     unsafe {
         while len >= 4 {
             to.cast::<u32>().write_unaligned(word);
+            compiler_fence(Ordering::SeqCst);
             to = to.add(4);
             len -= 4;
         }
@@ -37,8 +41,12 @@ pub(super) unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) 
     // SAFETY: as the caller says.
     unsafe {
         while len >= 16 {
-            let words = from.cast::<[u32; 4]>().read_unaligned();
-            to.cast::<[u32; 4]>().write_unaligned(words);
+            // Word by word: all at once would be a call where the code is for size.
+            for word in 0..4 {
+                let value = from.cast::<u32>().add(word).read_unaligned();
+                to.cast::<u32>().add(word).write_unaligned(value);
+            }
+            compiler_fence(Ordering::SeqCst);
             to = to.add(16);
             from = from.add(16);
             len -= 16;
@@ -46,6 +54,7 @@ pub(super) unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) 
         while len >= 4 {
             let word = from.cast::<u32>().read_unaligned();
             to.cast::<u32>().write_unaligned(word);
+            compiler_fence(Ordering::SeqCst);
             to = to.add(4);
             from = from.add(4);
             len -= 4;

@@ -10,6 +10,7 @@ use super::job::Driven;
 use super::panel::Panel;
 use super::stream::Stream;
 use super::{matmul_1x4, matmul_2x4};
+use crate::operator::{Call, layers};
 
 pub use super::super::packing::dsp_panels::{conv_2d_scratch_len as scratch_len, fits};
 
@@ -20,27 +21,44 @@ struct Kernels {
     single: &'static Driven,
 }
 
+const I16: Kernels = Kernels {
+    width: Width::I16,
+    pair: &matmul_2x4::I16,
+    single: &matmul_1x4::I16,
+};
+const I8: Kernels = Kernels {
+    width: Width::I8,
+    pair: &matmul_2x4::I8,
+    single: &matmul_1x4::I8,
+};
+
 /// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
 pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
-    const KERNELS: Kernels = Kernels {
-        width: Width::I16,
-        pair: &matmul_2x4::I16,
-        single: &matmul_1x4::I16,
-    };
-    conv_2d(layer, &KERNELS);
+    conv_2d(layer, &I16);
 }
 
 /// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
 pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
-    const KERNELS: Kernels = Kernels {
-        width: Width::I8,
-        pair: &matmul_2x4::I8,
-        single: &matmul_1x4::I8,
-    };
-    conv_2d(layer, &KERNELS);
+    conv_2d(layer, &I8);
 }
 
+/// [`conv_2d_i16_2x4`] of an operator.
+pub(super) fn run_i16(call: &Call<'_>) {
+    run(call, &I16);
+}
+
+/// [`conv_2d_i8_2x4`] of an operator.
+pub(super) fn run_i8(call: &Call<'_>) {
+    run(call, &I8);
+}
+
+#[inline(never)]
+fn run(call: &Call<'_>, kernels: &Kernels) {
+    conv_2d(&layers::layer(call), kernels);
+}
+
+#[inline(always)] // One frame with the layer's.
 fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
     // Borrowed, not moved: a move is a copy on the stack.
     let panel = Panel::new(layer, &layer.window);
@@ -72,7 +90,7 @@ fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
         stream.drive(kernels.single);
         // SAFETY: as above, for the last pixel.
         unsafe {
-            panel.fill_single(at);
+            panel.fill_single(&at);
             stream.run(1);
         }
     }

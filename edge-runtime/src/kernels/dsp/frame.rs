@@ -27,13 +27,34 @@ macro_rules! prologue {
     };
 }
 
-/// After `prologue`, for pairs: where activations take more than one pass, the unrolled loop ends at
-/// `6:`, else in the epilogue at once.
+/// As `prologue`, for one pixel: the frame is eight words, `min` at 8 and `max` at 28.
+macro_rules! prologue_1 {
+    () => {
+        "push {{r4-r11, lr}}
+         sub sp, #32
+         ldrd r2, r3, [r0, #40]
+         ldmia.w r0, {{r4-r11}}
+         adr.w r12, 3f
+         add.w r9, r9, r12
+         orr r9, r9, #1
+         adr.w r12, 9f
+         ldr.w lr, [r12, r10, lsl #2]
+         add.w r10, r12, lr
+         mov r0, r4
+         mov r1, r11
+         mov r6, r2
+         mov r11, r3
+         stmia.w sp, {{r4-r11}}"
+    };
+}
+
+/// After `prologue`, for pairs: where activations beyond the first word take more than one pass, the
+/// unrolled loop ends at `6:`, else in the epilogue at once.
 macro_rules! prologue_2 {
     () => {
         "str.w r10, [sp, #48]
          sub.w r12, r8, r4
-         cmp.w r12, #256
+         cmp.w r12, #296
          bls 2f
          adr.w r12, 6f
          orr r12, r12, #1
@@ -53,27 +74,25 @@ macro_rules! next_2 {
 }
 
 macro_rules! epilogue_table {
-    () => {
-        "8: add sp, #52
+    ($frame:literal) => {
+        concat!(
+            "8: add sp, #",
+            $frame,
+            "
          pop {{r4-r11, pc}}
          .p2align 2
          9: .word 20f - 9b + 1
          .word 21f - 9b + 1
          .word 22f - 9b + 1
          .word 23f - 9b + 1
-         .word 24f - 9b + 1"
+         .word 24f - 9b + 1
+         .word 25f - 9b + 1
+         .word 26f - 9b + 1"
+        )
     };
 }
 
 /// Biases, then the loop from its entry.
-macro_rules! start_2 {
-    () => {
-        "2: ldmia.w r1, {{r8-r11}}
-         ldmia.w r1!, {{r4-r7}}
-         ldr.w pc, [sp, #20]"
-    };
-}
-
 macro_rules! start_1 {
     () => {
         "2: ldmia.w r1!, {{r4-r7}}
@@ -186,7 +205,7 @@ macro_rules! general_1 {
             general!("r6"),
             general!("r7"),
             pack!("r4", "r5", "r6", "r7"),
-            "ldrd r2, r3, [sp, #40]\n",
+            "ldr r2, [sp, #8]\nldr r3, [sp, #28]\n",
             clamp!("r4"),
         )
     };
@@ -198,6 +217,17 @@ macro_rules! separate {
         concat!($(
             "sub.w ", $odd, ", ", $odd, ", ", $even, "\n",
             "lsl.w ", $even, ", ", $even, ", #8\n",
+        )+)
+    };
+}
+
+/// Each odd register from `256 * odd + even` to `2 * odd`, each even one times 2.
+macro_rules! separate_doubled {
+    ($($even:literal $odd:literal),+) => {
+        concat!($(
+            "sub.w ", $odd, ", ", $odd, ", ", $even, "\n",
+            "lsl.w ", $even, ", ", $even, ", #1\n",
+            "asr.w ", $odd, ", ", $odd, ", #7\n",
         )+)
     };
 }

@@ -1,6 +1,6 @@
 //! What a kernel of inner products is given.
 
-/// Arguments of a kernel; it is copied to the stack, where the kernel keeps count in it.
+/// Arguments of a kernel; what it needs is copied to the stack, where the kernel keeps count in it.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Job {
@@ -24,9 +24,10 @@ pub(super) struct Job {
     pub pairs: usize,
     /// From a pixel's output to the next one's.
     pub stride: usize,
-    /// Repeated in four bytes.
+    /// The lowest output, in four bytes. Of a small form, in two halves: twice the zero point above
+    /// -128, and one.
     pub min: u32,
-    /// Repeated in four bytes.
+    /// The highest output, in four bytes. Of a small form the addend.
     pub max: u32,
 }
 

@@ -6,15 +6,19 @@ use core::arch::naked_asm;
 
 use super::job::{Driven, Job};
 
-/// Activation words in a pass through the unrolled loop: 256 bytes of a panel, see `prologue_2`.
-const UNROLL: usize = 32;
+/// Activation words in a pass through the unrolled loop, see `prologue_2`. A 3x3 window takes twice as
+/// many for each 16 channels.
+const UNROLL: usize = 36;
 
-/// [`Job::entry`], where the loop holds `instructions` for a word: a shorter first pass.
+/// [`Job::entry`], where the loop holds `instructions` for a word: a shorter first pass. The first word
+/// comes before the loop, with the biases.
 const fn entry(words: usize, instructions: usize) -> usize {
-    match words % UNROLL {
-        0 => 0,
-        rest => (UNROLL - rest) * instructions * 4,
-    }
+    let left = match (words.saturating_sub(1), words.saturating_sub(1) % UNROLL) {
+        (0, _) => 0,
+        (_, 0) => UNROLL,
+        (_, rest) => rest,
+    };
+    (UNROLL - left) * instructions * 4
 }
 
 /// 16-bit weights.
@@ -45,8 +49,20 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
         dsp_cpu!(),
         prologue!(),
         prologue_2!(),
-        start_2!(),
-        "3: .rept 32
+        "2: ldmia.w r1!, {{r4-r7}}
+         ldmia.w r0!, {{r2, r3}}
+         ldmia.w r1!, {{r12, lr}}
+         smlad r8, r12, r3, r4
+         smlad r4, r12, r2, r4
+         smlad r9, lr, r3, r5
+         smlad r5, lr, r2, r5
+         ldmia.w r1!, {{r12, lr}}
+         smlad r10, r12, r3, r6
+         smlad r6, r12, r2, r6
+         smlad r11, lr, r3, r7
+         smlad r7, lr, r2, r7
+         ldr.w pc, [sp, #20]",
+        "3: .rept 36
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r4, r12, r2, r4
@@ -60,7 +76,7 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
          smlad r11, lr, r3, r11
          .endr",
         next_2!(),
-        epilogue_table!(),
+        epilogue_table!(52),
         "20:",
         fixed_2!(),
         pack!("r4", "r5", "r6", "r7"),
@@ -72,8 +88,10 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
         "22:",
         general_2!(),
         store_2!(),
-        "24:",
-        unclamped_2!(linear_i16),
+        "24: // Streams with 16-bit weights do not have the other two.
+         25:
+         26:",
+        unclamped_2!(linear),
         store_2!(),
         "23: ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r11}}
@@ -93,8 +111,21 @@ unsafe extern "C" fn matmul_i8_2x4(job: *const Job) {
         dsp_cpu!(),
         prologue!(),
         prologue_2!(),
-        start_2!(),
-        "3: .rept 32
+        "2: ldmia.w r1!, {{r4-r7}}
+         ldmia.w r0!, {{r2, r3}}
+         ldmia.w r1!, {{r12, lr}}
+         smlad r9, r12, r3, r5
+         smlad r5, r12, r2, r5
+         sxtb16 r12, r12
+         smlad r11, lr, r3, r7
+         smlad r7, lr, r2, r7
+         sxtb16 lr, lr
+         smlad r8, r12, r3, r4
+         smlad r4, r12, r2, r4
+         smlad r10, lr, r3, r6
+         smlad r6, lr, r2, r6
+         ldr.w pc, [sp, #20]",
+        "3: .rept 36
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r5, r12, r2, r5
@@ -109,19 +140,26 @@ unsafe extern "C" fn matmul_i8_2x4(job: *const Job) {
          smlad r10, lr, r3, r10
          .endr",
         next_2!(),
-        epilogue_table!(),
-        "20: // No stream with 8-bit weights has the form.
-         21:",
+        epilogue_table!(52),
+        "20: // Streams with 8-bit weights do not have three of the forms.
+         21:
+         24:
+         25:",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
-        unclamped_2!(plain),
+        "ldrd r0, r3, [sp, #40]\n",
+        small!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
+        "27:",
+        halve!("r4", "r5", "r6", "r7"),
+        halve!("r8", "r9", "r10", "r11"),
         store_2!(),
+        "26:",
+        separate_doubled!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
+        "ldr r0, [sp, #40]\n",
+        small_linear!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
+        "b.w 27b",
         "22:",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
         general_2!(),
-        store_2!(),
-        "24:",
-        separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
-        unclamped_2!(linear_i8),
         store_2!(),
         "23:",
         separate_raw!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),

@@ -42,7 +42,7 @@ pub(super) static I8: Driven = Driven {
 unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
-        prologue!(),
+        prologue_1!(),
         start_1!(),
         "3: .rept 8
          ldr r9, [r0], #4
@@ -60,7 +60,7 @@ unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
          smlad r7, lr, r8, r7
          .endr",
         next!(),
-        epilogue_table!(),
+        epilogue_table!(32),
         "20:",
         fixed_1!(),
         pack!("r4", "r5", "r6", "r7"),
@@ -71,8 +71,10 @@ unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
         "22:",
         general_1!(),
         store_1!(),
-        "24:",
-        unclamped_1!(linear_i16),
+        "24: // Streams with 16-bit weights do not have the other two.
+         25:
+         26:",
+        unclamped_1!(linear),
         store_1!(),
         "23: ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r7}}
@@ -89,7 +91,7 @@ unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
 unsafe extern "C" fn matmul_direct_i8_1x4(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
-        prologue!(),
+        prologue_1!(),
         start_1!(),
         "3: .rept 8
          ldr r9, [r0], #4
@@ -110,19 +112,26 @@ unsafe extern "C" fn matmul_direct_i8_1x4(job: *const Job) {
          smlad r6, lr, r9, r6
          .endr",
         next!(),
-        epilogue_table!(),
-        "20: // No stream with 8-bit weights has the form.
-         21:",
+        epilogue_table!(32),
+        "20: // Streams with 8-bit weights do not have three of the forms.
+         21:
+         24:
+         25:",
         separate!("r4" "r5", "r6" "r7"),
-        unclamped_1!(plain),
+        "ldr r0, [sp, #8]
+         ldr r3, [sp, #28]\n",
+        small!("r4"; "r5"; "r6"; "r7"),
+        "27:",
+        halve!("r4", "r5", "r6", "r7"),
         store_1!(),
+        "26:",
+        separate_doubled!("r4" "r5", "r6" "r7"),
+        "ldr r0, [sp, #8]\n",
+        small_linear!("r4"; "r5"; "r6"; "r7"),
+        "b.w 27b",
         "22:",
         separate!("r4" "r5", "r6" "r7"),
         general_1!(),
-        store_1!(),
-        "24:",
-        separate!("r4" "r5", "r6" "r7"),
-        unclamped_1!(linear_i8),
         store_1!(),
         "23:",
         separate_raw!("r4" "r5", "r6" "r7"),

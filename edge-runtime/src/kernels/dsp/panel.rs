@@ -2,9 +2,7 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
-use super::super::packing::dsp_panels::{
-    Panels, columns_inside, conv_2d_scratch_len, fits, rows_inside,
-};
+use super::super::packing::dsp_panels::{Panels, columns_inside, fits, rows_inside};
 use super::super::reference::Window;
 use super::bytes::{copy, fill};
 use super::widen::{Rows, widen_1, widen_2};
@@ -12,8 +10,8 @@ use super::widen::{Rows, widen_1, widen_2};
 /// An output pixel and its window.
 #[derive(Clone, Copy)]
 pub(super) struct Cursor {
-    y: i32,
-    x: i32,
+    y: i16,
+    x: i16,
     /// The first byte under the window; not in the input where that is padding.
     window: *const u8,
     /// Whether no row of the window is padding.
@@ -37,9 +35,9 @@ pub(super) struct Panel<'a> {
     /// Kernel rows to gather at a time.
     gather_rows: usize,
     /// Output rows and columns whose windows lie within the input, from and to.
-    rows: [i32; 2],
-    columns: [i32; 2],
-    out_width: i32,
+    rows: [i16; 2],
+    columns: [i16; 2],
+    out_width: i16,
     /// Bytes of an input row.
     pitch: i32,
     /// Bytes of input between the windows of neighbouring pixels.
@@ -67,15 +65,17 @@ impl<'a> Panel<'a> {
         if input_len >= 1 << 30
             || layer.input.len() < input_len
             || layer.output.len() < pixels.checked_mul(out_channels)?
-            || layer.scratch.len() < conv_2d_scratch_len(window)
         {
+            return None;
+        }
+        let sizes = Panels::new(window);
+        if layer.scratch.len() < sizes.len() {
             return None;
         }
         let words = layer.scratch.as_ptr().cast::<u32>().cast_mut();
         if !words.is_aligned() {
             return None;
         }
-        let sizes = Panels::new(window);
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
@@ -94,9 +94,16 @@ impl<'a> Panel<'a> {
             pair: sizes.pair,
             gather: sizes.gather,
             gather_rows: sizes.gather_rows,
-            rows: [first_row as i32, end_row as i32],
-            columns: [first_column as i32, end_column.min(out_width) as i32],
-            out_width: out_width as i32,
+            // Dimensions are below 2^15, and beyond the last row or column there is nothing.
+            rows: [
+                first_row.min(out_height) as i16,
+                end_row.min(out_height) as i16,
+            ],
+            columns: [
+                first_column.min(out_width) as i16,
+                end_column.min(out_width) as i16,
+            ],
+            out_width: out_width as i16,
             pitch: pitch as i32,
             step: right.wrapping_mul(channels),
             pad: layer.pad.cast_unsigned(),
@@ -125,7 +132,7 @@ impl<'a> Panel<'a> {
     }
 
     /// The first pixel of a row.
-    fn row(&self, y: i32) -> Cursor {
+    fn row(&self, y: i16) -> Cursor {
         let at = Cursor {
             y,
             x: 0,
@@ -141,11 +148,12 @@ impl<'a> Panel<'a> {
     }
 
     /// Moves on by one or two pixels of a row.
-    fn advance(&self, at: &mut Cursor, pixels: i32) {
-        at.x += pixels;
+    fn advance(&self, at: &mut Cursor, pixels: i16) {
+        at.x = at.x.wrapping_add(pixels);
         at.window = at.window.wrapping_add(self.step * pixels as usize);
-        if at.x >= self.out_width {
-            *at = self.row(at.y + 1);
+        // Two pixels beyond the greatest column may wrap.
+        if at.x >= self.out_width || at.x < 0 {
+            *at = self.row(at.y.wrapping_add(1));
         }
     }
 
@@ -162,17 +170,14 @@ impl<'a> Panel<'a> {
         }
         let mut panel = self.words;
         for _ in 0..pairs {
-            if at.row_inside && at.x >= self.columns[0] && at.x + 2 <= self.columns[1] {
+            if at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1] - 1 {
                 let second = at.window.wrapping_add(self.step);
                 // SAFETY: both windows lie within the input, and the panel has room.
                 unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
                 self.advance(at, 2);
             } else {
-                let first = *at;
-                self.advance(at, 1);
                 // SAFETY: both pixels exist, and the panel has room.
-                unsafe { self.fill_pair(panel, &first, at) };
-                self.advance(at, 1);
+                unsafe { self.fill_pair(panel, at) };
             }
             panel = panel.wrapping_byte_add(self.pair);
         }
@@ -183,6 +188,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// As [`Self::fill_pairs`].
+    #[inline(never)] // Its frame is gone before the kernels run.
     unsafe fn fill_pointwise(&self, at: &mut Cursor, pairs: usize) {
         let rows = Rows {
             rows: pairs,
@@ -207,19 +213,22 @@ impl<'a> Panel<'a> {
         let [down, right] = self.window.stride;
         let [top, left] = self.window.padding;
         [
-            at.y * down as i32 - top as i32,
-            at.x * right as i32 - left as i32,
+            i32::from(at.y) * down as i32 - top as i32,
+            i32::from(at.x) * right as i32 - left as i32,
         ]
     }
 
-    /// Fills `panel` with the windows of two pixels.
+    /// Fills `panel` with the windows of two pixels from `at` on, and moves on.
     ///
     /// # Safety
     ///
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
-    unsafe fn fill_pair(&self, mut panel: *mut u32, a: &Cursor, b: &Cursor) {
-        let (whole_a, whole_b) = (self.inside(a), self.inside(b));
+    unsafe fn fill_pair(&self, mut panel: *mut u32, at: &mut Cursor) {
+        let (whole_a, a) = (self.inside(at), self.origin(at));
+        self.advance(at, 1);
+        let (whole_b, b) = (self.inside(at), self.origin(at));
+        self.advance(at, 1);
         if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
             unsafe { widen_2(first, second, panel, &raw const self.in_place) };
@@ -250,11 +259,12 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
+    #[inline(always)]
     unsafe fn rows(
         &self,
         to: *mut u8,
         whole: Option<*const u8>,
-        at: &Cursor,
+        origin: [i32; 2],
         row: usize,
         rows: usize,
     ) -> *const u8 {
@@ -263,7 +273,7 @@ impl<'a> Panel<'a> {
             return window.wrapping_add(pitch.wrapping_mul(row));
         }
         // SAFETY: as the caller says.
-        unsafe { self.gather_rows(to, at, row, rows) };
+        unsafe { self.gather_rows(to, origin, row, rows) };
         to
     }
 
@@ -278,8 +288,8 @@ impl<'a> Panel<'a> {
     ///
     /// The pixel exists.
     #[inline(never)]
-    pub unsafe fn fill_single(&self, at: Cursor) {
-        if let Some(window) = self.inside(&at) {
+    pub unsafe fn fill_single(&self, at: &Cursor) {
+        if let Some(window) = self.inside(at) {
             // SAFETY: the window lies within the input.
             unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
@@ -294,7 +304,7 @@ impl<'a> Panel<'a> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(first, &at, row, rows.rows);
+                self.gather_rows(first, self.origin(at), row, rows.rows);
                 widen_1(first, panel, &raw const rows);
             }
             panel = panel.wrapping_add(rows.rows * self.row_words());
@@ -326,22 +336,17 @@ impl<'a> Panel<'a> {
     ///
     /// `to` has room for them.
     #[inline(never)]
-    unsafe fn gather_rows(&self, to: *mut u8, at: &Cursor, row: usize, rows: usize) {
-        let [y, x] = self.origin(at);
+    unsafe fn gather_rows(&self, to: *mut u8, [y, x]: [i32; 2], row: usize, rows: usize) {
         let [_, taps] = self.window.kernel;
         let [down, right] = self.window.dilation;
         let y = y + (row * down) as i32;
-        if right == 1 {
+        // With gaps between them, taps are copied column by column.
+        let (runs, taps) = if right == 1 { (1, taps) } else { (taps, 1) };
+        for run in 0..runs {
+            let x = x + (run * right) as i32;
+            let to = to.wrapping_add(run * self.channels() as usize);
             // SAFETY: as the caller says.
             unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
-            return;
-        }
-        // With gaps between them, taps are copied column by column.
-        for tap in 0..taps {
-            let x = x + (tap * right) as i32;
-            let to = to.wrapping_add(tap * self.channels() as usize);
-            // SAFETY: as the caller says.
-            unsafe { self.gather_runs(to, [y, x], 1, rows, self.row_len()) };
         }
     }
 
@@ -351,6 +356,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
+    #[inline(always)] // One frame for both.
     unsafe fn gather_runs(
         &self,
         mut to: *mut u8,

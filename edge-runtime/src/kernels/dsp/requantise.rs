@@ -56,8 +56,8 @@ macro_rules! plain {
     };
 }
 
-/// `Form::Linear` of one channel with 16-bit weights, for the accumulators given.
-macro_rules! linear_i16 {
+/// `Form::Linear` of one channel, for the accumulators given.
+macro_rules! linear {
     ($($acc:literal),+) => {
         concat!(
             "ldmia.w r1!, {{r2, r3, r12}}\n",
@@ -71,18 +71,117 @@ macro_rules! linear_i16 {
     };
 }
 
-/// `Form::Linear` of one channel with 8-bit weights, for the accumulators given.
-macro_rules! linear_i8 {
-    ($($acc:literal),+) => {
+/// `Form::Small` of all channels, for lists of the accumulators of channel 0, 1, 2 and 3. In: `r0` the
+/// zero point for `halve`, `r3` the addend.
+macro_rules! small {
+    ($($a:literal),+; $($b:literal),+; $($c:literal),+; $($d:literal),+) => {
         concat!(
-            "ldmia.w r1!, {{r2, r3, r12}}\n",
-            $(
-                "asr.w r0, ", $acc, ", #31\n",
-                "smmla ", $acc, ", ", $acc, ", r2, r3\n",
-                "add.w ", $acc, ", ", $acc, ", r0, lsl #7\n",
-            )+
-            $("asr.w ", $acc, ", ", $acc, ", r12\n",)+
-            $("ssat ", $acc, ", #8, ", $acc, "\n",)+
+            "ldmia.w r1!, {{r2, r12, lr}}\n",
+            $("smmla ", $a, ", ", $a, ", r2, r3\n",)+
+            $("smmla ", $b, ", ", $b, ", r12, r3\n",)+
+            $("asr.w ", $a, ", ", $a, ", lr\n",)+
+            "lsr.w lr, lr, #8\n",
+            $("asr.w ", $b, ", ", $b, ", lr\n",)+
+            "lsr.w lr, lr, #8\n",
+            "ldmia.w r1!, {{r2, r12}}\n",
+            $("smmla ", $c, ", ", $c, ", r2, r3\n",)+
+            $("smmla ", $d, ", ", $d, ", r12, r3\n",)+
+            $("asr.w ", $c, ", ", $c, ", lr\n",)+
+            "lsr.w lr, lr, #8\n",
+            $("asr.w ", $d, ", ", $d, ", lr\n",)+
+        )
+    };
+}
+
+/// `Form::SmallLinear`, else as `small`. In: `r0` as there.
+macro_rules! small_linear {
+    ($($a:literal),+; $($b:literal),+; $($c:literal),+; $($d:literal),+) => {
+        concat!(
+            "ldmia.w r1!, {{r2, r3, lr}}\n",
+            $(rounded!($a, "r2"),)+
+            "lsr.w lr, lr, #8\n",
+            $(rounded!($b, "r3"),)+
+            "lsr.w lr, lr, #8\n",
+            "ldmia.w r1!, {{r2, r3}}\n",
+            $(rounded!($c, "r2"),)+
+            "lsr.w lr, lr, #8\n",
+            $(rounded!($d, "r3"),)+
+        )
+    };
+}
+
+/// One accumulator: rounded product, tie, all but the last of the shift.
+macro_rules! rounded {
+    ($acc:literal, $multiplier:literal) => {
+        concat!(
+            "smmulr r12, ",
+            $acc,
+            ", ",
+            $multiplier,
+            "\nadd.w ",
+            $acc,
+            ", r12, ",
+            $acc,
+            ", asr #31\nasr.w ",
+            $acc,
+            ", ",
+            $acc,
+            ", lr\n",
+        )
+    };
+}
+
+/// The end of the small forms: two outputs a register, saturated, then four bytes in the first.
+/// `r0` holds twice the zero point above -128 and one, in both halves.
+macro_rules! halve {
+    ($a:literal, $b:literal, $c:literal, $d:literal) => {
+        concat!(
+            "pkhbt ",
+            $a,
+            ", ",
+            $a,
+            ", ",
+            $c,
+            ", lsl #16\n",
+            "pkhbt ",
+            $b,
+            ", ",
+            $b,
+            ", ",
+            $d,
+            ", lsl #16\n",
+            "shadd16 ",
+            $a,
+            ", ",
+            $a,
+            ", r0\n",
+            "shadd16 ",
+            $b,
+            ", ",
+            $b,
+            ", r0\n",
+            "usat16 ",
+            $a,
+            ", #8, ",
+            $a,
+            "\n",
+            "usat16 ",
+            $b,
+            ", #8, ",
+            $b,
+            "\n",
+            "orr.w ",
+            $a,
+            ", ",
+            $a,
+            ", ",
+            $b,
+            ", lsl #8\n",
+            "eor.w ",
+            $a,
+            ", ",
+            $a,
+            ", #0x80808080\n",
         )
     };
 }

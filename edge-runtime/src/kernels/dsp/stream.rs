@@ -32,8 +32,7 @@ impl<'a> Stream<'a> {
         let taps = Taps::of(&layer.window);
         let form = Form::from_code(*layer.weights.first()?)?;
         // The kernels know the end of a block or a panel only after one step.
-        let empty = channels == 0 || taps.words() == 0;
-        if empty || (width == Width::I8 && form == Form::Fixed) {
+        if channels == 0 || taps.words() == 0 || !form.suits(width) {
             return None;
         }
         let block_len = block_len(width, form, taps)?;
@@ -62,10 +61,16 @@ impl<'a> Stream<'a> {
                 weights: blocks.as_ptr(),
                 pairs: 1,
                 stride: channels,
-                min: u32::from(layer.min.cast_unsigned()) * 0x0101_0101,
-                max: u32::from(layer.max.cast_unsigned()) * 0x0101_0101,
+                min: 0,
+                max: 0,
             },
         };
+        [stream.job.min, stream.job.max] = ends(
+            form,
+            layer.weights,
+            layer.zero_point,
+            [layer.min, layer.max],
+        );
         stream.drive(driven);
         Some(stream)
     }
@@ -184,5 +189,18 @@ impl<'a> Stream<'a> {
         let value = scaled.saturating_add(self.layer.zero_point);
         let (min, max) = (self.layer.min.into(), self.layer.max.into());
         value.max(min).min(max) as u8
+    }
+}
+
+/// What the epilogue of a form needs besides the stream, as [`Job::min`] and [`Job::max`]. `weights`
+/// begin with the header.
+pub(super) fn ends(form: Form, weights: &[u8], zero_point: i32, clamp: [i8; 2]) -> [u32; 2] {
+    match form {
+        Form::Small | Form::SmallLinear => {
+            let halves = zero_point.wrapping_mul(2).wrapping_add(257) as u16;
+            let first = weights.get(1).copied().unwrap_or(0);
+            [u32::from(halves) * 0x1_0001, first.into()]
+        }
+        _ => clamp.map(|end| u32::from(end.cast_unsigned()) * 0x0101_0101),
     }
 }

@@ -2,15 +2,14 @@
 
 use super::add::add_fitted_i8_4;
 use super::average_pool::average_pool_i8_1x4;
-use super::conv_2d::{conv_2d_i8_2x4, conv_2d_i16_2x4};
+use super::conv_2d;
 use super::depthwise::{depthwise_i16_2x2, depthwise_i16_2x2_canonical};
 use super::depthwise_general::depthwise_i8_1x4;
-use super::fully_connected::{fully_connected_i8_1x4, fully_connected_i16_1x4};
+use super::fully_connected;
 use super::max_pool::max_pool_i8_1x4;
 use super::winograd::winograd_f2_i16_2x4;
 use super::winograd_f4::winograd_f4_i16_2x4;
 use crate::format::{opcode, packing};
-use crate::kernels::reference::broadcast::Operand;
 use crate::kernels::{Kernel, joined, reference};
 use crate::operator::{Call, Cost, Fault};
 use crate::operator::{elementwise, layers, packed, pools};
@@ -38,7 +37,7 @@ pub const CONV_2D_I16: Kernel = kernel(
     packing::DSP_I16,
     "CONV_2D",
     |call| layers::check_conv(call, &packed::DSP_I16),
-    |call| conv_2d_i16_2x4(&layers::layer(call)),
+    conv_2d::run_i16,
 );
 /// CONV_2D with 8-bit weights.
 pub const CONV_2D_I8: Kernel = kernel(
@@ -46,7 +45,7 @@ pub const CONV_2D_I8: Kernel = kernel(
     packing::DSP_I8,
     "CONV_2D",
     |call| layers::check_conv(call, &packed::DSP_I8),
-    |call| conv_2d_i8_2x4(&layers::layer(call)),
+    conv_2d::run_i8,
 );
 /// CONV_2D 3x3 by F(2x2, 3x3).
 pub const CONV_2D_WINOGRAD: Kernel = kernel(
@@ -91,16 +90,16 @@ pub const FULLY_CONNECTED_I16: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     packing::DSP_I16,
     "FULLY_CONNECTED",
-    |call| layers::check_fully_connected(call, &packed::DSP_I16),
-    |call| fully_connected_i16_1x4(&layers::flat_layer(call)),
+    |call| layers::check_fully_connected(call, &packed::DSP_I16_DENSE),
+    fully_connected::run_i16,
 );
 /// FULLY_CONNECTED with 8-bit weights.
 pub const FULLY_CONNECTED_I8: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     packing::DSP_I8,
     "FULLY_CONNECTED",
-    |call| layers::check_fully_connected(call, &packed::DSP_I8),
-    |call| fully_connected_i8_1x4(&layers::flat_layer(call)),
+    |call| layers::check_fully_connected(call, &packed::DSP_I8_DENSE),
+    fully_connected::run_i8,
 );
 /// DEPTHWISE_CONV_2D 3x3.
 pub const DEPTHWISE_CONV_2D: Kernel = kernel(
@@ -126,22 +125,15 @@ pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
     |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
     |call| depthwise_i8_1x4(&layers::layer(call)),
 );
-/// ADD and SUB in one linear form.
+/// ADD and SUB of two activations of one shape in one linear form.
 pub const ADD_FITTED: Kernel = kernel(
     opcode::ADD,
     packing::FITTED,
     "ADD",
-    elementwise::check_add_fitted,
+    elementwise::check_add_fitted_flat,
     |call| {
-        let ([first, second], y) = (elementwise::operands(call), call.cells(&call.y()));
-        match (first, second) {
-            (Operand::Activation(a), Operand::Activation(b))
-                if a.len() == y.len() && b.len() == y.len() =>
-            {
-                add_fitted_i8_4(&elementwise::add_fitted(call), [a, b], y);
-            }
-            _ => (reference::table::ADD_FITTED.run)(call),
-        }
+        let inputs = [call.cells(call.x()), call.cells(call.second())];
+        add_fitted_i8_4(&elementwise::add_fitted(call), inputs, call.cells(call.y()));
     },
 );
 

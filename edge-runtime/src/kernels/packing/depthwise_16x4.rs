@@ -1,6 +1,6 @@
 //! Packing [`CODE`]: depthwise weights, four kernel rows at a time for sixteen channels at once.
 //!
-//! For DEPTHWISE_CONV_2D on x86-64 with as many output as input channels. Kernel rows come in
+//! For DEPTHWISE_CONV_2D on x86-64, 64-bit ARM and WebAssembly with as many output as input channels. Kernel rows come in
 //! *bands* of four, filled up with zero weights, and channels in blocks of sixteen, filled up too.
 //!
 //! ```text

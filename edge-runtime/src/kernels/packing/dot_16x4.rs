@@ -1,6 +1,6 @@
 //! Packing [`CODE`]: dot products of four 8-bit taps at a time for sixteen output channels at once.
 //!
-//! For CONV_2D and FULLY_CONNECTED on x86-64. The taps of one output channel are cut into
+//! For CONV_2D and FULLY_CONNECTED on x86-64, 64-bit ARM and WebAssembly. The taps of one output channel are cut into
 //! *segments* of taps that lie next to each other in the input: one kernel row (all its columns and
 //! channels) where the horizontal dilation is 1, else one tap (all its channels). Each segment is
 //! filled up with zeros to a multiple of four taps, a *step*. Output channels come in *blocks* of

@@ -1,7 +1,8 @@
 //! Blocks of four output channels for the Cortex-M DSP kernels, with 16-bit weights (for speed) or
 //! 8-bit weights (for size).
 //!
-//! A stream is a header of [`HEADER`] bytes (byte 0: the [`Form`], the rest zero) and one block for
+//! A stream is a header of [`HEADER`] bytes (byte 0: the [`Form`]; byte 1: the `addend` of
+//! [`Form::Small`], else zero; the rest zero) and one block for
 //! each four output channels, the last one filled up with channels of weight zero. All words are
 //! little-endian; a block is:
 //!
@@ -128,7 +129,7 @@ impl<'a> Blocks<'a> {
             .div_ceil(CHANNELS)
             .checked_mul(block_len(width, form, taps)?)?
             .checked_add(HEADER)?;
-        let fits = bytes.len() >= len && (width == Width::I16 || form != Form::Fixed);
+        let fits = bytes.len() >= len && form.suits(width);
         fits.then_some(Self {
             bytes,
             width,
@@ -184,12 +185,14 @@ impl<'a> Blocks<'a> {
 
     /// The multiplier of a channel.
     pub fn multiplier(&self, channel: usize) -> i32 {
-        let each = match self.form {
-            Form::Fixed | Form::Raw => 8,
-            Form::Plain | Form::Linear => 12,
-            Form::General => 16,
+        let within = channel % CHANNELS;
+        let at = match self.form {
+            Form::Fixed | Form::Raw => 8 * within,
+            Form::Plain | Form::Linear => 12 * within,
+            Form::General => 16 * within,
+            Form::Small | Form::SmallLinear => 4 * (within + within / 2),
         };
-        self.constant(channel, each * (channel % CHANNELS))
+        self.constant(channel, at)
     }
 
     /// The shift of a channel, as [`Rounding::scale`] takes it.
@@ -201,23 +204,27 @@ impl<'a> Blocks<'a> {
         };
         let shift = match self.form {
             Form::Fixed => self.left(channel).cast_signed() - FIXED_SHIFT.cast_signed() - 1,
-            Form::Linear if self.width == Width::I16 => {
-                -self.constant(channel, 12 * within + 8).clamp(0, 31)
-            }
-            Form::Plain | Form::Linear => {
-                one - self.constant(channel, 12 * within + 8).clamp(0, 31)
-            }
+            Form::Linear => -self.constant(channel, 12 * within + 8).clamp(0, 31),
+            Form::Plain => one - self.constant(channel, 12 * within + 8).clamp(0, 31),
+            Form::Small => one - 1 - self.small_shift(channel).clamp(0, 30),
+            Form::SmallLinear => -1 - self.small_shift(channel).clamp(0, 30),
             Form::General => one - self.constant(channel, 16 * within + 8).clamp(0, 31),
             Form::Raw => self.constant(channel, 8 * within + 4),
         };
         shift as i8
     }
 
+    /// What a small form stores as the shift.
+    fn small_shift(&self, channel: usize) -> i32 {
+        let all = self.constant(channel, 8).cast_unsigned();
+        ((all >> (8 * (channel % CHANNELS))) & 255).cast_signed()
+    }
+
     fn left(&self, channel: usize) -> u32 {
         match (self.width, self.form) {
             (Width::I8, _) | (_, Form::Raw) => 0,
             (_, Form::Linear) => 1,
-            (_, Form::Plain | Form::General) => LEFT,
+            (_, Form::Plain | Form::General | Form::Small | Form::SmallLinear) => LEFT,
             (_, Form::Fixed) => {
                 let all = self.constant(channel, 32).cast_unsigned();
                 (all >> (8 * (channel % CHANNELS))) & 15

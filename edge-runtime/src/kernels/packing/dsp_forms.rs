@@ -1,7 +1,7 @@
 //! How accumulators of [`super::dsp_blocks`] become outputs: the forms of requantisation, and which
 //! one is exact for a layer.
 //!
-//! Every form but `Raw` computes `(((acc * 2^left * multiplier) >> 32) + addend [- tie]) >> shift`
+//! Every form but `Raw` and the two small ones computes `(((acc * 2^left * multiplier) >> 32) + addend [- tie]) >> shift`
 //! and saturates it to `i8`; the tie counts for negative accumulators only.
 //!
 //! The floor of a floor merges the two steps of TFLite's double rounding:
@@ -10,6 +10,12 @@
 //! away from zero; for negative values that is one unit of the first step less, `2^(left-1)` here
 //! (`tie`). Where the activation clamps at the zero point or above, negative values never show, and
 //! neither does the tie.
+//!
+//! The small forms, of 8-bit weights, store no addend and put two outputs into one register. With
+//! `t` the rounded product and `z` the zero point, `(t + (1 << (s - 1)) + (z << s)) >> s` is
+//! `((t >> (s - 1)) + 2 * z + 1) >> 1`, a halving addition (SHADD16): everything in it fits 16 bits,
+//! which [`Channel::small`] and [`Channel::small_linear`] prove. The saturation is to `u8` (USAT16), so
+//! `z` is 128 too high until the end.
 
 use super::dsp_blocks::Width;
 use crate::kernels::reference::requantise::Rounding;
@@ -27,17 +33,24 @@ pub enum Form {
     /// `shift` is [`FIXED_SHIFT`], there is no tie and no clamp. 16-bit weights only. Constants:
     /// multiplier and addend of each channel, then a word of four bytes with each channel's `left`.
     Fixed,
-    /// `left` is [`LEFT`], there is no tie and no clamp. Constants: multiplier, addend, shift.
+    /// `left` is [`LEFT`], there is no tie and no clamp. 16-bit weights only. Constants: multiplier,
+    /// addend, shift.
     Plain,
-    /// TFLite's double rounding with ties, no clamp. `left` is 1 with 16-bit weights, where the
-    /// product's high word is rounded (SMMLAR), and [`LEFT`] with 8-bit ones; the tie is
-    /// `2^(left-1)`. Constants: multiplier, addend, shift.
+    /// TFLite's double rounding with ties, no clamp. `left` is 1, the product's high word is
+    /// rounded (SMMLAR), the tie is 1. 16-bit weights only. Constants: multiplier, addend, shift.
     Linear,
     /// `left` is [`LEFT`]; clamps. Constants: multiplier, addend, shift, tie.
     General,
     /// `left` is 0; the reference's arithmetic on the accumulators. Constants: multiplier and the
     /// canonical shift.
     Raw,
+    /// [`Self::Plain`] in five bytes a channel. 8-bit weights only. Constants: the multipliers of
+    /// channels 0 and 1, a word of four bytes with each channel's `shift - 1`, the other two
+    /// multipliers. The rounding of the first step is byte 1 of the header: it is the same for all.
+    Small,
+    /// [`Self::Linear`] in five bytes a channel, as [`Self::Small`]; `left` is 1 and the product's high
+    /// word is rounded (SMMULR). 8-bit weights only.
+    SmallLinear,
 }
 
 impl Form {
@@ -49,6 +62,8 @@ impl Form {
             2 => Some(Self::General),
             3 => Some(Self::Raw),
             4 => Some(Self::Linear),
+            5 => Some(Self::Small),
+            6 => Some(Self::SmallLinear),
             _ => None,
         }
     }
@@ -61,6 +76,8 @@ impl Form {
             Self::General => 2,
             Self::Raw => 3,
             Self::Linear => 4,
+            Self::Small => 5,
+            Self::SmallLinear => 6,
         }
     }
 
@@ -71,6 +88,16 @@ impl Form {
             Self::Plain | Self::Linear => 4 * 12,
             Self::General => 4 * 16,
             Self::Raw => 4 * 8,
+            Self::Small | Self::SmallLinear => 4 * 5,
+        }
+    }
+
+    /// Whether there are streams with weights of this width in this form.
+    pub const fn suits(self, width: Width) -> bool {
+        match self {
+            Self::Fixed | Self::Plain | Self::Linear => matches!(width, Width::I16),
+            Self::Small | Self::SmallLinear => matches!(width, Width::I8),
+            Self::General | Self::Raw => true,
         }
     }
 }
@@ -159,26 +186,56 @@ impl Channel {
         })
     }
 
+    /// Its constants in [`Form::Small`]; `None` where the layer or the channel does not allow it.
+    /// All channels of a layer need the same `addend`.
+    pub fn small(&self, output: &Output) -> Option<Constants> {
+        if !output.hides_ties() || !output.is_unclamped() {
+            return None;
+        }
+        let general = self.general(output)?;
+        let second = output.rounding == Rounding::Double && self.shift < 0;
+        self.halves(Constants {
+            addend: if second { 1 << (LEFT - 2) } else { 0 },
+            ..general
+        })
+    }
+
+    /// Its constants in [`Form::SmallLinear`]; `None` where the layer or the channel does not allow it.
+    pub fn small_linear(&self, output: &Output) -> Option<Constants> {
+        if self.bound >= ACCUMULATOR_LIMIT {
+            return None;
+        }
+        let linear = self.linear(output)?;
+        self.halves(Constants {
+            addend: 0,
+            ..linear
+        })
+    }
+
+    /// The constants, if the rounded product fits 16 bits after all but the last of the shift.
+    fn halves(&self, constants: Constants) -> Option<Constants> {
+        let scaled = u64::from(self.bound) << constants.left;
+        let product = (scaled * u64::from(self.multiplier.unsigned_abs())) >> 32;
+        // Two roundings and a tie.
+        let most = (product + 2 + (1 << LEFT)) >> (constants.shift - 1);
+        (most < 1 << 15).then_some(constants)
+    }
+
     /// Its constants in [`Form::Linear`]; `None` where the layer or the channel does not allow it.
-    pub fn linear(&self, width: Width, output: &Output) -> Option<Constants> {
+    pub fn linear(&self, output: &Output) -> Option<Constants> {
         let right = -i32::from(self.shift);
         let double = output.rounding == Rounding::Double && (1..=15).contains(&right);
         if !double || !output.is_unclamped() || self.multiplier < 0 {
             return None;
         }
-        match width {
-            Width::I8 => self.general(output),
-            Width::I16 => {
-                let zero_point = i32::from(i8::try_from(output.zero_point).ok()?);
-                (self.bound < 1 << 30).then_some(Constants {
-                    left: 1,
-                    multiplier: self.multiplier,
-                    addend: (1 << (right - 1)) + (zero_point << right),
-                    shift: right.unsigned_abs(),
-                    tie: 1,
-                })
-            }
-        }
+        let zero_point = i32::from(i8::try_from(output.zero_point).ok()?);
+        (self.bound < 1 << 30).then_some(Constants {
+            left: 1,
+            multiplier: self.multiplier,
+            addend: (1 << (right - 1)) + (zero_point << right),
+            shift: right.unsigned_abs(),
+            tie: 1,
+        })
     }
 
     /// Its constants in [`Form::General`], which are those of [`Form::Plain`] where the layer has
@@ -215,15 +272,30 @@ pub fn form<I>(width: Width, output: &Output, channels: I) -> Option<Form>
 where
     I: Iterator<Item = Channel> + Clone,
 {
-    if width == Width::I16 && channels.clone().all(|c| c.fixed(output).is_some()) {
-        return Some(Form::Fixed);
-    }
     let general = channels.clone().all(|c| c.general(output).is_some());
-    if general && output.hides_ties() && output.is_unclamped() {
-        return Some(Form::Plain);
-    }
-    if channels.clone().all(|c| c.linear(width, output).is_some()) {
-        return Some(Form::Linear);
+    match width {
+        Width::I16 => {
+            if channels.clone().all(|c| c.fixed(output).is_some()) {
+                return Some(Form::Fixed);
+            }
+            if general && output.hides_ties() && output.is_unclamped() {
+                return Some(Form::Plain);
+            }
+            if channels.clone().all(|c| c.linear(output).is_some()) {
+                return Some(Form::Linear);
+            }
+        }
+        Width::I8 => {
+            let small = channels.clone().map(|c| c.small(output));
+            let mut addends = small.map(|c| c.map(|c| c.addend));
+            let first = addends.next().flatten();
+            if first.is_some() && addends.all(|addend| addend == first) {
+                return Some(Form::Small);
+            }
+            if channels.clone().all(|c| c.small_linear(output).is_some()) {
+                return Some(Form::SmallLinear);
+            }
+        }
     }
     if general {
         return Some(Form::General);

@@ -38,8 +38,7 @@ pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     if !fits(window) {
         return 0;
     }
-    let sizes = Panels::new(window);
-    (sizes.pair * sizes.batch + sizes.gather * 2 + 15) & !15
+    Panels::new(window).len()
 }
 
 /// Lengths that follow from a window that [`fits`].
@@ -56,7 +55,13 @@ pub struct Panels {
 }
 
 impl Panels {
+    /// Bytes of all of them, a multiple of 16.
+    pub const fn len(&self) -> usize {
+        (self.pair * self.batch + self.gather * 2 + 15) & !15
+    }
+
     /// Of a window that [`fits`]; of others the lengths overflow.
+    #[inline(always)]
     pub const fn new(window: &Window) -> Self {
         let [out_height, out_width, out_channels] = window.output;
         let taps = Taps::of(window);

@@ -17,5 +17,6 @@ pub mod mve_depthwise;
 pub mod mve_depthwise_any;
 pub mod mve_direct;
 pub mod mve_panel;
+pub mod pair_blocks;
 pub mod winograd_16x2;
 pub mod winograd_dsp;

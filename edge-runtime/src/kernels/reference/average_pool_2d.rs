@@ -42,7 +42,7 @@ pub fn average_pool_2d(settings: &AveragePool2d, input: &[Cell<i8>], output: &[C
 }
 
 /// `sum / count`, halves away from zero; `None` for no elements.
-fn rounded_mean(sum: i32, count: i32) -> Option<i32> {
+pub(crate) fn rounded_mean(sum: i32, count: i32) -> Option<i32> {
     let half = count / 2;
     let nudged = sum.wrapping_add(if sum > 0 { half } else { half.wrapping_neg() });
     nudged.checked_div(count)

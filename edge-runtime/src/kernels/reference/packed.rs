@@ -12,10 +12,12 @@ use crate::kernels::packing::mve_depthwise::MveDepthwise;
 use crate::kernels::packing::mve_depthwise_any::MveDepthwiseAny;
 use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
+use crate::kernels::packing::pair_blocks::PairBlocks;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, winograd_16x2, winograd_dsp,
 };
+use crate::kernels::portable::depthwise_conv_2d::by_channel;
 use crate::operator::layers::{self, Packed};
 use crate::operator::packed;
 use crate::operator::{Call, Cost, Fault};
@@ -147,18 +149,18 @@ pub const KERNELS: &[Kernel] = entries![
         run_depthwise,
         mve_depthwise_any
     ),
-    (CONV_2D, X86_DOT, check_conv, layer, run_conv, dot),
+    (CONV_2D, DOT_16X4, check_conv, layer, run_conv, dot),
     (
         CONV_2D,
-        X86_WINOGRAD,
+        WINOGRAD_16X2,
         check_conv,
         layer,
         run_conv,
-        winograd_x86
+        winograd_blocks
     ),
     (
         FULLY_CONNECTED,
-        X86_DOT,
+        DOT_16X4,
         check_fully_connected,
         flat_layer,
         run_fully_connected,
@@ -166,11 +168,36 @@ pub const KERNELS: &[Kernel] = entries![
     ),
     (
         DEPTHWISE_CONV_2D,
-        X86_DEPTHWISE,
+        DEPTHWISE_16X4,
         check_depthwise,
         layer,
         run_depthwise,
-        depthwise_x86
+        depthwise_blocks
+    ),
+    (CONV_2D, PAIRS, check_conv, layer, run_conv, PairBlocks::of),
+    (
+        FULLY_CONNECTED,
+        PAIRS,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        PairBlocks::of
+    ),
+    (
+        DEPTHWISE_CONV_2D,
+        DEPTHWISE_PAIRS,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        PairBlocks::of
+    ),
+    (
+        DEPTHWISE_CONV_2D,
+        DEPTHWISE_CHANNELS,
+        check_depthwise,
+        layer,
+        run_depthwise,
+        by_channel
     ),
 ];
 
@@ -360,7 +387,7 @@ fn dot<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>
     }
 }
 
-fn winograd_x86<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+fn winograd_blocks<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
     let (window, packed) = (layer.window, layer.weights);
     Apart {
         layer: *layer,
@@ -368,7 +395,7 @@ fn winograd_x86<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 
     }
 }
 
-fn depthwise_x86<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+fn depthwise_blocks<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
     let (shape, packed) = (depthwise_16x4::Shape::new(&layer.window), layer.weights);
     Apart {
         layer: *layer,

@@ -6,7 +6,7 @@
 use crate::kernels::reference::runs;
 use core::cell::Cell;
 
-use super::requantise::{doubling_high_multiply, rounding_divide_by_power};
+use super::requantise;
 
 /// Greatest number of channels: one more could overflow the sum of the exponentials.
 pub const MAX_CHANNELS: usize = 4095;
@@ -81,6 +81,18 @@ fn row(settings: &Softmax, input: &[Cell<i8>], output: &[Cell<i8>]) {
             probability.saturating_sub(128).clamp(-128, 127) as i8
         }));
     }
+}
+
+/// [`requantise::doubling_high_multiply`], called: inlined a dozen times it is most of the code.
+#[inline(never)]
+fn doubling_high_multiply(a: i32, b: i32) -> i32 {
+    requantise::doubling_high_multiply(a, b)
+}
+
+/// [`requantise::rounding_divide_by_power`], likewise.
+#[inline(never)]
+fn rounding_divide_by_power(x: i32, exponent: u32) -> i32 {
+    requantise::rounding_divide_by_power(x, exponent)
 }
 
 /// `exp(a)` in Q0.31 for a negative or zero `a` in Q5.26.

@@ -4,39 +4,33 @@
 //! that the machine has, and a portable one where it has neither; all give the same bytes. The
 //! kernels of the instruction sets are in [`avx512`](super::avx512) (unsigned dot products of four
 //! bytes, `vpdpbusd`) and [`avx2`](super::avx2) (16-bit pairs, `vpmaddwd`); both read the packings
-//! [`dot_16x4`](super::packing::dot_16x4) and [`depthwise_16x4`](super::packing::depthwise_16x4).
+//! [`dot_16x4`](super::packing::dot_16x4), [`depthwise_16x4`](super::packing::depthwise_16x4) and
+//! [`winograd_16x2`](super::packing::winograd_16x2).
 //!
 //! `unsafe` is here for CPUID and for pointers into checked slices.
 #![allow(unsafe_code)] // vector loads and stores, CPUID
 
 mod add;
-mod constants;
-mod depthwise;
 pub mod detect;
 mod pool;
-mod portable;
-mod rows;
-mod table;
-mod winograd;
-
-pub use table::*;
 
 pub use add::add_fitted;
-pub(crate) use pool::covered;
 pub use pool::{average_pool_2d, max_pool_2d};
-pub(crate) use rows::volume;
 
-pub(crate) use add::elements as add_elements;
-pub(crate) use constants::{Constants, Form, PREPARED};
-pub(crate) use depthwise::{Columns, DepthwiseRow, Source, TOGETHER, run_depthwise};
-pub(crate) use rows::{Lanes, Row, run};
-pub(crate) use winograd::{
-    CHUNK, POSITIONS, Products, SUM, UNSCALE, Vector, products, run_winograd,
-};
-
+use super::generic;
 use super::layer::Layer;
-use super::reference::Window;
 use detect::{Level, level};
+
+generic::table!("x86", CONV_2D_WINOGRAD);
+
+/// CONV_2D, 3x3 with stride 1.
+pub const CONV_2D_WINOGRAD: Kernel = kernel(
+    opcode::CONV_2D,
+    packing::WINOGRAD_16X2,
+    "CONV_2D",
+    |call| layers::check_conv(call, &packed::WINOGRAD_16X2),
+    |call| conv_2d_winograd(&layers::layer(call)),
+);
 
 /// CONV_2D on packing [`dot_16x4`](super::packing::dot_16x4), any window, any rounding.
 ///
@@ -46,7 +40,7 @@ pub fn conv_2d(layer: &Layer<'_>) {
     match level() {
         Level::Avx512Vnni => super::avx512::conv_2d(layer),
         Level::Avx2 => super::avx2::conv_2d(layer),
-        Level::None => portable::conv_2d(layer),
+        Level::None => generic::conv_2d(layer),
     }
 }
 
@@ -62,7 +56,7 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     match level() {
         Level::Avx512Vnni => super::avx512::depthwise_conv_2d(layer),
         Level::Avx2 => super::avx2::depthwise_conv_2d(layer),
-        Level::None => portable::depthwise_conv_2d(layer),
+        Level::None => generic::depthwise_conv_2d(layer),
     }
 }
 
@@ -75,24 +69,34 @@ pub fn conv_2d_winograd(layer: &Layer<'_>) {
     match level() {
         Level::Avx512Vnni => super::avx512::conv_2d_winograd(layer),
         Level::Avx2 => super::avx2::conv_2d_winograd(layer),
-        Level::None => portable::conv_2d_winograd(layer),
+        Level::None => generic::conv_2d_winograd(layer),
     }
 }
 
-/// Scratch of [`conv_2d_winograd`] in bytes, on any machine. Saturates.
-pub const fn conv_2d_winograd_scratch_len(window: &Window) -> usize {
-    winograd::scratch_len(window)
-}
-
-/// Scratch of [`depthwise_conv_2d`] in bytes, on any machine. Saturates.
-pub const fn depthwise_conv_2d_scratch_len(window: &Window) -> usize {
-    depthwise::scratch_len(window, 2)
-}
-
-/// Scratch of [`conv_2d`] in bytes, on any machine. Saturates.
-pub const fn conv_2d_scratch_len(window: &Window) -> usize {
-    rows::scratch_len(window, 2)
-}
-
+/// The Winograd kernels of each instruction set that the machine has.
 #[cfg(test)]
-mod tests;
+pub(super) fn winograd_implementations() -> std::vec::Vec<fn(&Layer<'_>)> {
+    use super::{avx2, avx512};
+    let all: [(Level, fn(&Layer<'_>)); 2] = [
+        (Level::Avx2, avx2::conv_2d_winograd),
+        (Level::Avx512Vnni, avx512::conv_2d_winograd),
+    ];
+    let here = all.into_iter().filter(|(needed, _)| level() >= *needed);
+    here.map(|(_, kernel)| kernel).collect()
+}
+
+/// The kernels for convolutions, or depthwise ones, of each instruction set that the machine has.
+#[cfg(test)]
+pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> {
+    use super::{avx2, avx512};
+    let all: [(Level, [fn(&Layer<'_>); 2]); 2] = [
+        (Level::Avx2, [avx2::conv_2d, avx2::depthwise_conv_2d]),
+        (
+            Level::Avx512Vnni,
+            [avx512::conv_2d, avx512::depthwise_conv_2d],
+        ),
+    ];
+    let here = all.into_iter().filter(|(needed, _)| level() >= *needed);
+    here.map(|(_, kernels)| kernels[usize::from(depthwise)])
+        .collect()
+}

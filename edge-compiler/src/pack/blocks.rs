@@ -1,4 +1,4 @@
-//! What the packings of x86-64 have in common: offsets for unsigned activations, affine forms of
+//! What the packings in blocks of sixteen channels have in common: offsets for unsigned activations, affine forms of
 //! the requantisation, then weights.
 
 use edge_runtime::kernels::packing::affine::{End, lines};

@@ -1,15 +1,15 @@
-//! Kernels of x86-64.
+//! Kernels of x86-64, 64-bit ARM and WebAssembly: one packing for all three.
 
 use edge_runtime::format::packing;
+use edge_runtime::kernels::generic;
 use edge_runtime::kernels::packing::affine::End;
-use edge_runtime::kernels::x86;
 
-use super::Choice;
+use super::{Choice, InstructionSet};
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
 
 /// Every kernel that is exact for the layer.
-pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
+pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
     let window = &layer.window;
     let channels = layer.multipliers.iter().zip(&layer.shifts);
     let ends: Vec<End> = channels
@@ -37,24 +37,26 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
     match layer.kind {
         LayerKind::Conv2d => {
             let direct = choice(
-                packing::X86_DOT,
-                x86::conv_2d_scratch_len(window),
+                packing::DOT_16X4,
+                generic::conv_2d_scratch_len(window),
                 pack::dot_16x4::pack(window, &layer.weights, &ends),
             );
-            let winograd = pack::winograd_16x2::pack(window, &layer.weights, &ends);
+            let winograd = (set == InstructionSet::X86)
+                .then(|| pack::winograd_16x2::pack(window, &layer.weights, &ends))
+                .flatten();
             let winograd = winograd.map(|packed| Choice {
                 cost: layer.macs() / 24,
                 ..choice(
-                    packing::X86_WINOGRAD,
-                    x86::conv_2d_winograd_scratch_len(window),
+                    packing::WINOGRAD_16X2,
+                    generic::conv_2d_winograd_scratch_len(window),
                     packed,
                 )
             });
             [Some(direct), winograd].into_iter().flatten().collect()
         }
         LayerKind::FullyConnected => vec![choice(
-            packing::X86_DOT,
-            x86::conv_2d_scratch_len(window),
+            packing::DOT_16X4,
+            generic::conv_2d_scratch_len(window),
             pack::dot_16x4::pack(window, &layer.weights, &ends),
         )],
         LayerKind::DepthwiseConv2d if window.input[2] == window.output[2] => {
@@ -64,8 +66,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
                 .map(|weight| weight.cast_signed())
                 .collect();
             vec![choice(
-                packing::X86_DEPTHWISE,
-                x86::depthwise_conv_2d_scratch_len(window),
+                packing::DEPTHWISE_16X4,
+                generic::depthwise_conv_2d_scratch_len(window),
                 pack::depthwise_16x4::pack(window, &weights, &ends),
             )]
         }

@@ -1,10 +1,14 @@
-//! The packings of x86-64 on a machine without AVX2: plain loops over the decoders.
+//! The packings of the vector kernels on a machine without the instructions: plain loops over the
+//! decoders.
 
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::{depthwise_16x4, dot_16x4, winograd_16x2};
 use crate::kernels::reference::Window;
 
-/// As [`conv_2d`](super::conv_2d).
+/// CONV_2D and FULLY_CONNECTED on packing [`dot_16x4`](crate::kernels::packing::dot_16x4), any
+/// window, any rounding.
+///
+/// Reads a pixel for each channel of an output: the output must not overlap the input.
 pub fn conv_2d(layer: &Layer<'_>) {
     let shape = dot_16x4::Shape::new(&layer.window);
     let [_, _, in_channels] = layer.window.input;
@@ -30,6 +34,8 @@ pub fn conv_2d_winograd(layer: &Layer<'_>) {
 }
 
 /// As [`depthwise_conv_2d`](super::depthwise_conv_2d).
+/// DEPTHWISE_CONV_2D on packing [`depthwise_16x4`](crate::kernels::packing::depthwise_16x4), else as
+/// [`conv_2d`].
 pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     let shape = depthwise_16x4::Shape::new(&layer.window);
     each_output(layer, |channel, tap, at| {

@@ -1,4 +1,4 @@
-//! Every kernel against the reference on random layers: shapes, windows, zero points, shifts,
+//! Every kernel of the vector instruction sets that the machine has, against the reference on random layers: shapes, windows, zero points, shifts,
 //! limits, odd sizes, unaligned tensors, and input and output that overlap as the plan may let
 //! them.
 
@@ -8,18 +8,25 @@ use std::vec::Vec;
 
 use proptest::prelude::*;
 
-use super::detect::{Level, level};
-use super::{
-    add_fitted, average_pool_2d, conv_2d_scratch_len, conv_2d_winograd_scratch_len,
-    depthwise_conv_2d_scratch_len, max_pool_2d,
-};
+use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 use crate::kernels::layer::Layer;
+#[cfg(target_arch = "aarch64")]
+use crate::kernels::neon as native;
 use crate::kernels::packing::affine::{End, lines, reach};
-use crate::kernels::packing::{depthwise_16x4, dot_16x4, winograd_16x2};
+use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
 use crate::kernels::reference::requantise::{Requantise, Rounding};
+use crate::kernels::reference::weights::Canonical;
+#[cfg(target_arch = "wasm32")]
+use crate::kernels::wasm as native;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::x86 as native;
 use core::cell::Cell;
+use native::{add_fitted, average_pool_2d, max_pool_2d};
+
+#[cfg(target_arch = "x86_64")]
+mod winograd;
 
 type Kernel = fn(&Layer<'_>);
 
@@ -74,15 +81,33 @@ impl Case {
         self.weights.len() / self.bias.len()
     }
 
-    fn requantise(&self) -> Requantise<'_> {
+    fn requantise(&self) -> Requantise {
         Requantise {
             rounding: self.rounding,
-            multipliers: &self.multipliers,
-            shifts: &self.shifts,
             zero_point: self.zero_point.into(),
             min: self.min,
             max: self.max,
         }
+    }
+
+    /// What the reference gives for a convolution with these weights.
+    fn expected(&self, weights: &[i8]) -> Vec<i8> {
+        let output = vec![Cell::new(0); len(self.window.output)];
+        let settings = Conv2d {
+            window: self.window,
+            pad: self.pad,
+            weights: Canonical {
+                weights,
+                taps: weights.len() / self.bias.len(),
+                bias: &self.bias,
+                multipliers: &self.multipliers,
+                shifts: &self.shifts,
+            },
+            requantise: self.requantise(),
+        };
+        let input: Vec<Cell<i8>> = self.input.iter().copied().map(Cell::new).collect();
+        conv_2d(&settings, &input, &output);
+        output.iter().map(Cell::get).collect()
     }
 
     fn end(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<End> {
@@ -196,17 +221,11 @@ impl Case {
         }
         above.max(0) as usize
     }
+}
 
-    fn kernels(&self, portable: Kernel, avx2: Kernel, avx512: Kernel) -> Vec<Kernel> {
-        let mut kernels = vec![portable];
-        if level() >= Level::Avx2 {
-            kernels.push(avx2);
-        }
-        if level() >= Level::Avx512Vnni {
-            kernels.push(avx512);
-        }
-        kernels
-    }
+/// The portable kernel, then those of the instruction sets that the machine has.
+fn kernels(portable: Kernel, native: Vec<Kernel>) -> impl Iterator<Item = Kernel> {
+    core::iter::once(portable).chain(native)
 }
 
 /// Random constants for a window with as many taps, and a random input.
@@ -316,26 +335,9 @@ fn check_conv(case: &Case) -> Result<(), TestCaseError> {
             prop_assert_eq!(weight, case.weights[channel * taps + tap]);
         }
     }
-    let settings = Conv2d {
-        window: case.window,
-        pad: case.pad,
-        weights: &case.weights,
-        bias: &case.bias,
-        requantise: case.requantise(),
-    };
-    let mut expected = vec![0; len(case.window.output)];
-    conv_2d(&settings, &case.input, &mut expected);
-    let kernels: [Kernel; 3] = [
-        super::portable::conv_2d,
-        crate::kernels::avx2::conv_2d,
-        crate::kernels::avx512::conv_2d,
-    ];
+    let expected = case.expected(&case.weights);
     let scratch = conv_2d_scratch_len(&case.window);
-    for (index, kernel) in case
-        .kernels(kernels[0], kernels[1], kernels[2])
-        .into_iter()
-        .enumerate()
-    {
+    for (index, kernel) in kernels(super::conv_2d, native::implementations(false)).enumerate() {
         for above in [expected.len(), case.closest()] {
             if index == 0 && above < expected.len() {
                 continue; // reads a pixel for each channel, and may find it overwritten
@@ -365,98 +367,14 @@ fn check_depthwise(case: &Case) -> Result<(), TestCaseError> {
             weights[(channel * taps + tap) * channels + channel] = weight;
         }
     }
-    let settings = Conv2d {
-        window: case.window,
-        pad: case.pad,
-        weights: &weights,
-        bias: &case.bias,
-        requantise: case.requantise(),
-    };
-    let mut expected = vec![0; len(case.window.output)];
-    conv_2d(&settings, &case.input, &mut expected);
-    let kernels: [Kernel; 3] = [
-        super::portable::depthwise_conv_2d,
-        crate::kernels::avx2::depthwise_conv_2d,
-        crate::kernels::avx512::depthwise_conv_2d,
-    ];
+    let expected = case.expected(&weights);
     let scratch = depthwise_conv_2d_scratch_len(&case.window);
-    for (index, kernel) in case
-        .kernels(kernels[0], kernels[1], kernels[2])
-        .into_iter()
-        .enumerate()
+    for (index, kernel) in
+        kernels(super::depthwise_conv_2d, native::implementations(true)).enumerate()
     {
         for above in [expected.len(), case.closest()] {
             if index == 0 && above < expected.len() {
                 continue; // reads a pixel for each channel, and may find it overwritten
-            }
-            let actual = case.run(kernel, &packed, scratch, above);
-            prop_assert_eq!(&actual, &expected, "kernel {} above {}", index, above);
-        }
-    }
-    Ok(())
-}
-
-/// As the compiler packs for [`winograd_16x2`].
-fn winograd(case: &Case) -> Vec<Line> {
-    let window = &case.window;
-    let depth = window.input[2];
-    let mut packed = vec![0; winograd_16x2::len(window)];
-    // The constants stand where they do in the other packing.
-    let shape = dot_16x4::Shape::new(window);
-    let taps = case.taps();
-    let constants = case.pack(shape.len(), |channel, tap| {
-        (shape.position(channel, tap).unwrap(), channel * taps + tap)
-    });
-    let len = winograd_16x2::constants_len(case.bias.len());
-    packed[..len].copy_from_slice(&bytes_of(&constants)[..len]);
-    packed[..case.bias.len() * 4].fill(0);
-    for output in 0..case.bias.len() {
-        for input in 0..depth {
-            for position in 0..36 {
-                let (row, column) = (position / 6, position % 6);
-                let (vertical, horizontal) = (winograd_16x2::g(row), winograd_16x2::g(column));
-                let sum: i32 = (0..9)
-                    .map(|tap| {
-                        let w = case.weights[output * taps + tap * depth + input];
-                        vertical[tap / 3] * i32::from(w) * horizontal[tap % 3]
-                    })
-                    .sum();
-                let at = winograd_16x2::position(window, [output, input], [row, column]).unwrap();
-                let sum = i16::try_from(sum).unwrap();
-                packed[at..at + 2].copy_from_slice(&sum.to_le_bytes());
-            }
-        }
-    }
-    aligned(&packed)
-}
-
-fn check_winograd(case: &Case) -> Result<(), TestCaseError> {
-    let packed = winograd(case);
-    let taps = case.taps();
-    for (index, weight) in case.weights.iter().enumerate() {
-        let (output, tap) = (index / taps, index % taps);
-        let found = winograd_16x2::weight(&case.window, bytes_of(&packed), output, tap);
-        prop_assert_eq!(found, *weight);
-    }
-    let settings = Conv2d {
-        window: case.window,
-        pad: case.pad,
-        weights: &case.weights,
-        bias: &case.bias,
-        requantise: case.requantise(),
-    };
-    let mut expected = vec![0; len(case.window.output)];
-    conv_2d(&settings, &case.input, &mut expected);
-    let scratch = conv_2d_winograd_scratch_len(&case.window);
-    let kernels = case.kernels(
-        super::portable::conv_2d_winograd,
-        crate::kernels::avx2::conv_2d_winograd,
-        crate::kernels::avx512::conv_2d_winograd,
-    );
-    for (index, kernel) in kernels.into_iter().enumerate() {
-        for above in [expected.len(), case.closest()] {
-            if index == 0 && above < expected.len() {
-                continue; // as in `check_conv`
             }
             let actual = case.run(kernel, &packed, scratch, above);
             prop_assert_eq!(&actual, &expected, "kernel {} above {}", index, above);
@@ -483,29 +401,6 @@ proptest! {
             .prop_flat_map(|window| case(window, window.kernel[0] * window.kernel[1] * window.input[2]))
     ) {
         check_conv(&case)?;
-    }
-
-    #[test]
-    fn winograd_convolutions_are_exact(
-        case in ([1_usize..24, 1..40], [1_usize..4, 1..4], [0_usize..3, 0..3], [0_usize..3, 0..3])
-            .prop_map(|([height, width], [depth, channels], padding, behind)| {
-                let [height, width] = [height.max(3), width.max(3)];
-                Window {
-                    input: [height, width, depth * 16],
-                    output: [
-                        height + padding[0] + behind[0] - 2,
-                        width + padding[1] + behind[1] - 2,
-                        channels * 16,
-                    ],
-                    kernel: [3, 3],
-                    stride: [1, 1],
-                    padding,
-                    dilation: [1, 1],
-                }
-            })
-            .prop_flat_map(|window| case(window, 9 * window.input[2]))
-    ) {
-        check_winograd(&case)?;
     }
 
     #[test]

@@ -1,0 +1,160 @@
+//! The table of exactly the kernels that an image names, made while the program is compiled: what
+//! it leaves out is not linked.
+//!
+//! ```
+//! use edge_runtime::kernels::{Kernel, of_image, of_image_len, reference};
+//!
+//! // `include_bytes!` of the model that the firmware is built for; the bytes themselves are linked
+//! // only where the program uses them too.
+//! const IMAGE: &[u8] = include_bytes!("../../tests/golden/sample.dnl");
+//!
+//! static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, reference::CANONICAL) {
+//!     Some(kernels) => kernels,
+//!     None => panic!("the image needs other kernels"),
+//! };
+//! ```
+
+use super::{Kernel, reference};
+use crate::format::{Header, OperatorRecord};
+use core::mem::offset_of;
+
+/// How many kernels an image names: pairs of operator and packing. 0 for what is too short to be an
+/// image; nothing else of it is checked.
+pub const fn of_image_len(image: &[u8]) -> usize {
+    let (mut count, mut index) = (0_usize, 0);
+    while let Some(code) = code(image, index) {
+        if is_first(image, index, code) {
+            count = count.saturating_add(1);
+        }
+        index = index.saturating_add(1);
+    }
+    count
+}
+
+/// Those kernels of a table that an image names, each once, in the order in which it does. `None`
+/// where the table lacks one, or `N` is not [`of_image_len`].
+///
+/// For the value of a `static`: each call searches the table anew.
+pub const fn of_image<const N: usize>(image: &[u8], table: &[Kernel]) -> Option<[Kernel; N]> {
+    let mut all = [reference::table::CLAMP; N];
+    let (mut index, mut rest) = (0, all.as_mut_slice());
+    while let Some(code) = code(image, index) {
+        if is_first(image, index, code) {
+            let (Some(kernel), Some((place, behind))) =
+                (named(table, code), rest.split_first_mut())
+            else {
+                return None;
+            };
+            *place = kernel;
+            rest = behind;
+        }
+        index = index.saturating_add(1);
+    }
+    if rest.is_empty() { Some(all) } else { None }
+}
+
+/// The first kernel of a table with an opcode and a packing.
+const fn named(mut table: &[Kernel], [opcode, packing]: [u8; 2]) -> Option<Kernel> {
+    while let Some((kernel, rest)) = table.split_first() {
+        if kernel.opcode == opcode && kernel.packing == packing {
+            return Some(*kernel);
+        }
+        table = rest;
+    }
+    None
+}
+
+/// Whether no operator before this one has the same code.
+const fn is_first(image: &[u8], index: usize, [opcode, packing]: [u8; 2]) -> bool {
+    let mut earlier = 0;
+    while earlier < index {
+        if let Some([other, its_packing]) = code(image, earlier)
+            && other == opcode
+            && its_packing == packing
+        {
+            return false;
+        }
+        earlier = earlier.saturating_add(1);
+    }
+    true
+}
+
+/// Opcode and packing of an operator; `None` behind the last one.
+const fn code(image: &[u8], index: usize) -> Option<[u8; 2]> {
+    const SECTION: usize = offset_of!(Header, operators);
+    let start = index.saturating_mul(size_of::<OperatorRecord>());
+    let (Some(offset), Some(len)) = (word(image, SECTION), word(image, SECTION.saturating_add(4)))
+    else {
+        return None;
+    };
+    if start >= len {
+        return None;
+    }
+    let record = offset.saturating_add(start);
+    let (Some(opcode), Some(packing)) = (
+        byte(
+            image,
+            record.saturating_add(offset_of!(OperatorRecord, opcode)),
+        ),
+        byte(
+            image,
+            record.saturating_add(offset_of!(OperatorRecord, packing)),
+        ),
+    ) else {
+        return None;
+    };
+    Some([opcode, packing])
+}
+
+const fn byte(image: &[u8], at: usize) -> Option<u8> {
+    match image.split_at_checked(at) {
+        Some((_, [byte, ..])) => Some(*byte),
+        _ => None,
+    }
+}
+
+const fn word(image: &[u8], at: usize) -> Option<usize> {
+    match image.split_at_checked(at) {
+        Some((_, [a, b, c, d, ..])) => Some(u32::from_le_bytes([*a, *b, *c, *d]) as usize),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Model;
+    use crate::format::ALIGNMENT;
+    use std::vec::Vec;
+
+    const SAMPLE: &[u8] = include_bytes!("../../tests/golden/sample.dnl");
+    const LEN: usize = of_image_len(SAMPLE);
+    static OWN: Option<[Kernel; LEN]> = of_image(SAMPLE, reference::CANONICAL);
+
+    #[test]
+    fn an_image_loads_with_its_own_kernels_and_no_fewer() {
+        let mut room: Vec<u128> = std::vec![0; SAMPLE.len().div_ceil(ALIGNMENT)];
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(room.as_mut_slice());
+        bytes[..SAMPLE.len()].copy_from_slice(SAMPLE);
+        let own = OWN.as_ref().unwrap();
+        let model = Model::load_with(bytes, own).unwrap();
+        for kernel in own {
+            let code = (kernel.opcode, kernel.packing);
+            let named = |r: &&OperatorRecord| (r.opcode, r.packing) == code;
+            assert!(model.operators().iter().any(|record| named(&record)));
+            assert_eq!(
+                own.iter().filter(|k| (k.opcode, k.packing) == code).count(),
+                1
+            );
+        }
+        assert!(Model::load_with(bytes, &own[1..]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_image_needs_nothing() {
+        assert_eq!(of_image_len(&SAMPLE[..100]), 0);
+        assert!(of_image::<0>(&[], reference::CANONICAL).is_some());
+        assert!(of_image::<LEN>(SAMPLE, &[]).is_none());
+        assert!(of_image::<{ LEN + 1 }>(SAMPLE, reference::CANONICAL).is_none());
+    }
+}
