@@ -270,6 +270,8 @@ pub mod packing {
     pub const DEPTHWISE_16X4: u8 = 17;
     /// 3x3 weights transformed for Winograd's F(4x4, 3x3), for x86-64.
     pub const WINOGRAD_16X2: u8 = 18;
+    /// Fully connected weights input by input, for x86-64.
+    pub const ROWS_128: u8 = 19;
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;

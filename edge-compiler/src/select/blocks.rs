@@ -54,11 +54,26 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
             });
             [Some(direct), winograd].into_iter().flatten().collect()
         }
-        LayerKind::FullyConnected => vec![choice(
-            packing::DOT_16X4,
-            generic::conv_2d_scratch_len(window),
-            pack::dot_16x4::pack(window, &layer.weights, &ends),
-        )],
+        LayerKind::FullyConnected => {
+            let dense = choice(
+                packing::DOT_16X4,
+                generic::conv_2d_scratch_len(window),
+                pack::dot_16x4::pack(window, &layer.weights, &ends),
+            );
+            // Behind a ReLU whose zero is -128.
+            let sparse = (set == InstructionSet::X86 && layer.pad == i8::MIN)
+                .then(|| pack::rows_128::pack(window, &layer.weights, &ends))
+                .flatten();
+            let sparse = sparse.map(|packed| Choice {
+                cost: layer.macs() / 24,
+                ..choice(
+                    packing::ROWS_128,
+                    generic::fully_connected_sparse_scratch_len(window),
+                    packed,
+                )
+            });
+            [Some(dense), sparse].into_iter().flatten().collect()
+        }
         LayerKind::DepthwiseConv2d if window.input[2] == window.output[2] => {
             // The packer reads them tap by tap.
             let weights: Vec<i8> = pack::canonical(layer)

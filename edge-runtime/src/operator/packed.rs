@@ -7,7 +7,7 @@ use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
-    mve_direct, mve_panel, pair_blocks, winograd_16x2, winograd_dsp,
+    mve_direct, mve_panel, pair_blocks, rows_128, winograd_16x2, winograd_dsp,
 };
 use crate::kernels::portable::{conv_2d, depthwise_conv_2d};
 use crate::kernels::reference::Window;
@@ -183,6 +183,16 @@ pub(crate) const WINOGRAD_16X2: Packed = Packed {
     },
     #[cfg(target_arch = "x86_64")]
     scratch_len: crate::kernels::generic::conv_2d_winograd_scratch_len,
+    #[cfg(not(target_arch = "x86_64"))]
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// [`rows_128`], as [`DOT_16X4`].
+pub(crate) const ROWS_128: Packed = Packed {
+    holds: |window, weights| rows_128::fits(window) && weights.len() == rows_128::len(window),
+    #[cfg(target_arch = "x86_64")]
+    scratch_len: crate::kernels::generic::fully_connected_sparse_scratch_len,
     #[cfg(not(target_arch = "x86_64"))]
     scratch_len: |_| 0,
     channels_apart: true,

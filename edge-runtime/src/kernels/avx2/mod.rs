@@ -12,6 +12,7 @@ mod conv;
 mod depthwise;
 mod finish;
 mod requantise;
+mod sparse;
 mod winograd;
 
 pub(crate) use add::add_fitted;
@@ -46,5 +47,16 @@ pub fn conv_2d_winograd(layer: &Layer<'_>) {
     if level() >= Level::Avx2 {
         // SAFETY: the machine has the instructions.
         unsafe { winograd::run(layer) }
+    }
+}
+
+/// FULLY_CONNECTED on packing [`rows_128`](super::packing::rows_128). See
+/// [`x86::fully_connected_sparse`](super::x86::fully_connected_sparse).
+pub fn fully_connected_sparse(layer: &Layer<'_>) {
+    if level() >= Level::Avx2
+        && let Some(layer) = super::generic::Sparse::new(layer)
+    {
+        // SAFETY: the machine has the instructions.
+        unsafe { sparse::run(&layer) }
     }
 }

@@ -13,6 +13,7 @@ mod depthwise;
 mod finish;
 mod pool;
 mod requantise;
+mod sparse;
 mod winograd;
 
 pub(crate) use add::add_fitted;
@@ -48,5 +49,16 @@ pub fn conv_2d_winograd(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
         // SAFETY: the machine has the instructions.
         unsafe { winograd::run(layer) }
+    }
+}
+
+/// FULLY_CONNECTED on packing [`rows_128`](super::packing::rows_128). See
+/// [`x86::fully_connected_sparse`](super::x86::fully_connected_sparse).
+pub fn fully_connected_sparse(layer: &Layer<'_>) {
+    if level() >= Level::Avx512Vnni
+        && let Some(layer) = super::generic::Sparse::new(layer)
+    {
+        // SAFETY: the machine has the instructions.
+        unsafe { sparse::run(&layer) }
     }
 }

@@ -26,6 +26,8 @@ use core::cell::Cell;
 use native::{add_fitted, average_pool_2d, max_pool_2d};
 
 #[cfg(target_arch = "x86_64")]
+mod sparse;
+#[cfg(target_arch = "x86_64")]
 mod winograd;
 
 type Kernel = fn(&Layer<'_>);

@@ -15,7 +15,7 @@ use crate::kernels::packing::mve_panel::MvePanel;
 use crate::kernels::packing::pair_blocks::PairBlocks;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
-    depthwise_16x4, depthwise_dsp, dot_16x4, winograd_16x2, winograd_dsp,
+    depthwise_16x4, depthwise_dsp, dot_16x4, rows_128, winograd_16x2, winograd_dsp,
 };
 use crate::kernels::portable::depthwise_conv_2d::by_channel;
 use crate::operator::layers::{self, Packed};
@@ -165,6 +165,14 @@ pub const KERNELS: &[Kernel] = entries![
         flat_layer,
         run_fully_connected,
         dot
+    ),
+    (
+        FULLY_CONNECTED,
+        ROWS_128,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        rows
     ),
     (
         DEPTHWISE_CONV_2D,
@@ -392,6 +400,14 @@ fn winograd_blocks<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> 
     Apart {
         layer: *layer,
         weight: move |channel, tap| winograd_16x2::weight(&window, packed, channel, tap),
+    }
+}
+
+fn rows<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+    let (window, packed) = (layer.window, layer.weights);
+    Apart {
+        layer: *layer,
+        weight: move |channel, tap| rows_128::weight(&window, packed, channel, tap),
     }
 }
 
