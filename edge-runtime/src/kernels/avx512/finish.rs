@@ -229,11 +229,38 @@ impl Strip<'_> {
     }
 }
 
+/// As [`finish_pixel`] for 64 channels, without a copy of the sums in memory where all of them have
+/// plain affine forms.
+///
+/// # Safety
+/// As [`finish`]; the layer has these 64 channels.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn finish_64(
+    constants: &Constants,
+    block: usize,
+    [a, b, c, d]: [__m512i; 4],
+    output: *mut i8,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        let lines = [0, 1, 2, 3].map(|b| Lines::load(constants, block + b));
+        if lines.iter().all(|lines| lines.plain()) {
+            let [p, q, r, s] = lines;
+            let outputs = [p.outputs(a), q.outputs(b), r.outputs(c), s.outputs(d)];
+            let bytes = Narrow::limits(constants.min, constants.max).apply(outputs);
+            _mm512_storeu_si512(output.add(block * 16).cast(), bytes);
+        } else {
+            finish_pixel(constants, block, [a, b, c, d], output);
+        }
+    }
+}
+
 /// Writes the outputs of one pixel: `B` blocks, the first of them `block`.
 ///
 /// # Safety
 /// As [`finish`].
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn finish_pixel<const B: usize>(
     constants: &Constants,

@@ -64,6 +64,15 @@ impl Lines {
         _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.scale, self.add) == 0
     }
 
+    /// Whether all channels have one that is not [`Odd`](crate::kernels::packing::affine::Odd).
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn plain(&self) -> bool {
+        // Neither negative nor not a number.
+        let zero = _mm512_setzero_ps();
+        _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(self.scale, zero) == 0
+    }
+
     /// Whether they are [`Odd`](crate::kernels::packing::affine::Odd): scales are negative.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]

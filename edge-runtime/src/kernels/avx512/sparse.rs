@@ -5,7 +5,7 @@
 
 use core::arch::x86_64::*;
 
-use super::finish::finish_pixel;
+use super::finish::finish_64;
 use super::requantise::starts;
 use crate::kernels::generic::Sparse;
 use crate::kernels::packing::rows_128::CHUNK;
@@ -24,8 +24,8 @@ pub(super) unsafe fn run(layer: &Sparse) {
             let start: [__m512i; 8] = core::array::from_fn(|b| starts(&layer.constants, block + b));
             let sums = products(layer, rows, quads, start);
             let [a, b, c, d, e, f, g, h] = sums;
-            finish_pixel(&layer.constants, block, [a, b, c, d], layer.output);
-            finish_pixel(&layer.constants, block + 4, [e, f, g, h], layer.output);
+            finish_64(&layer.constants, block, [a, b, c, d], layer.output);
+            finish_64(&layer.constants, block + 4, [e, f, g, h], layer.output);
         }
     }
 }
