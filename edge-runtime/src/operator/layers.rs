@@ -170,15 +170,20 @@ pub(crate) fn check_window(window: &Window) -> Result<(), Fault> {
 /// before the input and the one that follows behind it are each shorter than the (dilated) kernel,
 /// and no step of the kernel is left out.
 fn axis_follows(axis: [usize; 6]) -> bool {
-    // 16 bits each in a record: nothing here comes near the limits of an i64.
-    let [input, output, kernel, stride, padding, dilation] =
-        axis.map(|value| i64::try_from(value).unwrap_or(-1));
+    if axis.iter().any(|value| *value > 0xFFFF) {
+        return false;
+    }
+    let [input, output, kernel, stride, padding, dilation] = axis.map(|value| value as u32);
     if input < 1 || kernel < 1 || stride < 1 || dilation < 1 || output < 1 {
         return false;
     }
-    let extent = (kernel - 1) * dilation + 1;
-    let behind = (output - 1) * stride + extent - padding - input;
-    padding < extent && behind < extent && behind > -stride
+    // Products of 16 bits each: nothing wraps.
+    let extent = (kernel - 1).wrapping_mul(dilation).wrapping_add(1);
+    let before_last = (output - 1).wrapping_mul(stride);
+    let covered = padding.wrapping_add(input);
+    // Behind the input lie `before_last + extent - covered` rows.
+    let behind_all = before_last.saturating_add(extent).saturating_add(stride);
+    padding < extent && before_last < covered && behind_all > covered
 }
 
 fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<(), Fault> {
