@@ -43,7 +43,8 @@ pub(crate) fn check_fully_connected(call: &Call<'_>, packed: &Packed) -> Result<
     call.check_record(Inputs::One, Sharing::Never)?;
     call.no_window()?;
     let (x, y) = (call.x(), call.y());
-    if y.hwc() != [1, 1, y.elements()] {
+    let [_, height, width, _] = y.shape;
+    if height != 1 || width != 1 {
         return Err(Fault::Geometry);
     }
     check_constants(call, packed, &flattened(call))?;
@@ -203,8 +204,8 @@ fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<
     };
     let record = call.record;
     if !packed.channels_apart {
-        let none = [record.bias, record.multipliers, record.shifts] == [0; 3];
-        return none.then_some(()).ok_or(Fault::Unused);
+        let any = record.bias | record.multipliers | record.shifts;
+        return (any == 0).then_some(()).ok_or(Fault::Unused);
     }
     let [_, _, channels] = window.output;
     let words = channels.checked_mul(4).ok_or(Fault::Channels)?;
@@ -213,8 +214,8 @@ fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<
     let multipliers = found(record.multipliers, words)?;
     let shifts = found(record.shifts, channels)?;
     // Little-endian: the sign is in the last byte.
-    let mut signs = multipliers.iter().skip(3).step_by(4);
-    if signs.any(|byte| *byte >= 0x80) {
+    let (multipliers, _) = multipliers.as_chunks::<4>();
+    if multipliers.iter().any(|[_, _, _, last]| *last >= 0x80) {
         return Err(Fault::Multiplier);
     }
     let mut shifts = shifts.iter();
