@@ -9,7 +9,9 @@ const ARCHIVE: &[u8] = include_bytes!("goldens/onnx.bin.gz");
 /// Name, whether of real numbers, and file of every model in the archive.
 fn models() -> Vec<(String, bool, Vec<u8>)> {
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(ARCHIVE).read_to_end(&mut bytes).unwrap();
+    flate2::read::GzDecoder::new(ARCHIVE)
+        .read_to_end(&mut bytes)
+        .unwrap();
     let mut rest = &bytes[8..];
     let mut take = |len: usize| {
         let (taken, behind) = rest.split_at(len);
@@ -37,7 +39,9 @@ fn damaged_files_are_errors() {
     let options = OnnxOptions::default();
     let mut state = 1_u64;
     let mut random = |below: usize| {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     };
     for (_, _, model) in models().into_iter().filter(|(_, real, _)| !real) {
@@ -53,12 +57,18 @@ fn damaged_files_are_errors() {
         }
     }
     assert!(matches!(import(b"", &options), Err(OnnxError::Read(_))));
-    assert!(matches!(import(b"nonsense", &options), Err(OnnxError::Read(_))));
+    assert!(matches!(
+        import(b"nonsense", &options),
+        Err(OnnxError::Read(_))
+    ));
 }
 
 #[test]
 fn a_float_model_without_samples_names_every_tensor() {
-    let (_, _, model) = models().into_iter().find(|(name, ..)| name == "conv_relu").unwrap();
+    let (_, _, model) = models()
+        .into_iter()
+        .find(|(name, ..)| name == "conv_relu")
+        .unwrap();
     let Err(OnnxError::Unsupported(all)) = import(&model, &OnnxOptions::default()) else {
         panic!("it was imported");
     };
@@ -72,13 +82,19 @@ fn a_float_model_without_samples_names_every_tensor() {
         calibration: Some(calibration),
         ..OnnxOptions::default()
     };
-    assert!(matches!(import(&model, &options), Err(OnnxError::Calibration(_))));
+    assert!(matches!(
+        import(&model, &options),
+        Err(OnnxError::Calibration(_))
+    ));
 }
 
 #[test]
 fn every_unknown_operator_is_named() {
     // The operator's name stands in the file as it is.
-    let (_, _, mut model) = models().into_iter().find(|(name, ..)| name == "residual").unwrap();
+    let (_, _, mut model) = models()
+        .into_iter()
+        .find(|(name, ..)| name == "residual")
+        .unwrap();
     for at in 0..model.len() - 4 {
         if &model[at..at + 4] == b"Relu" && model[at - 1] == 4 {
             model[at..at + 4].copy_from_slice(b"Nope");
@@ -88,7 +104,10 @@ fn every_unknown_operator_is_named() {
         panic!("it was imported");
     };
     assert_eq!(all.len(), 2, "{all:?}");
-    assert!(all.iter().all(|one| one.name == "Nope" && one.operator.is_some()));
+    assert!(
+        all.iter()
+            .all(|one| one.name == "Nope" && one.operator.is_some())
+    );
 }
 
 #[test]
@@ -100,7 +119,10 @@ fn samples_are_rows_of_one_file_or_of_several() {
     std::fs::write(folder.join("b"), row(5.0)).unwrap();
     let all = samples_from(&folder, 2).unwrap();
     assert_eq!(all, [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]);
-    assert_eq!(samples_from(&folder.join("a"), 4).unwrap(), [[1.0, 2.0, 3.0, 4.0]]);
+    assert_eq!(
+        samples_from(&folder.join("a"), 4).unwrap(),
+        [[1.0, 2.0, 3.0, 4.0]]
+    );
     assert!(samples_from(&folder, 3).is_err());
     assert!(samples_from(&folder.join("none"), 2).is_err());
     std::fs::remove_dir_all(&folder).unwrap();

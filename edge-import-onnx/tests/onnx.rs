@@ -87,7 +87,10 @@ fn places(end: &End) -> Vec<usize> {
     for &dimension in &end.order {
         let stride: usize = end.shape[dimension + 1..].iter().product();
         let size = end.shape[dimension];
-        places = places.iter().flat_map(|p| (0..size).map(move |i| p + i * stride)).collect();
+        places = places
+            .iter()
+            .flat_map(|p| (0..size).map(move |i| p + i * stride))
+            .collect();
     }
     places
 }
@@ -190,7 +193,10 @@ fn calibrated_models_follow_the_real_ones() {
         }
         let mean = error / count as f64;
         let rows = golden.inputs.len();
-        println!("{}: {mean:.2} steps off, {agree} of {rows} agree", golden.name);
+        println!(
+            "{}: {mean:.2} steps off, {agree} of {rows} agree",
+            golden.name
+        );
         // Where two outputs are nearly the same, either may be the greatest.
         if mean > 3.0 || 3 * agree < 2 * rows && agree + 1 < rows {
             wrong.push((golden.name.clone(), mean, agree));

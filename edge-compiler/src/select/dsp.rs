@@ -2,8 +2,8 @@
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
-use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::depthwise_dsp::Form;
+use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
 use edge_runtime::kernels::packing::winograd_dsp::Transform;
 
@@ -62,7 +62,9 @@ pub(super) fn spare_kernels(
         choices.position(|choice| choice.packing == code)
     };
     // The reference kernel, a tenth of the code.
-    let dense: u64 = of_kind(LayerKind::FullyConnected).map(|(_, macs)| macs).sum();
+    let dense: u64 = of_kind(LayerKind::FullyConnected)
+        .map(|(_, macs)| macs)
+        .sum();
     if dense * FEW < all {
         for (index, _) in of_kind(LayerKind::FullyConnected) {
             chosen[index] = other(index, packing::CANONICAL).unwrap_or(chosen[index]);
@@ -80,9 +82,7 @@ pub(super) fn spare_kernels(
     }
     // One form of depthwise weights: the general one takes an instruction more for four outputs.
     let general: Vec<_> = of_kind(LayerKind::DepthwiseConv2d)
-        .filter(|(index, _)| {
-            candidates[*index][chosen[*index]].packing == packing::DSP_DEPTHWISE
-        })
+        .filter(|(index, _)| candidates[*index][chosen[*index]].packing == packing::DSP_DEPTHWISE)
         .map(|(index, _)| {
             let merged = |choice: &Choice| {
                 choice.packing == packing::DSP_DEPTHWISE
@@ -91,7 +91,9 @@ pub(super) fn spare_kernels(
             (index, candidates[index].iter().position(merged))
         })
         .collect();
-    let is_mixed = general.iter().any(|(index, merged)| *merged == Some(chosen[*index]));
+    let is_mixed = general
+        .iter()
+        .any(|(index, merged)| *merged == Some(chosen[*index]));
     if is_mixed && general.iter().all(|(_, merged)| merged.is_some()) {
         for (index, merged) in general {
             chosen[index] = merged.unwrap_or(chosen[index]);

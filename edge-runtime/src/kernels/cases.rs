@@ -143,7 +143,11 @@ const fn limited(record: &OperatorRecord) -> u64 {
 /// Of CONV_2D with weights of a width.
 pub(crate) const fn of_conv(y: &TensorRecord, form: u8, width: Width) -> u64 {
     let [_, height, width_out, channels] = y.shape;
-    let odd = if height & width_out & 1 == 0 { 0 } else { ODD_PIXELS };
+    let odd = if height & width_out & 1 == 0 {
+        0
+    } else {
+        ODD_PIXELS
+    };
     of_blocks(channels as u32, form, width) | odd
 }
 
@@ -158,7 +162,11 @@ const fn of_blocks(channels: u32, form: u8, width: Width) -> u64 {
         Width::I16 => FORMS_I16,
         Width::I8 => FORMS_I8,
     };
-    let partial = if channels.is_multiple_of(4) { 0 } else { PARTIAL };
+    let partial = if channels.is_multiple_of(4) {
+        0
+    } else {
+        PARTIAL
+    };
     partial | 1 << (first + (form as u32 & 7))
 }
 
@@ -193,10 +201,7 @@ pub(crate) const fn of_depthwise(
 }
 
 /// The form in which DEPTHWISE_CONV_2D packs canonical weights for itself.
-pub(crate) const fn of_canonical(
-    record: &OperatorRecord,
-    y: &TensorRecord,
-) -> depthwise_dsp::Form {
+pub(crate) const fn of_canonical(record: &OperatorRecord, y: &TensorRecord) -> depthwise_dsp::Form {
     let shared = depthwise_dsp::Shared {
         rounding: match Rounding::from_code(record.rounding) {
             Some(rounding) => rounding,

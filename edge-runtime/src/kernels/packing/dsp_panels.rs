@@ -61,7 +61,6 @@ impl Panels {
     }
 
     /// Of a window that [`fits`]; of others the lengths overflow.
-    #[inline(always)]
     pub const fn new(window: &Window) -> Self {
         let [out_height, out_width, out_channels] = window.output;
         let taps = Taps::of(window);
