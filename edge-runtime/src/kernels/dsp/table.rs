@@ -93,7 +93,7 @@ impl<const CASES: u64> Table<CASES> {
         "AVERAGE_POOL_2D",
         |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
         |call| {
-            let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
+            let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
             average_pool::run::<CASES>(&window, limits(call), x, y);
         },
     );
@@ -104,7 +104,7 @@ impl<const CASES: u64> Table<CASES> {
         "MAX_POOL_2D",
         |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
         |call| {
-            let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
+            let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
             max_pool::run::<CASES>(&window, limits(call), x, y);
         },
     );
