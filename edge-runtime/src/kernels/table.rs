@@ -83,6 +83,7 @@ const fn is_first(image: &[u8], index: usize, [opcode, packing]: [u8; 2]) -> boo
 /// image.
 pub const fn cases_of_image(image: &[u8]) -> u64 {
     let (mut set, mut index) = (0, 0);
+    let (mut pixels, mut rows, mut all) = (0_u64, 0_u64, 0_u64);
     while let Some(record) = operator(image, index) {
         let [input, _] = record.inputs;
         let (Some(x), Some(y)) = (tensor(image, input), tensor(image, record.output)) else {
@@ -100,9 +101,26 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
             }
         };
         set |= cases::of(&record, &x, &y, form);
+        let odd = cases::odd(&record, &x, &y);
+        match odd.case {
+            cases::ODD_PIXELS => pixels = pixels.saturating_add(odd.saved),
+            cases::ODD_ROWS => rows = rows.saturating_add(odd.saved),
+            _ => {}
+        }
+        all = all.saturating_add(odd.all);
         index = index.saturating_add(1);
     }
-    if index == 0 { cases::ALL } else { set }
+    if index == 0 {
+        return cases::ALL;
+    }
+    // A kernel more for less than a thousandth of the work is not worth its flash.
+    if pixels > all / 1000 {
+        set |= cases::ODD_PIXELS;
+    }
+    if rows > all / 1000 {
+        set |= cases::ODD_ROWS;
+    }
+    set
 }
 
 /// Opcode and packing of an operator; `None` behind the last one.

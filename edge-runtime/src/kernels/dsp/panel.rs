@@ -224,11 +224,34 @@ impl<'a> Panel<'a> {
     ///
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
-    unsafe fn fill_pair(&self, mut panel: *mut u32, at: &mut Cursor) {
-        let (whole_a, a) = (self.inside(at), self.origin(at));
+    unsafe fn fill_pair(&self, panel: *mut u32, at: &mut Cursor) {
+        let first = *at;
         self.advance(at, 1);
-        let (whole_b, b) = (self.inside(at), self.origin(at));
+        let second = *at;
         self.advance(at, 1);
+        // SAFETY: as the caller says.
+        unsafe { self.fill_both(panel, &first, &second) };
+    }
+
+    /// Fills the panel with the window of one pixel, as if it were two.
+    ///
+    /// # Safety
+    ///
+    /// The pixel exists.
+    pub unsafe fn fill_twice(&self, at: &Cursor) {
+        // SAFETY: as the caller says; the panel has room for a pair.
+        unsafe { self.fill_both(self.words, at, at) };
+    }
+
+    /// Fills `panel` with the windows of two pixels.
+    ///
+    /// # Safety
+    ///
+    /// The pixels exist; the panel has room for the pair.
+    #[inline(never)]
+    unsafe fn fill_both(&self, mut panel: *mut u32, first: &Cursor, second: &Cursor) {
+        let (whole_a, a) = (self.inside(first), self.origin(first));
+        let (whole_b, b) = (self.inside(second), self.origin(second));
         if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
             unsafe { widen_2(first, second, panel, &raw const self.in_place) };
