@@ -30,50 +30,55 @@ pub(super) struct Pool {
     channels: usize,
 }
 
-/// The pools of a window, one for each output pixel in raster order; `None` where lengths do not
-/// fit it, extents are 2^15 or more, or the window has gaps.
-pub(super) fn pools<'a>(
+/// Hands the pools of a window and their output pixels to a function, in raster order; none where
+/// lengths do not fit the window, extents are 2^15 or more, or it has gaps.
+#[inline(always)] // The function is most of it.
+pub(super) fn pools(
     window: &Window,
     input: &[Cell<i8>],
-    output: &'a [Cell<i8>],
-) -> Option<impl Iterator<Item = (Pool, &'a [Cell<i8>])>> {
+    output: &[Cell<i8>],
+    mut each: impl FnMut(Pool, &[Cell<i8>]),
+) {
     let [height, width, channels] = window.input;
     let [out_height, out_width, out_channels] = window.output;
+    let extents = [window.input, window.output];
     let axes = [window.kernel, window.stride, window.padding];
-    let extents = [height, width, channels, out_height, out_width];
-    let bounded = extents.iter().all(|extent| (1..1 << 15).contains(extent));
-    if !bounded
-        || axes.iter().flatten().any(|&extent| extent >= 1 << 15)
-        || window.dilation != [1, 1]
+    let small = |extent: &usize| *extent < 1 << 15;
+    if !extents.as_flattened().iter().all(|extent| *extent != 0 && small(extent))
+        || !axes.as_flattened().iter().all(small)
+        || window.dilation.iter().any(|dilation| *dilation != 1)
         || channels != out_channels
         || Some(input.len()) != len(window.input)
         || Some(output.len()) != len(window.output)
     {
-        return None;
+        return;
     }
-    let [kernel, stride, padding] = axes;
-    let range = move |at: usize, axis: usize, extent: usize| {
-        let of = |values: [usize; 2]| values.get(axis).copied().unwrap_or(0);
-        let start = at * of(stride);
-        let end = (start + of(kernel)).saturating_sub(of(padding)).min(extent);
-        let start = start.saturating_sub(of(padding)).min(extent);
-        (start, end.saturating_sub(start))
-    };
-    let pools = (0..out_height).flat_map(move |y| {
-        let (top, rows) = range(y, 0, height);
-        (0..out_width).map(move |x| {
-            let (left, columns) = range(x, 1, width);
-            Pool {
+    let ([rows, columns], [down, right], [top, left]) = (window.kernel, window.stride, window.padding);
+    let mut pixels = runs(output, channels);
+    for y in 0..out_height {
+        let (top, rows) = range(y * down, rows, top, height);
+        for x in 0..out_width {
+            let (left, columns) = range(x * right, columns, left, width);
+            let pool = Pool {
                 top,
                 left,
                 rows,
                 columns,
                 width,
                 channels,
+            };
+            if let Some(pixel) = pixels.next() {
+                each(pool, pixel);
             }
-        })
-    });
-    Some(pools.zip(runs(output, channels)))
+        }
+    }
+}
+
+/// The first input under a pool along an axis, and how many there are.
+fn range(at: usize, kernel: usize, padding: usize, extent: usize) -> (usize, usize) {
+    let end = (at + kernel).saturating_sub(padding).min(extent);
+    let start = at.saturating_sub(padding).min(extent);
+    (start, end.saturating_sub(start))
 }
 
 impl Pool {
