@@ -33,7 +33,7 @@ pub(crate) const DIRECT: u64 = 1 << 18;
 pub(crate) const WIDENED: u64 = 1 << 19;
 /// An activation with another range than that of `i8`.
 pub(crate) const LIMITED: u64 = 1 << 20;
-/// A pool with channels that fill no four, or of more than 255 columns.
+/// A pool with channels that fill no four.
 pub(crate) const POOL_ANY: u64 = 1 << 21;
 /// Depthwise: forms from this bit on, in the order of their codes.
 const DEPTHWISE_FORMS: u32 = 24;
@@ -49,6 +49,8 @@ pub(crate) const ODD_COLUMNS: u64 = 1 << 30;
 const WINOGRAD_2X2: u32 = 32;
 /// F(4x4), likewise.
 const WINOGRAD_4X4: u32 = 36;
+/// Any of these transformations.
+pub(crate) const WINOGRAD: u64 = 0xFF << WINOGRAD_2X2;
 /// ADD in linear form with a shift of 20, then 21, 22, 23.
 const ADD_SHIFTS: u32 = 40;
 /// ADD in linear form with another shift, or of elements that fill no four.
@@ -213,8 +215,7 @@ pub(crate) const fn of_canonical(
 /// Of AVERAGE_POOL_2D and MAX_POOL_2D.
 pub(crate) const fn of_pool(record: &OperatorRecord, y: &TensorRecord) -> u64 {
     let [_, _, _, channels] = y.shape;
-    let [_, columns] = record.kernel;
-    let whole = channels.is_multiple_of(4) && columns <= 255;
+    let whole = channels.is_multiple_of(4);
     limited(record) | if whole { 0 } else { POOL_ANY }
 }
 

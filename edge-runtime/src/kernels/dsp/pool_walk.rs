@@ -1,5 +1,5 @@
 //! Walks over the inputs of a pool, four channels at a time.
-#![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTAB16 and SEL.
+#![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTAB and SEL.
 
 use crate::kernels::reference::runs;
 use core::arch::naked_asm;
@@ -101,37 +101,18 @@ impl Pool {
     /// The greatest of four channels from `channel` on; `None` for an empty pool or where there are
     /// not four.
     pub fn greatest(self, input: &[Cell<i8>], channel: usize) -> Option<[i8; 4]> {
-        let (first, walk) = self.walk(input, channel, self.rows, 0)?;
+        let (first, walk) = self.walk(input, channel)?;
         // SAFETY: see `walk`.
-        let [greatest, _] = halves(unsafe { greatest(first, &walk) });
+        let greatest = unsafe { greatest(first, &walk) };
         Some(greatest.to_le_bytes().map(u8::cast_signed))
     }
 
     /// The sums of four channels from `channel` on; `None` as for `greatest`.
     pub fn sums(self, input: &[Cell<i8>], channel: usize) -> Option<[i32; 4]> {
-        // 255 summands of -128 fit a half-word.
-        let at_once = 255_usize.checked_div(self.columns)?;
-        if at_once == 0 {
-            return None;
-        }
+        let (first, walk) = self.walk(input, channel)?;
         let mut sums = [0; 4];
-        let mut row = 0;
-        while row < self.rows {
-            let rows = at_once.min(self.rows - row);
-            let (first, walk) = self.walk(input, channel, rows, row)?;
-            // SAFETY: see `walk`.
-            let [even, odd] = halves(unsafe { sum(first, &walk) });
-            let lanes = [
-                even as i16,
-                odd as i16,
-                (even >> 16) as i16,
-                (odd >> 16) as i16,
-            ];
-            for (sum, lane) in sums.iter_mut().zip(lanes) {
-                *sum += i32::from(lane);
-            }
-            row += rows;
-        }
+        // SAFETY: see `walk`; the sums are four words.
+        unsafe { sum(first, &walk, &mut sums) };
         Some(sums)
     }
 
@@ -140,19 +121,18 @@ impl Pool {
         self,
         input: &[Cell<i8>],
         channel: usize,
-        rows: usize,
-        row: usize,
     ) -> Option<(*const i8, Walk)> {
         let Self {
             top,
             left,
+            rows,
             columns,
             width,
             channels,
             ..
         } = self;
-        let start = ((top + row) * width + left) * channels + channel;
-        let end = ((top + row + rows).checked_sub(1)? * width + left + columns).checked_sub(1)?
+        let start = (top * width + left) * channels + channel;
+        let end = ((top + rows).checked_sub(1)? * width + left + columns).checked_sub(1)?
             * channels
             + channel
             + 4;
@@ -170,59 +150,56 @@ impl Pool {
     }
 }
 
-fn halves(words: u64) -> [u32; 2] {
-    [words as u32, (words >> 32) as u32]
+/// # Safety
+/// The words of the walk may be read; at least one row and column.
+#[unsafe(naked)]
+unsafe extern "C" fn sum(first: *const i8, walk: &Walk, sums: &mut [i32; 4]) {
+    naked_asm!(
+        dsp_cpu!(),
+        "
+        push {{r4-r10, lr}}
+        ldm r1, {{r3, r4, r5, r6}}
+        ldm r2, {{r7, r8, r9, r10}}
+    1:  mov r1, r4
+    2:  ldr r12, [r0]
+        add r0, r0, r3
+        sxtab r7, r7, r12
+        sxtab r8, r8, r12, ror #8
+        sxtab r9, r9, r12, ror #16
+        sxtab r10, r10, r12, ror #24
+        subs r1, #1
+        bne 2b
+        add r0, r0, r5
+        subs r6, #1
+        bne 1b
+        stm r2, {{r7, r8, r9, r10}}
+        pop {{r4-r10, pc}}
+        "
+    )
 }
 
-macro_rules! walk {
-    ($name:ident, $start:literal, $each:literal) => {
-        /// # Safety
-        /// The words of the walk may be read; at least one row and column.
-        #[unsafe(naked)]
-        unsafe extern "C" fn $name(first: *const i8, walk: &Walk) -> u64 {
-            naked_asm!(
-                dsp_cpu!(),
-                "
-                push {{r4-r7, lr}}
-                mov r2, r0
-                ldm r1, {{r3, r4, r5, r6}}
-                ",
-                $start,
-                "
-            1:  mov r7, r4
-            2:  ldr r12, [r2]
-                add r2, r2, r3
-                ",
-                $each,
-                "
-                subs r7, #1
-                bne 2b
-                add r2, r2, r5
-                subs r6, #1
-                bne 1b
-                pop {{r4-r7, pc}}
-                "
-            )
-        }
-    };
+/// # Safety
+/// The words of the walk may be read; at least one row and column.
+#[unsafe(naked)]
+unsafe extern "C" fn greatest(first: *const i8, walk: &Walk) -> u32 {
+    naked_asm!(
+        dsp_cpu!(),
+        "
+        push {{r4-r7, lr}}
+        mov r2, r0
+        ldm r1, {{r3, r4, r5, r6}}
+        mov r0, #0x80808080
+    1:  mov r7, r4
+    2:  ldr r12, [r2]
+        add r2, r2, r3
+        ssub8 lr, r12, r0
+        sel r0, r12, r0
+        subs r7, #1
+        bne 2b
+        add r2, r2, r5
+        subs r6, #1
+        bne 1b
+        pop {{r4-r7, pc}}
+        "
+    )
 }
-
-walk!(
-    sum,
-    "
-    movs r0, #0
-    movs r1, #0
-    ",
-    "
-    sxtab16 r0, r0, r12
-    sxtab16 r1, r1, r12, ror #8
-    "
-);
-walk!(
-    greatest,
-    "mov r0, #0x80808080",
-    "
-    ssub8 lr, r12, r0
-    sel r0, r12, r0
-    "
-);
