@@ -108,7 +108,7 @@ fn conv_2d<const CASES: u64>(layer: &Layer<'_>, kernels: &Kernels) {
         // SAFETY: as above, for the last pixel; a pair holds it twice, and both go to its output.
         unsafe {
             if CASES & cases::ODD_PIXELS == 0 {
-                panel.fill_twice(&at);
+                panel.fill_twice(&mut at);
             } else {
                 panel.fill_single(&at);
             }
