@@ -211,7 +211,7 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
         InstructionSet::Dsp => dsp::candidates(layer),
         InstructionSet::Mve => mve::candidates(layer),
         InstructionSet::X86 | InstructionSet::Neon | InstructionSet::Wasm => {
-            blocks::candidates(layer)
+            blocks::candidates(layer, set)
         }
         InstructionSet::Portable => portable::candidates(layer),
     }

@@ -402,7 +402,9 @@ pub(crate) fn self_test<'a>(
     let bytes = section(image, header.self_test, Part::SelfTest)?;
     let record =
         SelfTestRecord::ref_from_bytes(bytes).map_err(|_| LoadError::Section(Part::SelfTest))?;
-    if record.seed == 0 || !(1..=8).contains(&record.rounds) || record.reserved.iter().any(|word| *word != 0)
+    if record.seed == 0
+        || !(1..=8).contains(&record.rounds)
+        || record.reserved.iter().any(|word| *word != 0)
     {
         return Err(LoadError::SelfTest);
     }

@@ -2,6 +2,7 @@
 //! the targets, beside what TensorFlow Lite Micro with CMSIS-NN needs, and against the committed
 //! baseline.
 
+pub mod aarch64;
 mod baseline;
 pub mod models;
 mod targets;
@@ -377,6 +378,9 @@ mod tests {
         };
         assert_eq!(splits(&[measured(11_000_000)]), "");
         let text = splits(&[measured(12_000_000)]);
-        assert!(text.ends_with("0       2        4    6 000 000   12 000 000\n"), "{text}");
+        assert!(
+            text.ends_with("0       2        4    6 000 000   12 000 000\n"),
+            "{text}"
+        );
     }
 }

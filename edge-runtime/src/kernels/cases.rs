@@ -163,7 +163,11 @@ const fn of_blocks(channels: u32, form: u8, width: Width) -> u64 {
         Width::I16 => FORMS_I16,
         Width::I8 => FORMS_I8,
     };
-    let partial = if channels.is_multiple_of(4) { 0 } else { PARTIAL };
+    let partial = if channels.is_multiple_of(4) {
+        0
+    } else {
+        PARTIAL
+    };
     partial | 1 << (first + (form as u32 & 7))
 }
 
@@ -197,10 +201,7 @@ pub(crate) const fn of_depthwise(
 }
 
 /// The form in which DEPTHWISE_CONV_2D packs canonical weights for itself.
-pub(crate) const fn of_canonical(
-    record: &OperatorRecord,
-    y: &TensorRecord,
-) -> depthwise_dsp::Form {
+pub(crate) const fn of_canonical(record: &OperatorRecord, y: &TensorRecord) -> depthwise_dsp::Form {
     let shared = depthwise_dsp::Shared {
         rounding: match Rounding::from_code(record.rounding) {
             Some(rounding) => rounding,

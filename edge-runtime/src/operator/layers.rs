@@ -141,8 +141,8 @@ fn bind<'a>(call: &Call<'a>, window: Window) -> Layer<'a> {
         zero_point: y.zero_point,
         min: record.clamp_min,
         max: record.clamp_max,
-        input: call.cells(&x),
-        output: call.cells(&y),
+        input: call.cells(x),
+        output: call.cells(y),
         scratch: call.scratch(),
     }
 }

@@ -25,7 +25,10 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
     let bytes = |a: u32, b: u32, c: u32| a.checked_mul(b)?.checked_mul(c).filter(|n| *n >> 31 == 0);
     let pitch = in_width.wrapping_mul(in_channels);
     // Behind the last row nothing is needed.
-    let (end, _) = (bytes(in_height, in_width, in_channels)?, bytes(height, width, channels)?);
+    let (end, _) = (
+        bytes(in_height, in_width, in_channels)?,
+        bytes(height, width, channels)?,
+    );
     if height == 0 {
         return None;
     }

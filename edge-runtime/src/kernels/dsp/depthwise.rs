@@ -6,9 +6,9 @@ use core::cell::Cell;
 use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
 use super::len;
+use crate::kernels::cases;
 use crate::kernels::footprint::dsp_depthwise::{FOUR_ROWS, column_words, columns};
 pub use crate::kernels::footprint::dsp_depthwise::{fits, scratch_len, scratch_len_canonical};
-use crate::kernels::cases;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD, Shared, finish};
 
@@ -133,12 +133,7 @@ unsafe fn pack_weights(words: *mut u32, first: *const u8, step: usize, scale: u8
 
 /// Runs a layer whose window fits, from records of all its channels; leaves the output as it is
 /// where another length is wrong.
-fn run<const CASES: u64>(
-    layer: &Layer<'_>,
-    form: Form,
-    records: *const u8,
-    scratch: &[Cell<i8>],
-) {
+fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) {
     let window = &layer.window;
     let [height, width, channels] = window.input;
     let [out_height, out_width, _] = window.output;
@@ -246,8 +241,7 @@ fn kernels<const CASES: u64>(form: Form, stride: usize) -> Option<(Kernel, Kerne
     let is_ties = ties && (form == Form::Ties || !merged && !fixed);
     let is_merged = merged && (form == Form::Merged || !fixed);
     let strides = cases::STRIDE_1 | cases::STRIDE_2;
-    let narrow = CASES & strides == cases::STRIDE_1
-        || (CASES & strides == strides && stride == 1);
+    let narrow = CASES & strides == cases::STRIDE_1 || (CASES & strides == strides && stride == 1);
     let has_odd = CASES & cases::ODD_ROWS != 0;
     let pair = |two: Kernel, one: Kernel| (two, if has_odd { one } else { two });
     Some(match (narrow, is_ties, is_merged) {

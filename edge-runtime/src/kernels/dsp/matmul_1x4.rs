@@ -110,10 +110,10 @@ macro_rules! four_i8 {
 pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
-        kernel: matmul_i16_1x4::<CASES>,
-        entry: |words| entry(words, 6, 42),
-        pixels: 1,
-        word: 4,
+            kernel: matmul_i16_1x4::<CASES>,
+            entry: |words| entry(words, 6, 42),
+            pixels: 1,
+            word: 4,
         }
     }
 }
@@ -122,10 +122,10 @@ pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
 pub(super) const fn i8<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
-        kernel: matmul_i8_1x4::<CASES>,
-        entry: |words| entry(words, 8, 54),
-        pixels: 1,
-        word: 4,
+            kernel: matmul_i8_1x4::<CASES>,
+            entry: |words| entry(words, 8, 54),
+            pixels: 1,
+            word: 4,
         }
     }
 }

@@ -38,10 +38,10 @@ const fn entry(words: usize, unroll: usize, instructions: usize) -> usize {
 pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
-        kernel: matmul_i16_2x4::<CASES>,
-        entry: |words| entry(words, unroll(CASES), 11),
-        pixels: 2,
-        word: 4,
+            kernel: matmul_i16_2x4::<CASES>,
+            entry: |words| entry(words, unroll(CASES), 11),
+            pixels: 2,
+            word: 4,
         }
     }
 }
@@ -50,10 +50,10 @@ pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
 pub(super) const fn i8<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
-        kernel: matmul_i8_2x4::<CASES>,
-        entry: |words| entry(words, unroll(CASES), 12),
-        pixels: 2,
-        word: 4,
+            kernel: matmul_i8_2x4::<CASES>,
+            entry: |words| entry(words, unroll(CASES), 12),
+            pixels: 2,
+            word: 4,
         }
     }
 }

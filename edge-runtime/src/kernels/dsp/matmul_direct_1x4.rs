@@ -22,10 +22,10 @@ const fn entry(words: usize, instructions: usize) -> usize {
 pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
-        kernel: matmul_direct_i16_1x4::<CASES>,
-        entry: |words| entry(words, 13),
-        pixels: 1,
-        word: 2,
+            kernel: matmul_direct_i16_1x4::<CASES>,
+            entry: |words| entry(words, 13),
+            pixels: 1,
+            word: 2,
         }
     }
 }
@@ -34,10 +34,10 @@ pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
 pub(super) const fn i8<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
-        kernel: matmul_direct_i8_1x4::<CASES>,
-        entry: |words| entry(words, 16),
-        pixels: 1,
-        word: 2,
+            kernel: matmul_direct_i8_1x4::<CASES>,
+            entry: |words| entry(words, 16),
+            pixels: 1,
+            word: 2,
         }
     }
 }

@@ -44,7 +44,10 @@ pub(super) fn pools(
     let extents = [window.input, window.output];
     let axes = [window.kernel, window.stride, window.padding];
     let small = |extent: &usize| *extent < 1 << 15;
-    if !extents.as_flattened().iter().all(|extent| *extent != 0 && small(extent))
+    if !extents
+        .as_flattened()
+        .iter()
+        .all(|extent| *extent != 0 && small(extent))
         || !axes.as_flattened().iter().all(small)
         || window.dilation.iter().any(|dilation| *dilation != 1)
         || channels != out_channels
@@ -53,7 +56,8 @@ pub(super) fn pools(
     {
         return;
     }
-    let ([rows, columns], [down, right], [top, left]) = (window.kernel, window.stride, window.padding);
+    let ([rows, columns], [down, right], [top, left]) =
+        (window.kernel, window.stride, window.padding);
     let mut pixels = runs(output, channels);
     for y in 0..out_height {
         let (top, rows) = range(y * down, rows, top, height);
@@ -117,11 +121,7 @@ impl Pool {
     }
 
     /// A walk over rows of words that all lie in the input.
-    fn walk(
-        self,
-        input: &[Cell<i8>],
-        channel: usize,
-    ) -> Option<(*const i8, Walk)> {
+    fn walk(self, input: &[Cell<i8>], channel: usize) -> Option<(*const i8, Walk)> {
         let Self {
             top,
             left,

@@ -1,8 +1,8 @@
 //! The kernels of the DSP extension as entries of a table.
 
 use super::{
-    add, average_pool, conv_2d, depthwise, depthwise_general::depthwise_i8_1x4, fully_connected, max_pool,
-    winograd, winograd_f4,
+    add, average_pool, conv_2d, depthwise, depthwise_general::depthwise_i8_1x4, fully_connected,
+    max_pool, winograd, winograd_f4,
 };
 use crate::format::{opcode, packing};
 use crate::kernels::packing::depthwise_dsp::Form;
@@ -39,7 +39,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_I16,
         "CONV_2D",
-        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_I16), cases::of_conv(call.y(), form(call), Width::I16)),
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_I16),
+                cases::of_conv(call.y(), form(call), Width::I16),
+            )
+        },
         conv_2d::run_i16::<CASES>,
     );
     /// CONV_2D with 8-bit weights.
@@ -47,7 +52,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_I8,
         "CONV_2D",
-        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_I8), cases::of_conv(call.y(), form(call), Width::I8)),
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_I8),
+                cases::of_conv(call.y(), form(call), Width::I8),
+            )
+        },
         conv_2d::run_i8::<CASES>,
     );
     /// CONV_2D 3x3 by F(2x2, 3x3).
@@ -55,7 +65,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_WINOGRAD_2X2,
         "CONV_2D",
-        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_WINOGRAD_2X2), cases::of_winograd(call.record, call.x(), form(call), Transform::F2)),
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_WINOGRAD_2X2),
+                cases::of_winograd(call.record, call.x(), form(call), Transform::F2),
+            )
+        },
         |call| winograd::run::<CASES>(&layers::layer(call)),
     );
     /// CONV_2D 3x3 by F(4x4, 3x3).
@@ -63,7 +78,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::CONV_2D,
         packing::DSP_WINOGRAD_4X4,
         "CONV_2D",
-        |call| within::<CASES>(layers::check_conv(call, &packed::DSP_WINOGRAD_4X4), cases::of_winograd(call.record, call.x(), form(call), Transform::F4)),
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_WINOGRAD_4X4),
+                cases::of_winograd(call.record, call.x(), form(call), Transform::F4),
+            )
+        },
         |call| winograd_f4::run::<CASES>(&layers::layer(call)),
     );
     /// AVERAGE_POOL_2D.
@@ -73,7 +93,7 @@ impl<const CASES: u64> Table<CASES> {
         "AVERAGE_POOL_2D",
         |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
         |call| {
-            let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
+            let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
             average_pool::run::<CASES>(&window, limits(call), x, y);
         },
     );
@@ -84,7 +104,7 @@ impl<const CASES: u64> Table<CASES> {
         "MAX_POOL_2D",
         |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
         |call| {
-            let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
+            let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
             max_pool::run::<CASES>(&window, limits(call), x, y);
         },
     );
@@ -93,7 +113,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::FULLY_CONNECTED,
         packing::DSP_I16,
         "FULLY_CONNECTED",
-        |call| within::<CASES>(layers::check_fully_connected(call, &packed::DSP_I16_DENSE), cases::of_dense(call.x(), call.y(), form(call), Width::I16)),
+        |call| {
+            within::<CASES>(
+                layers::check_fully_connected(call, &packed::DSP_I16_DENSE),
+                cases::of_dense(call.x(), call.y(), form(call), Width::I16),
+            )
+        },
         fully_connected::run_i16::<CASES>,
     );
     /// FULLY_CONNECTED with 8-bit weights.
@@ -101,7 +126,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::FULLY_CONNECTED,
         packing::DSP_I8,
         "FULLY_CONNECTED",
-        |call| within::<CASES>(layers::check_fully_connected(call, &packed::DSP_I8_DENSE), cases::of_dense(call.x(), call.y(), form(call), Width::I8)),
+        |call| {
+            within::<CASES>(
+                layers::check_fully_connected(call, &packed::DSP_I8_DENSE),
+                cases::of_dense(call.x(), call.y(), form(call), Width::I8),
+            )
+        },
         fully_connected::run_i8::<CASES>,
     );
     /// DEPTHWISE_CONV_2D 3x3.
@@ -141,7 +171,12 @@ impl<const CASES: u64> Table<CASES> {
         opcode::ADD,
         packing::FITTED,
         "ADD",
-        |call| within::<CASES>(elementwise::check_add_fitted_flat(call), cases::of_add(call.record, call.y())),
+        |call| {
+            within::<CASES>(
+                elementwise::check_add_fitted_flat(call),
+                cases::of_add(call.record, call.y()),
+            )
+        },
         |call| {
             let inputs = [call.cells(call.x()), call.cells(call.second())];
             add::run::<CASES>(&elementwise::add_fitted(call), inputs, call.cells(call.y()));
@@ -172,8 +207,7 @@ impl<const CASES: u64> Table<CASES> {
 const COUNT: usize = 12;
 
 /// Every kernel of this instruction set, for all cases, then the reference kernels.
-pub static KERNELS: [Kernel; COUNT + reference::CANONICAL.len()] =
-    Table::<{ cases::ALL }>::KERNELS;
+pub static KERNELS: [Kernel; COUNT + reference::CANONICAL.len()] = Table::<{ cases::ALL }>::KERNELS;
 
 /// The cost of an operator, if the kernels were compiled for the cases that it needs.
 #[inline(always)] // Of `needed` only what can be missing is computed.

@@ -11,9 +11,9 @@ use super::copy::copy_words;
 use super::len;
 use super::winograd_inputs::{Patch, transform};
 use super::winograd_tiles::{self as tiles, Kernel, Tiles};
+use crate::kernels::cases;
 use crate::kernels::footprint::dsp_winograd::SUMS;
 pub use crate::kernels::footprint::dsp_winograd::{fits, scratch_len};
-use crate::kernels::cases;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 

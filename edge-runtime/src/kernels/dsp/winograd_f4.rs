@@ -12,9 +12,9 @@ use super::len;
 use super::winograd::gather;
 use super::winograd_f4_inputs::{Patch, transform};
 use super::winograd_f4_tiles::{self as tiles, Kernel, Tiles};
+use crate::kernels::cases;
 use crate::kernels::footprint::dsp_winograd::{COLUMNS, PIXELS, SUMS_4X4 as SUMS};
 pub use crate::kernels::footprint::dsp_winograd::{fits, scratch_len_4x4 as scratch_len};
-use crate::kernels::cases;
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 
