@@ -69,7 +69,7 @@ impl<'a> Panel<'a> {
             return None;
         }
         let sizes = Panels::new(window);
-        if layer.scratch.len() < sizes.len() {
+        if layer.scratch.len() < sizes.bytes() {
             return None;
         }
         let words = layer.scratch.as_ptr().cast::<u32>().cast_mut();
