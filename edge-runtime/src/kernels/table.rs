@@ -202,6 +202,33 @@ mod tests {
     }
 
     #[test]
+    fn cases_are_those_of_the_operators() {
+        // The sample is for any device.
+        assert_eq!(cases_of_image(SAMPLE), 0);
+        assert_eq!(cases_of_image(&SAMPLE[..100]), cases::ALL);
+        assert_eq!(cases_of_image(&[]), cases::ALL);
+        // With another packing its first layer has cases.
+        let at = word(SAMPLE, offset_of!(Header, operators)).unwrap();
+        let mut image = Vec::from(SAMPLE);
+        let record = operator(SAMPLE, 0).unwrap();
+        assert_eq!(record.opcode, crate::format::opcode::FULLY_CONNECTED);
+        image[at + offset_of!(OperatorRecord, packing)] = crate::format::packing::DSP_I16;
+        let form = word(SAMPLE, offset_of!(Header, constants)).unwrap() + record.weights as usize;
+        for code in [0, 4, 1] {
+            image[form] = code;
+            let set = cases_of_image(&image);
+            let [x, _] = record.inputs;
+            let (x, y) = (
+                tensor(&image, x).unwrap(),
+                tensor(&image, record.output).unwrap(),
+            );
+            let width = crate::kernels::packing::dsp_blocks::Width::I16;
+            assert_eq!(set, cases::of_dense(&x, &y, code, width));
+            assert_eq!(cases::forms(set, width), 1 << code);
+        }
+    }
+
+    #[test]
     fn what_is_no_image_needs_nothing() {
         assert_eq!(of_image_len(&SAMPLE[..100]), 0);
         assert!(of_image::<0>(&[], reference::CANONICAL).is_some());
