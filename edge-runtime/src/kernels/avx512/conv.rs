@@ -17,8 +17,8 @@ use crate::kernels::packing::dot_16x4::{GROUP, STEP};
 /// come from the second cache.
 const AHEAD: usize = 3072;
 
-/// Pixels whose sums wait for their end: a multiple of every tile's width.
-const STRIP: usize = 24;
+/// Pixels whose sums wait for their end: at most three tiles of nearly the same width.
+const STRIP: usize = 32;
 
 impl Lanes for Vnni {
     const BYTES: usize = 1;
