@@ -155,6 +155,9 @@ pub fn select(
             |index, choice| bytes(choice, &layers[index]),
         );
     }
+    if set == InstructionSet::Dsp {
+        dsp::spare_kernels(&candidates, &mut chosen, layers, optimize);
+    }
     let picked = candidates.into_iter().zip(chosen);
     picked
         .map(|(mut choices, index)| choices.swap_remove(index))

@@ -67,8 +67,8 @@ fn headers() {
     assert_eq!(header(|h| h.reserved = 1), LoadError::Reserved);
     assert_eq!(header(|h| h.reserved_tail = 1), LoadError::Reserved);
     assert_eq!(
-        header(|h| h.kernel_set |= 1 << 20),
-        LoadError::Kernels { missing: 1 << 20 }
+        header(|h| h.kernel_set |= 1 << 22),
+        LoadError::Kernels { missing: 1 << 22 }
     );
     let needed = SAMPLE_KERNELS;
     assert_eq!(

@@ -112,10 +112,13 @@ fn every_board_gives_the_golden_bytes_and_counts_that_add_up() {
             continue;
         };
         judge(&board, &run);
-        // Its name is in the symbols whatever the mangling.
+        // The name of the kernel, or of its place in the table where it was inlined there.
         let hottest = run.counts.at.iter().max_by_key(|(_, count)| count).unwrap();
         let function = board.function_at(hottest.0).unwrap();
-        assert!(function.contains("conv_2d"), "{name}: {function}");
+        assert!(
+            function.to_lowercase().contains("conv_2d"),
+            "{name}: {function}"
+        );
     }
 }
 

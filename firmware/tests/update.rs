@@ -220,7 +220,7 @@ fn what_does_not_suit_the_device_is_refused() {
         ),
         (
             edge_sync::manifest::Manifest {
-                arena_bytes: 2000,
+                arena_bytes: 8192,
                 ..good
             },
             Reason::ArenaTooLarge,

@@ -83,6 +83,16 @@ fn outputs(compiled: &Compiled, kernels: &'static [Kernel]) -> Vec<i8> {
     outputs
 }
 
+/// What a run takes, roughly: multiplications and elements of pools.
+fn work(model: &Model<'_>) -> u64 {
+    let tensors: Vec<_> = model.tensors().map(|tensor| tensor.len as u64).collect();
+    let pools = model.operators().iter().map(|operator| {
+        let [height, width] = operator.kernel.map(u64::from);
+        tensors[usize::from(operator.output)].saturating_mul(height * width)
+    });
+    pools.fold(model.macs().into(), u64::saturating_add)
+}
+
 /// Loads any bytes as an image, after giving them the hash that they need to get further, and runs
 /// it on this machine's kernels and on the reference kernels. Packings for other processors run on
 /// their decoders.
@@ -95,7 +105,7 @@ pub fn image(bytes: &[u8]) {
         let Ok(model) = Model::load_with(&image, kernels) else {
             continue;
         };
-        if model.arena_bytes() > ARENA_LIMIT || u64::from(model.macs()) > WORK_LIMIT {
+        if model.arena_bytes() > ARENA_LIMIT || work(&model) > WORK_LIMIT {
             continue;
         }
         let mut arena = AlignedBytes::zeroed(model.arena_bytes());

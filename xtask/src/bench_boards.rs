@@ -119,9 +119,10 @@ pub fn cargo_for(machine: &Machine, subcommand: &str, profile: &str) -> Command 
     let mut command = cargo();
     let (variable, flags) = firmware::flags(machine.target);
     // The processor's own instructions, for the compiler and for `asm!`; the linker script, relative
-    // to the crate, where the linker runs; no page alignment of sections in a firmware.
+    // to the crate, where the linker runs; no page alignment of sections in a firmware; symbols that
+    // tell one closure's shim from another's.
     let flags = format!(
-        "{flags} -C target-cpu={} -C link-arg=-Tmemory/{}.x -C link-arg=-Lmemory -C link-arg=--nmagic",
+        "{flags} -C symbol-mangling-version=v0 -C target-cpu={} -C link-arg=-Tmemory/{}.x -C link-arg=-Lmemory -C link-arg=--nmagic",
         machine.core, machine.name
     );
     command

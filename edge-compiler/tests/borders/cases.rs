@@ -422,6 +422,8 @@ pub fn borders() -> Vec<Border> {
     const GENERAL: u8 = 2;
     const RAW: u8 = 3;
     const LINEAR: u8 = 4;
+    const SMALL: u8 = 5;
+    const SMALL_LINEAR: u8 = 6;
     const MERGED: u8 = 0;
     const TIES: u8 = 1;
     let mut borders = Vec::new();
@@ -594,14 +596,51 @@ pub fn borders() -> Vec<Border> {
 
     // Blocks of 8-bit weights.
     let size = Optimize::Size;
-    let near = reach(Kind::Pointwise, (1 << 23) - 1, -7);
+    for (what, shift, form) in [
+        ("accumulators with 8-bit weights", -7, GENERAL),
+        ("accumulators with 8-bit weights, halved", -9, SMALL),
+    ] {
+        let near = reach(Kind::Pointwise, (1 << 23) - 1, shift);
+        border(
+            what,
+            M4F,
+            size,
+            near,
+            further,
+            [(DSP_I8, form), (DSP_I16, FIXED)],
+        );
+    }
+    // The product's high word is 103 times the accumulator, and with two roundings it has to be below
+    // 2^28, to be below 2^15 after all but the last of the shift.
+    let near = reach(Kind::Pointwise, 2_606_166, -7);
     border(
-        "accumulators with 8-bit weights",
+        "halves of 16 bits",
         M4F,
         size,
         near,
         further,
-        [(DSP_I8, PLAIN), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (DSP_I8, GENERAL)],
+    );
+    // Here it is 103 / 128 of the accumulator, and the bound is 2^21.
+    let near = Settings {
+        zero_point: -127,
+        ..reach(Kind::Pointwise, 2_605_848, -7)
+    };
+    border(
+        "halves of 16 bits with ties",
+        M4F,
+        size,
+        near,
+        further,
+        [(DSP_I8, SMALL_LINEAR), (DSP_I8, GENERAL)],
+    );
+    border(
+        "ties that show with 8-bit weights",
+        M4F,
+        size,
+        base(Kind::Pointwise),
+        beside,
+        [(DSP_I8, SMALL), (DSP_I8, SMALL_LINEAR)],
     );
     border(
         "8-bit weights that borrow",
@@ -609,7 +648,7 @@ pub fn borders() -> Vec<Border> {
         size,
         base(Kind::Pointwise),
         &|far| far.lowest = Lowest::Borrowed,
-        [(DSP_I8, PLAIN), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (DSP_I16, FIXED)],
     );
     border(
         "8-bit weights that borrow, dense",
@@ -617,7 +656,7 @@ pub fn borders() -> Vec<Border> {
         size,
         base(Kind::Dense),
         &|far| far.lowest = Lowest::Everywhere,
-        [(DSP_I8, PLAIN), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (DSP_I16, FIXED)],
     );
 
     // Winograd's convolutions.

@@ -66,7 +66,9 @@ fn nearest_away(a: i128, b: i128) -> i128 {
 /// The accumulator as a quantised output, before the clamp.
 fn requantise(acc: i64, real: f64, rounding: RoundingMode, to: &Tensor) -> i64 {
     let scaled = match rounding {
-        RoundingMode::Double | RoundingMode::Single => {
+        // As LiteRT's FULLY_CONNECTED: one product in double precision, halves away from zero.
+        RoundingMode::Single => (acc as f64 * real).round() as i128,
+        RoundingMode::Double => {
             // real = m * 2^(s-31) with m in 2^30..2^31.
             let mut s = -60i32;
             while real >= 2f64.powi(s) {
@@ -80,12 +82,8 @@ fn requantise(acc: i64, real: f64, rounding: RoundingMode, to: &Tensor) -> i64 {
                 (m, s) = (0, 0);
             }
             let acc = i128::from(acc);
-            if rounding == RoundingMode::Single {
-                nearest(acc * m, 1 << (31 - s))
-            } else {
-                let high = nearest((acc << s.max(0)) * m, 1 << 31);
-                nearest_away(high, 1 << (-s).max(0))
-            }
+            let high = nearest((acc << s.max(0)) * m, 1 << 31);
+            nearest_away(high, 1 << (-s).max(0))
         }
         RoundingMode::High32 => {
             let mut s = 0;

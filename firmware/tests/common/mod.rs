@@ -108,7 +108,7 @@ pub fn config() -> VirtualBoardConfig {
         log_bytes: 64 << 10,
         window: 256,
         features: 256,
-        arena_bytes: 1024,
+        arena_bytes: 4096,
         pool: 9,
         ..VirtualBoardConfig::new(device())
     }

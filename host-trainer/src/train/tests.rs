@@ -97,10 +97,8 @@ fn the_same_seed_gives_the_same_run_and_a_run_survives_its_file() {
     }
     let mut newer = bytes;
     newer[4] += 1;
-    assert!(matches!(
-        Run::from_bytes(&newer),
-        Err(RunError::Version { found: 2 })
-    ));
+    let refused = Run::from_bytes(&newer);
+    assert!(matches!(refused, Err(RunError::Version { found }) if found == newer[4]));
 }
 
 #[test]
