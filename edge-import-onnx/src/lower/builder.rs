@@ -10,7 +10,7 @@ use edge_compiler::import::tflite::{
 use edge_compiler::prepare::Quantisation;
 
 use super::ends::End;
-use crate::error::OnnxError;
+use crate::error::{NO_SAMPLES, OnnxError};
 use crate::source::{Node, Source, ValueId};
 
 /// A step of the lowering; an error is the reason why an operator is unsupported.
@@ -142,10 +142,7 @@ impl<'s> Builder<'s> {
     pub fn required(&self, value: ValueId) -> Lowered<Quantisation> {
         self.source.values[value].quantisation.ok_or_else(|| {
             let name = self.name(value);
-            format!(
-                "its output `{name}` has no scale: no QuantizeLinear follows it, and there are no \
-                 samples to calibrate it with"
-            )
+            format!("its output `{name}` has no scale: no QuantizeLinear follows it, and {NO_SAMPLES}")
         })
     }
 
