@@ -70,12 +70,19 @@ pub fn samples_from(path: &Path, len: usize) -> Result<Vec<Vec<f32>>, OnnxError>
             )));
         }
         for sample in bytes.chunks_exact(row) {
-            let values = sample.as_chunks::<4>().0.iter().map(|&v| f32::from_le_bytes(v));
+            let values = sample
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|&v| f32::from_le_bytes(v));
             samples.push(values.collect());
         }
     }
     if samples.is_empty() {
-        return Err(refuse(format!("there are no samples in {}", path.display())));
+        return Err(refuse(format!(
+            "there are no samples in {}",
+            path.display()
+        )));
     }
     Ok(samples)
 }
@@ -109,14 +116,22 @@ pub fn calibrate(
         return Ok(());
     }
     let refuse = OnnxError::Calibration;
-    if source.inputs.iter().any(|input| input.element != Element::Float) {
+    if source
+        .inputs
+        .iter()
+        .any(|input| input.element != Element::Float)
+    {
         return Err(refuse("its inputs are not real numbers".into()));
     }
     if calibration.samples.is_empty() {
         return Err(refuse("there are no samples".into()));
     }
     let runner = tract::runner(complete, &wanted).map_err(refuse)?;
-    let len: usize = runner.inputs.iter().map(|shape| shape.iter().product::<usize>()).sum();
+    let len: usize = runner
+        .inputs
+        .iter()
+        .map(|shape| shape.iter().product::<usize>())
+        .sum();
     let mut columns = vec![Column::default(); wanted.len()];
     let samples = calibration.samples.len();
     for sample in &calibration.samples {
@@ -151,10 +166,18 @@ fn share_with_concatenations(source: &mut Source) {
         let Some(shared) = source.values[source.nodes[index].outputs[0]].quantisation else {
             continue;
         };
-        let inputs: Vec<ValueId> = source.nodes[index].inputs.iter().flatten().copied().collect();
+        let inputs: Vec<ValueId> = source.nodes[index]
+            .inputs
+            .iter()
+            .flatten()
+            .copied()
+            .collect();
         for input in inputs {
             let value = &source.values[input];
-            let writer = source.nodes.iter().find(|node| node.outputs.contains(&input));
+            let writer = source
+                .nodes
+                .iter()
+                .find(|node| node.outputs.contains(&input));
             let free = writer.is_some_and(|node| {
                 own_quantisation(&node.operator).is_none() && node.operator != "Concat"
             });

@@ -75,7 +75,10 @@ impl Constant {
     pub fn permuted(&self, shape: &[usize], order: &[usize]) -> Self {
         let places = permutation(shape, order);
         fn pick<T: Copy>(values: &[T], places: &[usize]) -> Vec<T> {
-            places.iter().filter_map(|&p| values.get(p).copied()).collect()
+            places
+                .iter()
+                .filter_map(|&p| values.get(p).copied())
+                .collect()
         }
         let data = match &self.data {
             Data::Float(values) => Data::Float(pick(values, &places)),

@@ -158,7 +158,11 @@ impl<'s> Expression<'s> {
 
     /// The node that writes a value which only a composed function needs to know.
     fn inner(&self, value: ValueId) -> Option<usize> {
-        let leaves = self.source.outputs.iter().any(|output| output.value == value);
+        let leaves = self
+            .source
+            .outputs
+            .iter()
+            .any(|output| output.value == value);
         let open = self.source.values[value].quantisation.is_none() && !leaves;
         self.writers[value].filter(|_| open)
     }
@@ -171,7 +175,9 @@ impl<'s> Expression<'s> {
         }
         let mut leaves = Vec::new();
         for value in self.activations(node)? {
-            let behind = self.inner(value).and_then(|writer| self.leaves(writer, seen));
+            let behind = self
+                .inner(value)
+                .and_then(|writer| self.leaves(writer, seen));
             match behind.as_deref() {
                 Some(&[root]) => leaves.push(root),
                 _ => leaves.push(value),

@@ -75,7 +75,10 @@ pub struct OnnxModel {
 /// As [`import`], as far as shapes need not be inferred.
 pub fn sample_len(file: &[u8]) -> Result<usize, OnnxError> {
     let source = source::read(&proto::decode(file)?)?;
-    let inputs = source.inputs.iter().map(|input| source.values[input.value].shape.iter());
+    let inputs = source
+        .inputs
+        .iter()
+        .map(|input| source.values[input.value].shape.iter());
     Ok(inputs.map(|shape| shape.product::<usize>()).sum())
 }
 

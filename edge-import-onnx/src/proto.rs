@@ -45,15 +45,25 @@ pub fn elements(shape: &[usize]) -> Option<usize> {
 pub fn constant(tensor: &TensorProto) -> Result<Constant, String> {
     let name = &tensor.name;
     if tensor.data_location.unwrap_or(0) != 0 || !tensor.external_data.is_empty() {
-        return Err(format!("`{name}` lies in another file: save the model as one file"));
+        return Err(format!(
+            "`{name}` lies in another file: save the model as one file"
+        ));
     }
-    let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&d| usize::try_from(d).ok()).collect();
+    let shape: Option<Vec<usize>> = tensor
+        .dims
+        .iter()
+        .map(|&d| usize::try_from(d).ok())
+        .collect();
     let shape = shape.ok_or_else(|| format!("`{name}` has a negative dimension"))?;
     let len = elements(&shape).ok_or_else(|| format!("`{name}` is too large"))?;
     let data_type = DataType::try_from(tensor.data_type);
     let raw = &tensor.raw_data;
     fn words<const N: usize, T>(raw: &[u8], read: impl Fn([u8; N]) -> T) -> Vec<T> {
-        raw.as_chunks::<N>().0.iter().map(|&word| read(word)).collect()
+        raw.as_chunks::<N>()
+            .0
+            .iter()
+            .map(|&word| read(word))
+            .collect()
     }
     let narrow = || tensor.int32_data.iter().map(|&v| i64::from(v));
     let data = match data_type {

@@ -72,9 +72,15 @@ pub fn pull_scales(source: &mut Source) {
             let node = &source.nodes[reader];
             let first = node.input(0) == Some(value);
             let commutes = first && COMMUTING.contains(&node.operator.as_str());
-            let outputs = node.outputs.iter().map(|&output| source.values[output].quantisation);
+            let outputs = node
+                .outputs
+                .iter()
+                .map(|&output| source.values[output].quantisation);
             let mut outputs = outputs.filter(|_| commutes);
-            outputs.next().flatten().filter(|one| outputs.all(|other| other == Some(*one)))
+            outputs
+                .next()
+                .flatten()
+                .filter(|one| outputs.all(|other| other == Some(*one)))
         });
         let scales: Vec<_> = scales.collect();
         if let Some(&Some(first)) = scales.first()
@@ -94,7 +100,10 @@ pub fn normalisation_terms(source: &Source, node: &Node) -> Option<(Vec<f32>, Ve
     let term = |index: usize| source.constant(node, index).map(Constant::floats);
     let (scale, shift, mean, variance) = (term(1)?, term(2)?, term(3)?, term(4)?);
     let channels = scale.len();
-    if [&shift, &mean, &variance].iter().any(|t| t.len() != channels) {
+    if [&shift, &mean, &variance]
+        .iter()
+        .any(|t| t.len() != channels)
+    {
         return None;
     }
     let factors: Vec<f32> = scale
@@ -165,7 +174,10 @@ fn plain_gemm(node: &Node) -> bool {
 }
 
 fn set_constant(source: &mut Source, node: usize, input: usize, constant: Constant) {
-    let name = format!("{} merged", source.values[source.nodes[node].outputs[0]].name);
+    let name = format!(
+        "{} merged",
+        source.values[source.nodes[node].outputs[0]].name
+    );
     let value = source.add_constant(name, constant);
     let inputs = &mut source.nodes[node].inputs;
     if inputs.len() <= input {
@@ -190,7 +202,11 @@ fn bias(source: &mut Source, layer: usize, add: usize, product: ValueId) -> bool
         return false;
     };
     // One value for each channel, which is the last dimension or the second.
-    let channel = if node.operator == "Conv" { 1 } else { rank.wrapping_sub(1) };
+    let channel = if node.operator == "Conv" {
+        1
+    } else {
+        rank.wrapping_sub(1)
+    };
     let Some(&channels) = source.values[product].shape.get(channel) else {
         return false;
     };

@@ -37,7 +37,10 @@ pub fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or(panic.downcast_ref::<&str>().copied());
-            Err(format!("tract failed: {}", text.unwrap_or("without a message")))
+            Err(format!(
+                "tract failed: {}",
+                text.unwrap_or("without a message")
+            ))
         }
     }
 }
@@ -69,7 +72,10 @@ const MOST_RANK: usize = 64;
 
 /// Whether what tract works out by itself stays small.
 fn bounded(source: &Source) -> Result<(), OnnxError> {
-    let lens = source.values.iter().map(|value| Some(value.constant.as_ref()?.len()));
+    let lens = source
+        .values
+        .iter()
+        .map(|value| Some(value.constant.as_ref()?.len()));
     let mut lens: Vec<Option<usize>> = lens.collect();
     for node in &source.nodes {
         let inputs = || node.inputs.iter().flatten();
@@ -152,7 +158,9 @@ pub fn infer_shapes(source: &mut Source) -> Result<(), OnnxError> {
         value.constant = constant;
     }
     let constant: Vec<bool> = source.values.iter().map(|v| v.constant.is_some()).collect();
-    source.nodes.retain(|node| !node.outputs.iter().all(|&output| constant[output]));
+    source
+        .nodes
+        .retain(|node| !node.outputs.iter().all(|&output| constant[output]));
     Ok(())
 }
 
@@ -176,7 +184,10 @@ pub fn runner(source: &Source, wanted: &[ValueId]) -> Result<Runner, String> {
         model.select_output_outlets(&outlets)?;
         model.into_optimized()?.into_runnable()
     })?;
-    let inputs = source.inputs.iter().map(|i| source.values[i.value].shape.clone());
+    let inputs = source
+        .inputs
+        .iter()
+        .map(|i| source.values[i.value].shape.clone());
     Ok(Runner {
         plan,
         inputs: inputs.collect(),
@@ -203,7 +214,11 @@ impl Runner {
             let outputs = self.plan.run(inputs)?;
             let floats = |tensor: &TValue| -> TractResult<Vec<f32>> {
                 let tensor = tensor.cast_to::<f32>()?;
-                Ok(tensor.to_plain_array_view::<f32>()?.iter().copied().collect())
+                Ok(tensor
+                    .to_plain_array_view::<f32>()?
+                    .iter()
+                    .copied()
+                    .collect())
             };
             outputs.iter().map(floats).collect()
         })
@@ -308,10 +323,24 @@ fn constant(tensor: &Tensor) -> Option<Constant> {
     let shape = tensor.shape().to_vec();
     let data = if tensor.datum_type().is_float() {
         let tensor = tensor.cast_to::<f32>().ok()?;
-        Data::Float(tensor.to_plain_array_view::<f32>().ok()?.iter().copied().collect())
+        Data::Float(
+            tensor
+                .to_plain_array_view::<f32>()
+                .ok()?
+                .iter()
+                .copied()
+                .collect(),
+        )
     } else {
         let tensor = tensor.cast_to::<i64>().ok()?;
-        Data::Integer(tensor.to_plain_array_view::<i64>().ok()?.iter().copied().collect())
+        Data::Integer(
+            tensor
+                .to_plain_array_view::<i64>()
+                .ok()?
+                .iter()
+                .copied()
+                .collect(),
+        )
     };
     Some(Constant { shape, data })
 }

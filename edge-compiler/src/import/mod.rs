@@ -42,6 +42,9 @@ mod tests {
         assert_eq!(of("model.bin", b"\x1c\0\0\0TFL2"), None);
         assert_eq!(of("tflite", b""), None);
         assert_eq!(of("model.onnx", b"\x08\x08"), Some(Format::Onnx));
-        assert_eq!(of("model.onnx", b"\x1c\0\0\0TFL3\0\0"), Some(Format::Tflite));
+        assert_eq!(
+            of("model.onnx", b"\x1c\0\0\0TFL3\0\0"),
+            Some(Format::Tflite)
+        );
     }
 }

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use edge_compiler::graph::{GraphError, OperatorKind};
 use edge_compiler::import::lower::{ImportError, Imported};
-use edge_compiler::import::tflite::{
-    Builtin, ElementType, Model, Operator, Options, Tensor,
-};
+use edge_compiler::import::tflite::{Builtin, ElementType, Model, Operator, Options, Tensor};
 use edge_compiler::prepare::Quantisation;
 
 use super::ends::End;
@@ -124,7 +122,8 @@ impl<'s> Builder<'s> {
 
     /// Required input `index` of a node.
     pub fn argument(&self, node: &Node, index: usize) -> Lowered<ValueId> {
-        node.input(index).ok_or_else(|| format!("its input {index} is missing"))
+        node.input(index)
+            .ok_or_else(|| format!("its input {index} is missing"))
     }
 
     /// Where an activation lies.
@@ -133,16 +132,18 @@ impl<'s> Builder<'s> {
         if self.source.values[value].constant.is_some() {
             return Err(format!("its input `{name}` is constant"));
         }
-        self.stored[value].clone().ok_or_else(|| {
-            format!("its input `{name}` has no scale: no QuantizeLinear follows it")
-        })
+        self.stored[value]
+            .clone()
+            .ok_or_else(|| format!("its input `{name}` has no scale: no QuantizeLinear follows it"))
     }
 
     /// The quantisation that a value must have.
     pub fn required(&self, value: ValueId) -> Lowered<Quantisation> {
         self.source.values[value].quantisation.ok_or_else(|| {
             let name = self.name(value);
-            format!("its output `{name}` has no scale: no QuantizeLinear follows it, and {NO_SAMPLES}")
+            format!(
+                "its output `{name}` has no scale: no QuantizeLinear follows it, and {NO_SAMPLES}"
+            )
         })
     }
 
@@ -228,7 +229,11 @@ impl<'s> Builder<'s> {
         }
         let name = self.tensors[tensor].name.clone();
         let output = self.tensor(&name, shape, like);
-        self.emit(Options::Reshape { new_shape: None }, vec![Some(tensor)], output);
+        self.emit(
+            Options::Reshape { new_shape: None },
+            vec![Some(tensor)],
+            output,
+        );
         output
     }
 
@@ -363,19 +368,25 @@ impl<'s> Builder<'s> {
             data: raw.data.as_deref(),
             is_variable: false,
         });
-        let operators = self.operators.iter().enumerate().map(|(index, made)| Operator {
-            index,
-            builtin: Builtin::CUSTOM,
-            custom_name: Some(self.source.nodes.get(made.node).map_or_else(
-                || "Transpose".into(),
-                |node| node.operator.clone(),
-            )),
-            version: 1,
-            inputs: made.inputs.clone(),
-            outputs: vec![made.output],
-            intermediates: Vec::new(),
-            options: made.options.clone(),
-        });
+        let operators = self
+            .operators
+            .iter()
+            .enumerate()
+            .map(|(index, made)| Operator {
+                index,
+                builtin: Builtin::CUSTOM,
+                custom_name: Some(
+                    self.source
+                        .nodes
+                        .get(made.node)
+                        .map_or_else(|| "Transpose".into(), |node| node.operator.clone()),
+                ),
+                version: 1,
+                inputs: made.inputs.clone(),
+                outputs: vec![made.output],
+                intermediates: Vec::new(),
+                options: made.options.clone(),
+            });
         Model {
             description: String::new(),
             tensors: tensors.collect(),

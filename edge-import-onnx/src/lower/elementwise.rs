@@ -17,12 +17,7 @@ impl Builder<'_> {
         self.tabulated(node, self.argument(node, 0)?, of)
     }
 
-    fn tabulated(
-        &mut self,
-        node: &Node,
-        input: ValueId,
-        of: impl Fn(f64) -> f64,
-    ) -> Lowered {
+    fn tabulated(&mut self, node: &Node, input: ValueId, of: impl Fn(f64) -> f64) -> Lowered {
         let output = node.outputs[0];
         let stored = self.activation(input)?;
         let keeps = matches!(node.operator.as_str(), "Relu" | "Clip" | "Max" | "Min");
@@ -146,14 +141,19 @@ impl Builder<'_> {
     ) -> Lowered<usize> {
         let rank = order.len();
         let wide = |shape: &[usize]| -> Lowered<Vec<usize>> {
-            let missing = rank.checked_sub(shape.len()).ok_or("an input of higher rank")?;
+            let missing = rank
+                .checked_sub(shape.len())
+                .ok_or("an input of higher rank")?;
             Ok([&vec![1; missing][..], shape].concat())
         };
         if let Some(constant) = instead.or(self.source.values[value].constant.as_ref()) {
             let shape = wide(&constant.shape)?;
             let (values, Quantisation { scale, zero_point }) = operand(constant)?;
             let places = crate::constant::permutation(&shape, order);
-            let values: Vec<i8> = places.iter().filter_map(|&p| values.get(p).copied()).collect();
+            let values: Vec<i8> = places
+                .iter()
+                .filter_map(|&p| values.get(p).copied())
+                .collect();
             let shape = ordered(&shape, order);
             return Ok(self.constants(&shape, &values, vec![scale], zero_point, 0));
         }

@@ -82,7 +82,9 @@ impl Builder<'_> {
         }
         if element == Element::Uint8 {
             let shift = if end == "input" { "subtract" } else { "add" };
-            self.notes.push(format!("{end} `{name}` is int8 instead of uint8: {shift} 128"));
+            self.notes.push(format!(
+                "{end} `{name}` is int8 instead of uint8: {shift} 128"
+            ));
         }
     }
 

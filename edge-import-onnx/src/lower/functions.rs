@@ -88,9 +88,7 @@ pub fn function(source: &Source, node: &Node) -> Option<Box<dyn Fn(f64) -> f64>>
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             0.5 * x * (1.0 + inner.tanh())
         }),
-        "Gelu" => {
-            Box::new(|x| 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2)))
-        }
+        "Gelu" => Box::new(|x| 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))),
         "HardSigmoid" => {
             let (alpha, beta) = (parameter("alpha", 0.2), parameter("beta", 0.5));
             Box::new(move |x| (alpha * x + beta).clamp(0.0, 1.0))
@@ -132,7 +130,9 @@ pub fn table(from: Quantisation, to: Quantisation, of: impl Fn(f64) -> f64) -> [
         let q = index as i32 - 128;
         let real = (q - from.zero_point) as f32 * from.scale;
         let scaled = (of(f64::from(real)) as f32 / to.scale).round_ties_even();
-        (scaled as i32).saturating_add(to.zero_point).clamp(-128, 127) as i8
+        (scaled as i32)
+            .saturating_add(to.zero_point)
+            .clamp(-128, 127) as i8
     })
 }
 

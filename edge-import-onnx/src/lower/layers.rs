@@ -28,7 +28,8 @@ impl<'s> Builder<'s> {
             None => Ok(None),
             Some(_) => {
                 let bias = self.source.constant(node, 2);
-                bias.map(Some).ok_or_else(|| "its bias must be constant".into())
+                bias.map(Some)
+                    .ok_or_else(|| "its bias must be constant".into())
             }
         }
     }
@@ -37,10 +38,15 @@ impl<'s> Builder<'s> {
     pub fn image(&mut self, value: ValueId) -> Lowered<(usize, Quantisation)> {
         let shape = self.shape(value).to_vec();
         if !matches!(shape.len(), 3 | 4) {
-            return Err(format!("its input has shape {shape:?}: 3 or 4 dimensions are possible"));
+            return Err(format!(
+                "its input has shape {shape:?}: 3 or 4 dimensions are possible"
+            ));
         }
         let (tensor, quantisation) = self.value_in(value, &channels_last(shape.len()))?;
-        Ok((self.reshaped(tensor, &image_shape(&shape), quantisation), quantisation))
+        Ok((
+            self.reshaped(tensor, &image_shape(&shape), quantisation),
+            quantisation,
+        ))
     }
 
     /// A tensor for an output of rank 3 or 4, as [`Self::image`] has it.
@@ -123,12 +129,20 @@ impl<'s> Builder<'s> {
         let from = self.activation(input)?.quantisation;
         let (shape, constants, along) = if depthwise {
             let turned = reshaped(kernel, &four).permuted(&four, &[1, 2, 3, 0]);
-            (vec![1, height, width, channels], weights(&turned, 3, bias, from)?, 3)
+            (
+                vec![1, height, width, channels],
+                weights(&turned, 3, bias, from)?,
+                3,
+            )
         } else {
             let dense = ungrouped(reshaped(kernel, &four), groups);
             let four = [channels, inputs, height, width];
             let turned = dense.permuted(&four, &[0, 2, 3, 1]);
-            (vec![channels, height, width, inputs], weights(&turned, 0, bias, from)?, 0)
+            (
+                vec![channels, height, width, inputs],
+                weights(&turned, 0, bias, from)?,
+                0,
+            )
         };
         if groups > 1 && !depthwise {
             let name = self.name(output);
@@ -184,11 +198,15 @@ impl<'s> Builder<'s> {
         if attributes.int("group", 1) != 1 {
             return Err("groups".into());
         }
-        if attributes.ints("dilations").is_some_and(|d| d.iter().any(|&d| d != 1)) {
+        if attributes
+            .ints("dilations")
+            .is_some_and(|d| d.iter().any(|&d| d != 1))
+        {
             return Err("a dilation".into());
         }
         let automatic = attributes.text("auto_pad").unwrap_or("NOTSET");
-        if !matches!(automatic, "NOTSET" | "VALID" | "") || attributes.ints("output_shape").is_some()
+        if !matches!(automatic, "NOTSET" | "VALID" | "")
+            || attributes.ints("output_shape").is_some()
         {
             return Err("padding that follows from the output's shape: state the pads".into());
         }
@@ -208,7 +226,11 @@ impl<'s> Builder<'s> {
         let (activation, rest) = self.clamp(node, to);
         let [w, b] = self.layer(&[channels, height, width, depth], constants, 0);
         let y = self.image_output(output, to);
-        let shape: Vec<i32> = self.tensor_shape(y).iter().map(|&size| size as i32).collect();
+        let shape: Vec<i32> = self
+            .tensor_shape(y)
+            .iter()
+            .map(|&size| size as i32)
+            .collect();
         let shape = self.integers(&[4], &shape);
         let options = Options::TransposeConv(TransposeConv {
             padding: Padding::Valid,
@@ -257,11 +279,13 @@ impl<'s> Builder<'s> {
     }
 
     pub fn mat_mul(&mut self, node: &Node) -> Lowered {
-        let kernel = self.kernel(node).map_err(|_| {
-            "its second input must be constant: products of two activations are not possible"
-        })?;
+        let kernel = self.kernel(node).map_err(
+            |_| "its second input must be constant: products of two activations are not possible",
+        )?;
         let rank = kernel.shape.len();
-        let outer = rank.checked_sub(2).ok_or("weights of fewer than two dimensions")?;
+        let outer = rank
+            .checked_sub(2)
+            .ok_or("weights of fewer than two dimensions")?;
         if kernel.shape[..outer].iter().any(|&size| size != 1) {
             return Err(format!("weights of shape {:?}", kernel.shape));
         }
@@ -284,7 +308,9 @@ impl<'s> Builder<'s> {
         let (shape, from) = (self.shape(input), stored.quantisation);
         let (channels, depth) = (kernel.shape[0], kernel.shape[1]);
         if shape.last() != Some(&depth) {
-            return Err(format!("weights for {depth} values on an input of shape {shape:?}"));
+            return Err(format!(
+                "weights for {depth} values on an input of shape {shape:?}"
+            ));
         }
         let rows: usize = shape.iter().rev().skip(1).product();
         let x = if rows == 1 && stored.shape != shape {
@@ -323,11 +349,16 @@ impl<'s> Builder<'s> {
         let shape = self.shape(input);
         let channels = factors.len();
         if shape.get(1) != Some(&channels) {
-            return Err(format!("{channels} parameters on an input of shape {shape:?}"));
+            return Err(format!(
+                "{channels} parameters on an input of shape {shape:?}"
+            ));
         }
         let (x, from) = if shape.len() == 2 {
             let (tensor, from) = self.value_in(input, &plain(2))?;
-            (self.reshaped(tensor, &[1, shape[0], 1, channels], from), from)
+            (
+                self.reshaped(tensor, &[1, shape[0], 1, channels], from),
+                from,
+            )
         } else {
             self.image(input)?
         };
@@ -387,12 +418,11 @@ fn ungrouped(constant: Constant, groups: usize) -> Constant {
     let (channels, depth) = (constant.shape[0], constant.shape[1]);
     let taps: usize = constant.shape[2..].iter().product();
     let run = depth * taps;
-    fn spread<T: Copy + Default>(
-        values: &[T],
-        [channels, run, groups]: [usize; 3],
-    ) -> Vec<T> {
+    fn spread<T: Copy + Default>(values: &[T], [channels, run, groups]: [usize; 3]) -> Vec<T> {
         let mut dense = vec![T::default(); channels * run * groups];
-        let rows = values.chunks_exact(run.max(1)).zip(dense.chunks_exact_mut((run * groups).max(1)));
+        let rows = values
+            .chunks_exact(run.max(1))
+            .zip(dense.chunks_exact_mut((run * groups).max(1)));
         for (channel, (row, wide)) in rows.enumerate() {
             let group = channel / (channels / groups);
             wide[group * run..(group + 1) * run].copy_from_slice(row);
@@ -423,7 +453,8 @@ fn with_inputs_in(kernel: &Constant, places: &[usize]) -> Constant {
     let depth = places.len().max(1);
     fn turn<T: Copy>(values: &[T], places: &[usize], depth: usize) -> Vec<T> {
         let rows = values.chunks_exact(depth);
-        rows.flat_map(|row| places.iter().map(|&place| row[place])).collect()
+        rows.flat_map(|row| places.iter().map(|&place| row[place]))
+            .collect()
     }
     let data = match &kernel.data {
         Data::Float(values) => Data::Float(turn(values, places, depth)),

@@ -59,14 +59,7 @@ const OTHERS: [&str; 16] = [
 ];
 
 /// Operators that the reader resolves, and those that work out shapes: they vanish before.
-const FOLDED: [&str; 6] = [
-    "Cast",
-    "Constant",
-    "Dropout",
-    "Identity",
-    "Shape",
-    "Size",
-];
+const FOLDED: [&str; 6] = ["Cast", "Constant", "Dropout", "Identity", "Shape", "Size"];
 
 /// Whether there is an operator of the standard here.
 pub fn is_supported(operator: &str) -> bool {
@@ -156,7 +149,10 @@ impl Builder<'_> {
 
     /// A node of the file, named.
     fn unsupported(&self, node: &Node, reason: String) -> Unsupported {
-        let location = node.outputs.first().map(|&output| &self.source.values[output].name);
+        let location = node
+            .outputs
+            .first()
+            .map(|&output| &self.source.values[output].name);
         Unsupported {
             operator: Some(node.source),
             name: match self.source.operators.get(node.source) {

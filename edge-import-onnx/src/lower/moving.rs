@@ -17,7 +17,11 @@ impl Builder<'_> {
         let shape = self.shape(output).to_vec();
         let order = plain(stored.shape.len());
         let long = |order: &[usize]| -> Vec<usize> {
-            order.iter().copied().filter(|&i| stored.shape[i] != 1).collect()
+            order
+                .iter()
+                .copied()
+                .filter(|&i| stored.shape[i] != 1)
+                .collect()
         };
         if long(&stored.order) == long(&order) {
             let tensor = self.reshaped(stored.tensor, &shape, stored.quantisation);
@@ -51,7 +55,10 @@ impl Builder<'_> {
             };
         }
         // Dimension i of the output is dimension permutation[i] of the input.
-        let places = stored.order.iter().map(|d| permutation.iter().position(|p| p == d));
+        let places = stored
+            .order
+            .iter()
+            .map(|d| permutation.iter().position(|p| p == d));
         let order: Vec<usize> = places.map(|place| place.unwrap_or(0)).collect();
         self.set_in(output, stored.tensor, order, stored.quantisation)
     }
@@ -65,7 +72,8 @@ impl Builder<'_> {
         for &input in &inputs {
             if self.source.values[input].constant.is_none() {
                 let own = self.activation(input)?.quantisation;
-                if *first.get_or_insert(own) != own && self.source.values[output].quantisation.is_none()
+                if *first.get_or_insert(own) != own
+                    && self.source.values[output].quantisation.is_none()
                 {
                     return self.required(output).map(|_| ());
                 }
@@ -143,11 +151,17 @@ impl Builder<'_> {
             Some(_) => {
                 let axes = constant(3).and_then(|axes| axes.integers());
                 let axes = axes.ok_or("its axes must be constant")?;
-                axes.iter().map(|&a| axis(a, rank)).collect::<Lowered<_>>()?
+                axes.iter()
+                    .map(|&a| axis(a, rank))
+                    .collect::<Lowered<_>>()?
             }
         };
         if pads.len() != 2 * axes.len() {
-            return Err(format!("{} widths for {} dimensions", pads.len(), axes.len()));
+            return Err(format!(
+                "{} widths for {} dimensions",
+                pads.len(),
+                axes.len()
+            ));
         }
         let mut widths = vec![[0_i32; 2]; rank];
         for (i, &along) in axes.iter().enumerate() {
@@ -158,7 +172,11 @@ impl Builder<'_> {
         }
         let stored = self.activation(input)?;
         let q = stored.quantisation;
-        let order = if stored.shape == shape { stored.order } else { plain(rank) };
+        let order = if stored.shape == shape {
+            stored.order
+        } else {
+            plain(rank)
+        };
         let (x, _) = self.value_in(input, &order)?;
         let turned: Vec<i32> = order.iter().flat_map(|&d| widths[d]).collect();
         let widths = self.integers(&[rank, 2], &turned);

@@ -32,8 +32,12 @@ impl Window {
             if all.len() != spatial {
                 return Err(format!("{} {name} for {spatial} dimensions", all.len()));
             }
-            let sizes = all.iter().map(|&n| usize::try_from(n).ok().filter(|&n| n > 0 || default == 0));
-            sizes.collect::<Option<_>>().ok_or_else(|| format!("{name} of {all:?}"))
+            let sizes = all
+                .iter()
+                .map(|&n| usize::try_from(n).ok().filter(|&n| n > 0 || default == 0));
+            sizes
+                .collect::<Option<_>>()
+                .ok_or_else(|| format!("{name} of {all:?}"))
         };
         let (stride, dilation) = (each("strides", 1)?, each("dilations", 1)?);
         let stated = attributes.ints("pads").filter(|pads| !pads.is_empty());
@@ -97,7 +101,8 @@ impl Window {
         (0..2).all(|i| {
             let reach = (self.kernel[i] - 1) * self.dilation[i] + 1;
             let outputs = from[i].div_ceil(self.stride[i]);
-            let missing = (outputs.saturating_sub(1) * self.stride[i] + reach).saturating_sub(from[i]);
+            let missing =
+                (outputs.saturating_sub(1) * self.stride[i] + reach).saturating_sub(from[i]);
             outputs == to[i] && before[i] == missing / 2 && after[i] == missing - missing / 2
         })
     }
@@ -111,7 +116,9 @@ impl Builder<'_> {
         }
         let attributes = node.attributes.as_slice();
         let average = node.operator == "AveragePool";
-        let kernel = attributes.ints("kernel_shape").ok_or("it has no kernel_shape")?;
+        let kernel = attributes
+            .ints("kernel_shape")
+            .ok_or("it has no kernel_shape")?;
         let kernel: Option<Vec<usize>> = kernel.iter().map(|&k| usize::try_from(k).ok()).collect();
         let kernel = kernel.ok_or("a negative kernel_shape")?;
         let window = Window::of(node, &kernel, self.shape(input), self.shape(output))?;
@@ -131,7 +138,11 @@ impl Builder<'_> {
             _ if counted => self.padded(x, &window, self.shape(output), q),
             _ => x,
         };
-        let padding = if counted { Padding::Valid } else { window.padding };
+        let padding = if counted {
+            Padding::Valid
+        } else {
+            window.padding
+        };
         let y = self.image_output(output, q);
         let options = Pool2d {
             padding,
@@ -210,7 +221,10 @@ impl Builder<'_> {
         } else {
             match (node.input(1), attributes.ints("axes")) {
                 (Some(_), _) => {
-                    let axes = self.source.constant(node, 1).and_then(|axes| axes.integers());
+                    let axes = self
+                        .source
+                        .constant(node, 1)
+                        .and_then(|axes| axes.integers());
                     axes.ok_or("its axes must be constant")?.to_vec()
                 }
                 (None, Some(axes)) => axes.to_vec(),
@@ -220,11 +234,21 @@ impl Builder<'_> {
                 (None, None) => (0..rank as i64).collect(),
             }
         };
-        let axes: Vec<usize> = axes.iter().map(|&a| axis(a, rank)).collect::<Lowered<_>>()?;
+        let axes: Vec<usize> = axes
+            .iter()
+            .map(|&a| axis(a, rank))
+            .collect::<Lowered<_>>()?;
         let order = self.activation(input)?;
-        let order = if order.shape == shape { order.order } else { plain(rank) };
+        let order = if order.shape == shape {
+            order.order
+        } else {
+            plain(rank)
+        };
         let (x, _) = self.value_in(input, &order)?;
-        let places = order.iter().enumerate().filter(|(_, dimension)| axes.contains(dimension));
+        let places = order
+            .iter()
+            .enumerate()
+            .filter(|(_, dimension)| axes.contains(dimension));
         let places: Vec<i32> = places.map(|(place, _)| place as i32).collect();
         let kept: Vec<usize> = order
             .iter()
@@ -247,7 +271,9 @@ impl Builder<'_> {
             .filter(|d| !axes.contains(d))
             .map(|d| left.iter().position(|l| l == d))
             .collect();
-        let order = order.filter(|order| order.len() == to_shape.len()).ok_or("its shape")?;
+        let order = order
+            .filter(|order| order.len() == to_shape.len())
+            .ok_or("its shape")?;
         let y = self.reshaped(y, &ordered(to_shape, &order), to);
         self.set_in(output, y, order, to)
     }
@@ -258,7 +284,10 @@ impl Builder<'_> {
         let rank = shape.len();
         // Before version 13 it spanned all dimensions from its axis on.
         let old = self.source.version < 13;
-        let along = node.attributes.as_slice().int("axis", if old { 1 } else { -1 });
+        let along = node
+            .attributes
+            .as_slice()
+            .int("axis", if old { 1 } else { -1 });
         let along = axis(along, rank)?;
         let q = Quantisation {
             scale: 1.0 / 256.0,
@@ -266,7 +295,10 @@ impl Builder<'_> {
         };
         if old && shape[along + 1..].iter().any(|&size| size != 1) {
             let (x, from) = self.value_in(input, &plain(rank))?;
-            let flat = [shape[..along].iter().product(), shape[along..].iter().product()];
+            let flat = [
+                shape[..along].iter().product(),
+                shape[along..].iter().product(),
+            ];
             let x = self.reshaped(x, &flat, from);
             let y = self.tensor(self.name(output), &flat, q);
             self.emit(Options::Softmax { beta: 1.0 }, vec![Some(x)], y);
@@ -291,7 +323,11 @@ impl Builder<'_> {
 
 /// An axis of `rank`, negative from the last.
 pub(super) fn axis(axis: i64, rank: usize) -> Lowered<usize> {
-    let from_front = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+    let from_front = if axis < 0 {
+        axis.saturating_add(rank as i64)
+    } else {
+        axis
+    };
     let found = usize::try_from(from_front).ok().filter(|&a| a < rank);
     found.ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
 }

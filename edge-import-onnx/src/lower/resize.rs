@@ -53,10 +53,14 @@ impl Builder<'_> {
         let (from, to) = (self.shape(input), self.shape(output));
         let attributes = node.attributes.as_slice();
         let (&[_, channels, height, width], &[_, kept, rows, columns]) = (from, to) else {
-            return Err(format!("it resizes {from:?} to {to:?}: four dimensions are possible"));
+            return Err(format!(
+                "it resizes {from:?} to {to:?}: four dimensions are possible"
+            ));
         };
         if channels != kept || from[0] != to[0] {
-            return Err(format!("it resizes {from:?} to {to:?}: only rows and columns can change"));
+            return Err(format!(
+                "it resizes {from:?} to {to:?}: only rows and columns can change"
+            ));
         }
         let plain_policy = |policy: Option<&str>| policy.is_none_or(|p| p == "stretch");
         if attributes.int("antialias", 0) != 0
@@ -70,14 +74,19 @@ impl Builder<'_> {
             coordinates: attributes
                 .text("coordinate_transformation_mode")
                 .unwrap_or(if old { "asymmetric" } else { "half_pixel" }),
-            rounding: attributes
-                .text("nearest_mode")
-                .unwrap_or(if old { "floor" } else { "round_prefer_floor" }),
+            rounding: attributes.text("nearest_mode").unwrap_or(if old {
+                "floor"
+            } else {
+                "round_prefer_floor"
+            }),
         };
         let stated = self.scales(node, old);
         let scale = |i: usize| {
             let own = to[i] as f64 / from[i] as f64;
-            stated.as_ref().and_then(|all| all.get(i).copied()).unwrap_or(own)
+            stated
+                .as_ref()
+                .and_then(|all| all.get(i).copied())
+                .unwrap_or(own)
         };
         let (x, q) = self.image(input)?;
         let y = self.image_output(output, q);
@@ -87,7 +96,10 @@ impl Builder<'_> {
             "nearest" => {
                 let table = |from, to, scale| {
                     rule.nearest(from, to, scale).ok_or_else(|| {
-                        format!("coordinates `{}`, rounded `{}`", rule.coordinates, rule.rounding)
+                        format!(
+                            "coordinates `{}`, rounded `{}`",
+                            rule.coordinates, rule.rounding
+                        )
                     })
                 };
                 let (rows, columns) = (

@@ -19,12 +19,18 @@ impl Builder<'_> {
         steps: &[i64],
     ) -> Lowered {
         let rank = from.len();
-        let order = if stored.shape == from { stored.order.clone() } else { plain(rank) };
+        let order = if stored.shape == from {
+            stored.order.clone()
+        } else {
+            plain(rank)
+        };
         let x = self.in_order(stored, from, &order);
         let mut bounds = [Vec::new(), Vec::new(), Vec::new()];
         for &d in &order {
             let (start, step, len) = (starts[d], steps[d], shape[d] as i64);
-            let last = len.checked_sub(1).and_then(|n| n.checked_mul(step)?.checked_add(start));
+            let last = len
+                .checked_sub(1)
+                .and_then(|n| n.checked_mul(step)?.checked_add(start));
             let inside = |at: i64| (0..from[d] as i64).contains(&at);
             let last = last.filter(|&last| inside(start) && inside(last));
             let last = last.ok_or_else(|| format!("it takes what lies outside {from:?}"))?;
@@ -46,7 +52,11 @@ impl Builder<'_> {
         let [begin, end, step] = bounds.map(|list| self.integers(&[list.len()], &list));
         let to = stored.quantisation;
         let y = self.tensor(self.name(output), &ordered(shape, &order), to);
-        self.emit(options, vec![Some(x), Some(begin), Some(end), Some(step)], y);
+        self.emit(
+            options,
+            vec![Some(x), Some(begin), Some(end), Some(step)],
+            y,
+        );
         let own = self.shape(output);
         if own == shape {
             return self.set_in(output, y, order, to);
@@ -80,17 +90,26 @@ impl Builder<'_> {
         let rank = from.len();
         let begins = self.list(node, 1, "starts")?.ok_or("it has no starts")?;
         let axes = match self.list(node, 3, "axes")? {
-            Some(axes) => axes.iter().map(|&a| axis(a, rank)).collect::<Lowered<Vec<_>>>()?,
+            Some(axes) => axes
+                .iter()
+                .map(|&a| axis(a, rank))
+                .collect::<Lowered<Vec<_>>>()?,
             None => (0..begins.len()).collect(),
         };
-        let strides = self.list(node, 4, "steps")?.unwrap_or_else(|| vec![1; axes.len()]);
+        let strides = self
+            .list(node, 4, "steps")?
+            .unwrap_or_else(|| vec![1; axes.len()]);
         if begins.len() != axes.len() || strides.len() != axes.len() || axes.len() > rank {
             return Err("lists of different lengths".into());
         }
         let (mut starts, mut steps) = (vec![0; rank], vec![1; rank]);
         for ((&begin, &step), &along) in begins.iter().zip(&strides).zip(&axes) {
             let size = from[along] as i64;
-            let counted = if begin < 0 { begin.saturating_add(size) } else { begin };
+            let counted = if begin < 0 {
+                begin.saturating_add(size)
+            } else {
+                begin
+            };
             starts[along] = if step < 0 {
                 counted.clamp(0, size - 1)
             } else {
@@ -128,7 +147,11 @@ impl Builder<'_> {
         };
         let size = from[along] as i64;
         let mut starts = vec![0; from.len()];
-        starts[along] = if index < 0 { index.saturating_add(size) } else { index };
+        starts[along] = if index < 0 {
+            index.saturating_add(size)
+        } else {
+            index
+        };
         let mut shape = from.to_vec();
         shape[along] = 1;
         let stored = self.activation(input)?;

@@ -35,7 +35,9 @@ pub(super) fn weights(
         Some(bias) if bias.len() == 1 => vec![bias.floats()[0]; channels],
         Some(bias) => {
             let found = &bias.shape;
-            return Err(format!("a bias of shape {found:?} for {channels} output channels"));
+            return Err(format!(
+                "a bias of shape {found:?} for {channels} output channels"
+            ));
         }
     };
     let (values, scales) = match &constant.data {
@@ -52,9 +54,9 @@ pub(super) fn weights(
                 ));
             }
             let narrow: Result<Vec<i8>, _> = values.iter().map(|&v| i8::try_from(v)).collect();
-            let narrow = narrow.map_err(|_| {
-                "its weights are not symmetric int8: quantise them as int8 with zero point 0"
-            })?;
+            let narrow = narrow.map_err(
+                |_| "its weights are not symmetric int8: quantise them as int8 with zero point 0",
+            )?;
             (narrow, scales.clone())
         }
         Data::Float(reals) => {
@@ -83,7 +85,11 @@ pub(super) fn weights(
     };
     let bias: Lowered<Vec<i32>> = (0..channels)
         .map(|channel| {
-            let scale = if scales.len() == 1 { scales[0] } else { scales[channel] };
+            let scale = if scales.len() == 1 {
+                scales[0]
+            } else {
+                scales[channel]
+            };
             match bias.map(|bias| &bias.data) {
                 None => Ok(0),
                 // Quantised in these very units: no rounding may get in between.
@@ -146,8 +152,14 @@ pub(super) fn operand(constant: &Constant) -> Lowered<(Vec<i8>, Quantisation)> {
         // The zero point is already subtracted: 0, or any other that leads into int8, will do.
         let least = values.iter().copied().min().unwrap_or(0);
         let fits = values.iter().all(|&value| i8::try_from(value).is_ok());
-        let zero_point = if fits { 0 } else { (-128_i32).saturating_sub(least) };
-        let shifted = values.iter().map(|&v| i8::try_from(v.saturating_add(zero_point)).ok());
+        let zero_point = if fits {
+            0
+        } else {
+            (-128_i32).saturating_sub(least)
+        };
+        let shifted = values
+            .iter()
+            .map(|&v| i8::try_from(v.saturating_add(zero_point)).ok());
         let shifted: Option<Vec<i8>> = shifted.collect();
         let shifted = shifted.filter(|_| (-128..=127).contains(&zero_point));
         let shifted = shifted.ok_or("a constant input that is not int8 or uint8")?;

@@ -22,7 +22,9 @@ impl Parameters {
     fn activation(&self) -> Result<Quantisation, String> {
         let ([scale], [zero_point]) = (&self.scales[..], &self.zero_points[..]) else {
             let scales = self.scales.len();
-            return Err(format!("an activation with {scales} scales: exactly one is needed"));
+            return Err(format!(
+                "an activation with {scales} scales: exactly one is needed"
+            ));
         };
         let shift = match self.range {
             (-128, 127) => 0,
@@ -50,7 +52,9 @@ impl Parameters {
             return Ok(axis);
         }
         let (scales, axis) = (self.scales.len(), self.axis);
-        Err(format!("{scales} scales along dimension {axis} of {shape:?}"))
+        Err(format!(
+            "{scales} scales along dimension {axis} of {shape:?}"
+        ))
     }
 }
 
@@ -83,7 +87,9 @@ impl Reader {
         let zero_points = match zero_name {
             None => vec![0; scales.len()],
             Some(_) => {
-                let zeros = constant(2)?.integers().ok_or("its zero point is no integer")?;
+                let zeros = constant(2)?
+                    .integers()
+                    .ok_or("its zero point is no integer")?;
                 zeros.iter().map(|&zero| zero as i32).collect()
             }
         };
@@ -162,7 +168,9 @@ impl Reader {
             None => self.source.values[value].quantisation = Some(quantisation),
             Some(known) if known == quantisation => {}
             Some(_) => {
-                return Err("its scale or zero point is not that of the QuantizeLinear before".into());
+                return Err(
+                    "its scale or zero point is not that of the QuantizeLinear before".into(),
+                );
             }
         }
         self.alias_to(node, value)
