@@ -109,7 +109,7 @@ impl<'a> Call<'a> {
         self.tensors.get(usize::from(index))
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn info(&self, index: u16) -> &'a TensorRecord {
         self.tensor(index).unwrap_or(&NONE)
     }
@@ -132,7 +132,7 @@ impl<'a> Call<'a> {
     }
 
     /// The elements of a tensor in the arena.
-    #[inline(never)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn cells(&self, tensor: &TensorRecord) -> &'a [Cell<i8>] {
         self.arena
             .get(tensor.arena_offset as usize..)
@@ -158,7 +158,8 @@ impl<'a> Call<'a> {
     }
 
     /// `len` bytes of constants from `offset`.
-    #[inline(never)] // As above: called so often that a call is less code than what it does.
+    // As above: called so often that a call is less code than what it does.
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn bytes(&self, offset: u32, len: usize) -> &'a [u8] {
         self.constants
             .get(offset as usize..)
@@ -184,7 +185,7 @@ impl<'a> Call<'a> {
     }
 
     /// The geometry as the record and its tensors say.
-    #[inline(never)]
+    #[cfg_attr(target_os = "none", inline(never))]
     pub fn window(&self) -> Window {
         let record = self.record;
         Window {
