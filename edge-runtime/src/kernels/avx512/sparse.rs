@@ -90,9 +90,13 @@ unsafe fn list(layer: &Sparse) -> usize {
             places = _mm512_add_epi32(places, _mm512_set1_epi32(16 * row));
             at += 16;
         }
-        _mm512_storeu_si512(layer.places.add(count).cast(), _mm512_setzero_si512());
-        _mm512_storeu_si512(layer.places.add(count + 16).cast(), _mm512_setzero_si512());
+        _mm_storeu_si128(layer.places.add(count).cast(), _mm_setzero_si128());
         layer.values.add(count).cast::<i32>().write_unaligned(0);
+        // Only for what is fetched ahead: the first rows of the next chunk.
+        let first = _mm512_loadu_si512(layer.places.cast_const().cast());
+        let chunk = _mm512_set1_epi32((layer.inputs * CHUNK) as i32);
+        let behind = layer.places.add(count.next_multiple_of(4));
+        _mm512_storeu_si512(behind.cast(), _mm512_add_epi32(first, chunk));
     }
     count.div_ceil(4)
 }
