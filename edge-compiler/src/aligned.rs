@@ -2,11 +2,14 @@
 
 use std::ops::{Deref, DerefMut};
 
-use edge_runtime::format::ALIGNMENT;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
-/// Bytes on the heap whose first address is a multiple of 16, as `Model::load` needs it. Used
-/// wherever a host holds an image.
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
+/// Bytes on the heap whose first address is a multiple of 64: more than the 16 that `Model::load`
+/// needs, so that vectors of weights do not lie across two lines of a cache. Used wherever a host
+/// holds an image.
 #[derive(Clone, Default)]
 pub struct AlignedBytes {
     blocks: Vec<Block>,
@@ -14,13 +17,13 @@ pub struct AlignedBytes {
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C, align(16))]
-struct Block([u8; ALIGNMENT]);
+#[repr(C, align(64))]
+struct Block([u8; LINE]);
 
 impl AlignedBytes {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        let blocks = vec![Block::new_zeroed(); len.div_ceil(ALIGNMENT)];
+        let blocks = vec![Block::new_zeroed(); len.div_ceil(LINE)];
         Self { blocks, len }
     }
 

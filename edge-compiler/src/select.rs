@@ -155,6 +155,9 @@ pub fn select(
             |index, choice| bytes(choice, &layers[index]),
         );
     }
+    if set == InstructionSet::Dsp {
+        dsp::spare_kernels(&candidates, &mut chosen, layers, optimize);
+    }
     let picked = candidates.into_iter().zip(chosen);
     picked
         .map(|(mut choices, index)| choices.swap_remove(index))
@@ -208,7 +211,7 @@ fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Choice> {
         InstructionSet::Dsp => dsp::candidates(layer),
         InstructionSet::Mve => mve::candidates(layer),
         InstructionSet::X86 | InstructionSet::Neon | InstructionSet::Wasm => {
-            blocks::candidates(layer)
+            blocks::candidates(layer, set)
         }
         InstructionSet::Portable => portable::candidates(layer),
     }

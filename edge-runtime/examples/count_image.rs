@@ -6,7 +6,7 @@
 //! `reference` runs the plain kernels, for an image whose weights are canonical.
 #![allow(unsafe_code)] // markers need a name, and must not be optimised away
 
-use edge_runtime::kernels::{native, reference};
+use edge_runtime::kernels::{Kernel, native, portable, reference};
 use edge_runtime::{Model, Session};
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,11 +26,15 @@ marker!(dunlin_run_starts);
 marker!(dunlin_operator_ends);
 marker!(dunlin_run_ends);
 
-fn run(image: &str, rows: &str, expected: &str, plain: bool) -> Result<(), Box<dyn Error>> {
+fn run(
+    image: &str,
+    rows: &str,
+    expected: &str,
+    kernels: &'static [Kernel],
+) -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::read(image)?;
     let mut aligned = vec![0_u128; bytes.len().div_ceil(16)];
     aligned.as_mut_bytes()[..bytes.len()].copy_from_slice(&bytes);
-    let kernels = if plain { &reference::KERNELS } else { native() };
     let model = Model::load_with(&aligned.as_bytes()[..bytes.len()], kernels)?;
     let mut arena = vec![0_u128; model.arena_bytes().div_ceil(16)];
     let arena =
@@ -65,9 +69,12 @@ fn main() -> ExitCode {
             println!("start={start:x},split={split:x},stop={stop:x}");
             Ok(())
         }
-        [image, rows, expected, "native"] => run(image, rows, expected, false),
-        [image, rows, expected, "reference"] => run(image, rows, expected, true),
-        _ => Err("use: count_image IMAGE ROWS EXPECTED native|reference, or markers".into()),
+        [image, rows, expected, "native"] => run(image, rows, expected, native()),
+        [image, rows, expected, "portable"] => run(image, rows, expected, &portable::ANY),
+        [image, rows, expected, "reference"] => run(image, rows, expected, &reference::KERNELS),
+        _ => {
+            Err("use: count_image IMAGE ROWS EXPECTED native|portable|reference, or markers".into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

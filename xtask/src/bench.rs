@@ -2,6 +2,7 @@
 //! the targets, beside what TensorFlow Lite Micro with CMSIS-NN needs, and against the committed
 //! baseline.
 
+pub mod aarch64;
 mod baseline;
 pub mod models;
 mod targets;

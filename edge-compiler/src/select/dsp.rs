@@ -2,6 +2,7 @@
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
+use edge_runtime::kernels::packing::depthwise_dsp::Form;
 use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
 use edge_runtime::kernels::packing::winograd_dsp::Transform;
@@ -9,6 +10,7 @@ use edge_runtime::kernels::packing::winograd_dsp::Transform;
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
+use crate::writer::Optimize;
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
@@ -25,10 +27,77 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::FullyConnected => {
             let scratch = dsp_blocks::fully_connected_scratch_len(&layer.window);
             let widths = [Width::I16, Width::I8].into_iter();
-            widths.filter_map(|w| blocks(layer, w, scratch)).collect()
+            let mut all: Vec<_> = widths.filter_map(|w| blocks(layer, w, scratch)).collect();
+            // Slow and short: see `spare_kernels`.
+            all.push(Choice {
+                cost: layer.macs() * 12,
+                ..Choice::canonical(layer)
+            });
+            all
         }
         LayerKind::DepthwiseConv2d => depthwise(layer),
         LayerKind::TransposeConv => Vec::new(),
+    }
+}
+
+/// Fully connected layers below this part of all multiplications do not pay for a fast kernel.
+const FEW: u64 = 1000;
+
+/// Moves choices so that a device needs fewer kernels: a few instructions more, a few kilobytes of
+/// flash less.
+pub(super) fn spare_kernels(
+    candidates: &[Vec<Choice>],
+    chosen: &mut [usize],
+    layers: &[Option<LayerSource<'_>>],
+    optimize: Optimize,
+) {
+    let all: u64 = layers.iter().flatten().map(LayerSource::macs).sum();
+    let of_kind = |kind: LayerKind| {
+        let numbered = layers.iter().enumerate();
+        let same = numbered.filter(move |(_, l)| l.as_ref().is_some_and(|l| l.kind == kind));
+        same.map(|(index, layer)| (index, layer.as_ref().map_or(0, LayerSource::macs)))
+    };
+    let other = |index: usize, code: u8| {
+        let mut choices: std::slice::Iter<'_, Choice> = candidates[index].iter();
+        choices.position(|choice| choice.packing == code)
+    };
+    // The reference kernel, a tenth of the code.
+    let dense: u64 = of_kind(LayerKind::FullyConnected)
+        .map(|(_, macs)| macs)
+        .sum();
+    if dense * FEW < all {
+        for (index, _) in of_kind(LayerKind::FullyConnected) {
+            chosen[index] = other(index, packing::CANONICAL).unwrap_or(chosen[index]);
+        }
+    }
+    // One width of weights for all convolutions.
+    let wide: Vec<_> = of_kind(LayerKind::Conv2d)
+        .filter(|(index, _)| candidates[*index][chosen[*index]].packing == packing::DSP_I16)
+        .map(|(index, _)| (index, other(index, packing::DSP_I8)))
+        .collect();
+    if optimize == Optimize::Size && wide.iter().all(|(_, narrow)| narrow.is_some()) {
+        for (index, narrow) in wide {
+            chosen[index] = narrow.unwrap_or(chosen[index]);
+        }
+    }
+    // One form of depthwise weights: the general one takes an instruction more for four outputs.
+    let general: Vec<_> = of_kind(LayerKind::DepthwiseConv2d)
+        .filter(|(index, _)| candidates[*index][chosen[*index]].packing == packing::DSP_DEPTHWISE)
+        .map(|(index, _)| {
+            let merged = |choice: &Choice| {
+                choice.packing == packing::DSP_DEPTHWISE
+                    && Form::of(&choice.packed) == Some(Form::Merged)
+            };
+            (index, candidates[index].iter().position(merged))
+        })
+        .collect();
+    let is_mixed = general
+        .iter()
+        .any(|(index, merged)| *merged == Some(chosen[*index]));
+    if is_mixed && general.iter().all(|(_, merged)| merged.is_some()) {
+        for (index, merged) in general {
+            chosen[index] = merged.unwrap_or(chosen[index]);
+        }
     }
 }
 
@@ -132,14 +201,17 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         zero_point: layer.zero_point,
         min: layer.min,
     };
-    let packed = pack::depthwise_dsp::pack(&source).map(|packed| Choice {
+    let packed = |packed: Vec<u8>, slower: u64| Choice {
         packing: packing::DSP_DEPTHWISE,
         scratch: dsp_depthwise::scratch_len(window),
         packed,
         channels_apart: false,
         fitted: None,
-        cost: layer.macs() * 170 / 100,
-    });
+        cost: layer.macs() * (170 + slower) / 100,
+    };
+    let best = pack::depthwise_dsp::pack(&source).map(|bytes| packed(bytes, 0));
+    let merged = pack::depthwise_dsp::pack_as(&source, Form::Merged).map(|bytes| packed(bytes, 2));
+    let merged = merged.filter(|merged| Some(&merged.packed) != best.as_ref().map(|b| &b.packed));
     let small = pack::depthwise_dsp::fits_canonical(&source).then(|| Choice {
         packing: packing::DSP_DEPTHWISE_SMALL,
         scratch: dsp_depthwise::scratch_len_canonical(window),
@@ -148,7 +220,7 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         fitted: None,
         cost: layer.macs() * 170 / 100 + 70 * window.output[2] as u64,
     });
-    [packed, small, Some(general)]
+    [best, merged, small, Some(general)]
         .into_iter()
         .flatten()
         .collect()

@@ -13,6 +13,7 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+pub mod cases;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod footprint;
@@ -34,7 +35,7 @@ pub mod x86;
 use crate::format::kernel_set;
 pub use crate::operator::overlap::raster_gap;
 use crate::operator::{Call, Cost, Fault};
-pub use table::{of_image, of_image_len};
+pub use table::{cases_of_image, of_image, of_image_len};
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]
@@ -89,6 +90,15 @@ pub const fn native() -> &'static [Kernel] {
         all(target_arch = "wasm32", target_feature = "simd128")
     )))]
     return &portable::ANY;
+}
+
+/// [`native`] for images that need no other [`cases`] than the ones given, for which the kernels are
+/// compiled.
+pub const fn native_for<const CASES: u64>() -> &'static [Kernel] {
+    #[cfg(all(target_arch = "arm", feature = "dsp", not(feature = "mve")))]
+    return &dsp::Table::<CASES>::KERNELS;
+    #[cfg(not(all(target_arch = "arm", feature = "dsp", not(feature = "mve"))))]
+    return native();
 }
 
 /// Two tables one behind the other: what stands in the first is found first.

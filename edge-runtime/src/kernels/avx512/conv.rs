@@ -14,7 +14,7 @@ use crate::kernels::packing::dot_16x4::GROUP;
 
 /// How far ahead of their use weights of a single pixel are fetched, in bytes: worth 3 % where they
 /// come from the second cache.
-const AHEAD: usize = 512;
+const AHEAD: usize = 1536;
 
 /// Pixels whose sums wait for their end: a multiple of every tile's width.
 const STRIP: usize = 24;

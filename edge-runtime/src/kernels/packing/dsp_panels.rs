@@ -61,7 +61,6 @@ impl Panels {
     }
 
     /// Of a window that [`fits`]; of others the lengths overflow.
-    #[inline(always)]
     pub const fn new(window: &Window) -> Self {
         let [out_height, out_width, out_channels] = window.output;
         let taps = Taps::of(window);
@@ -166,6 +165,11 @@ pub const fn fully_connected_scratch_len(window: &Window) -> usize {
 pub const fn is_direct(window: &Window) -> bool {
     let [_, _, inputs] = window.input;
     let [_, _, outputs] = window.output;
+    is_direct_len(inputs, outputs)
+}
+
+/// [`is_direct`] of numbers of inputs and outputs.
+pub const fn is_direct_len(inputs: usize, outputs: usize) -> bool {
     outputs <= CHANNELS && inputs.is_multiple_of(4)
 }
 

@@ -103,7 +103,7 @@ impl Channels {
                 })
                 .collect(),
             shifts: (0..count)
-                .map(|_| data.within((*shifts.start()).into(), (*shifts.end()).into()) as i8)
+                .map(|_| data.within((*shifts.start()), (*shifts.end())) as i8)
                 .collect(),
             pad: data.within(-128, 127) as i8,
             zero_point,
