@@ -102,6 +102,10 @@ pub const fn native_for<const CASES: u64>() -> &'static [Kernel] {
 }
 
 /// Two tables one behind the other: what stands in the first is found first.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "tables are joined when a program is compiled, where an error is the compiler's"
+)]
 pub(crate) const fn joined<const N: usize>(first: &[Kernel], second: &[Kernel]) -> [Kernel; N] {
     assert!(first.len() + second.len() == N);
     let mut all = [reference::table::CLAMP; N];

@@ -38,7 +38,7 @@ pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     if !fits(window) {
         return 0;
     }
-    Panels::new(window).len()
+    Panels::new(window).bytes()
 }
 
 /// Lengths that follow from a window that [`fits`].
@@ -56,7 +56,7 @@ pub struct Panels {
 
 impl Panels {
     /// Bytes of all of them, a multiple of 16.
-    pub const fn len(&self) -> usize {
+    pub const fn bytes(&self) -> usize {
         (self.pair * self.batch + self.gather * 2 + 15) & !15
     }
 
