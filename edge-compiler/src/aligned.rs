@@ -85,7 +85,7 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let aligned = AlignedBytes::from(&bytes[..]);
             assert_eq!(&aligned[..], &bytes[..]);
-            assert_eq!(aligned.as_ptr() as usize % ALIGNMENT, 0);
+            assert_eq!(aligned.as_ptr() as usize % LINE, 0);
         }
     }
 }
