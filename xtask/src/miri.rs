@@ -28,7 +28,9 @@ pub fn run() -> Result<()> {
         println!("\n── Miri on {} images, RUSTFLAGS={features}", images.len());
         must_succeed(
             Command::new("rustup")
-                .args(["run", "nightly", "cargo", "miri", "run", "--locked"])
+                .args([
+                    "run", "nightly", "cargo", "miri", "run", "--quiet", "--locked",
+                ])
                 .args(["-p", "edge-runtime", "--example", "exercise_images"])
                 .arg("--target-dir")
                 .arg(crate::root().join("target/miri"))
