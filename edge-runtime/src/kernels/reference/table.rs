@@ -141,12 +141,7 @@ pub const MUL: Kernel = kernel(opcode::MUL, "MUL", elementwise::check_mul, |call
 /// PRELU.
 pub const PRELU: Kernel = kernel(opcode::PRELU, "PRELU", elementwise::check_prelu, |call| {
     let (x, y) = (call.cells(call.x()), call.cells(call.y()));
-    prelu(
-        &elementwise::prelu(call),
-        x,
-        call.operand(call.second()),
-        y,
-    );
+    prelu(&elementwise::prelu(call), x, call.operand(call.second()), y);
 });
 /// Any function of one element, as a table.
 pub const LOOKUP: Kernel = kernel(
