@@ -5,7 +5,7 @@ use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
 use edge_runtime::kernels::packing::depthwise_dsp::Form;
 use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
-use edge_runtime::kernels::packing::winograd_dsp::Transform;
+use edge_runtime::kernels::packing::winograd_dsp::{self, Transform};
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
@@ -18,11 +18,11 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d => [
             blocks(layer, Width::I16, dsp_blocks::scratch_len(&layer.window)),
             blocks(layer, Width::I8, dsp_blocks::scratch_len(&layer.window)),
-            winograd(layer, Transform::F2),
-            winograd(layer, Transform::F4),
         ]
         .into_iter()
         .flatten()
+        .chain(winograd(layer, Transform::F2))
+        .chain(winograd(layer, Transform::F4))
         .collect(),
         LayerKind::FullyConnected => {
             let scratch = dsp_blocks::fully_connected_scratch_len(&layer.window);
@@ -80,23 +80,24 @@ pub(super) fn spare_kernels(
             chosen[index] = narrow.unwrap_or(chosen[index]);
         }
     }
-    // One form of depthwise weights: the general one takes an instruction more for four outputs.
-    let general: Vec<_> = of_kind(LayerKind::DepthwiseConv2d)
-        .filter(|(index, _)| candidates[*index][chosen[*index]].packing == packing::DSP_DEPTHWISE)
-        .map(|(index, _)| {
-            let merged = |choice: &Choice| {
-                choice.packing == packing::DSP_DEPTHWISE
-                    && Form::of(&choice.packed) == Some(Form::Merged)
-            };
-            (index, candidates[index].iter().position(merged))
-        })
-        .collect();
-    let is_mixed = general
-        .iter()
-        .any(|(index, merged)| *merged == Some(chosen[*index]));
-    if is_mixed && general.iter().all(|(_, merged)| merged.is_some()) {
-        for (index, merged) in general {
-            chosen[index] = merged.unwrap_or(chosen[index]);
+    // One form of depthwise weights, and of each transformation: the general one takes an instruction
+    // more for one to four outputs.
+    for (code, general) in [
+        (packing::DSP_DEPTHWISE, Form::Merged as u8),
+        (packing::DSP_WINOGRAD_2X2, winograd_dsp::Form::Ties as u8),
+        (packing::DSP_WINOGRAD_4X4, winograd_dsp::Form::Ties as u8),
+    ] {
+        let form = |choice: &Choice| choice.packed.first().copied();
+        let is_general = |choice: &Choice| choice.packing == code && form(choice) == Some(general);
+        let with_code = (0..chosen.len()).filter(|i| candidates[*i][chosen[*i]].packing == code);
+        let moves: Option<Vec<_>> = with_code
+            .map(|i| Some((i, candidates[i].iter().position(is_general)?)))
+            .collect();
+        let moves = moves.unwrap_or_default();
+        if moves.iter().any(|(i, general)| chosen[*i] == *general) {
+            for (index, general) in moves {
+                chosen[index] = general;
+            }
         }
     }
 }
@@ -139,9 +140,10 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
     })
 }
 
-fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
+/// In the fastest form, and in the one that takes an instruction more for each output.
+fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Vec<Choice> {
     if !dsp_winograd::fits(&layer.window) {
-        return None;
+        return Vec::new();
     }
     let convolution = pack::winograd_dsp::Convolution {
         weights: &layer.weights,
@@ -152,7 +154,6 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
         zero_point: layer.zero_point,
         min: layer.min,
     };
-    let packed = pack::winograd_dsp::pack(&convolution, transform)?;
     // The transformations cost the more the fewer channels share them.
     let [_, _, depth] = layer.window.input;
     let [_, _, channels] = layer.window.output;
@@ -169,14 +170,23 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
             17 + 380 / few,
         ),
     };
-    Some(Choice {
-        packing: code,
-        scratch,
-        packed,
-        channels_apart: false,
-        fitted: None,
-        cost: layer.macs() * rate / 100,
+    let outputs = layer.macs() / (9 * depth as u64).max(1);
+    [
+        (winograd_dsp::Form::Merged, 0),
+        (winograd_dsp::Form::Ties, outputs),
+    ]
+    .into_iter()
+    .filter_map(|(form, more)| {
+        Some(Choice {
+            packing: code,
+            scratch,
+            packed: pack::winograd_dsp::pack_as(&convolution, transform, form)?,
+            channels_apart: false,
+            fitted: None,
+            cost: layer.macs() * rate / 100 + more,
+        })
     })
+    .collect()
 }
 
 /// Packed and canonical.

@@ -21,6 +21,9 @@ const FORMS_I8: u32 = 8;
 /// Accumulators that are requantised by the reference's arithmetic.
 pub(crate) const RAW: u64 = form(Width::I16, Form::Raw) | form(Width::I8, Form::Raw);
 /// CONV_2D with an odd number of output pixels.
+pub(crate) const ODD: u64 = 1 << 22;
+/// The kernel of CONV_2D for the last of an odd number of pixels; without it a pair computes it twice.
+/// No image needs it, see [`odd`].
 pub(crate) const ODD_PIXELS: u64 = 1 << 16;
 /// Output channels that fill no block of four.
 pub(crate) const PARTIAL: u64 = 1 << 17;
@@ -30,7 +33,7 @@ pub(crate) const DIRECT: u64 = 1 << 18;
 pub(crate) const WIDENED: u64 = 1 << 19;
 /// An activation with another range than that of `i8`.
 pub(crate) const LIMITED: u64 = 1 << 20;
-/// A pool with channels that fill no four, or of more than 255 columns.
+/// A pool with channels that fill no four.
 pub(crate) const POOL_ANY: u64 = 1 << 21;
 /// Depthwise: forms from this bit on, in the order of their codes.
 const DEPTHWISE_FORMS: u32 = 24;
@@ -38,7 +41,7 @@ const DEPTHWISE_FORMS: u32 = 24;
 pub(crate) const STRIDE_1: u64 = 1 << 27;
 /// Depthwise: stride 2.
 pub(crate) const STRIDE_2: u64 = 1 << 28;
-/// Depthwise: an odd number of output rows.
+/// Depthwise: the kernel for the last of an odd number of output rows, likewise.
 pub(crate) const ODD_ROWS: u64 = 1 << 29;
 /// Depthwise: an odd number of output columns.
 pub(crate) const ODD_COLUMNS: u64 = 1 << 30;
@@ -46,6 +49,8 @@ pub(crate) const ODD_COLUMNS: u64 = 1 << 30;
 const WINOGRAD_2X2: u32 = 32;
 /// F(4x4), likewise.
 const WINOGRAD_4X4: u32 = 36;
+/// Any of these transformations.
+pub(crate) const WINOGRAD: u64 = 0xFF << WINOGRAD_2X2;
 /// ADD in linear form with a shift of 20, then 21, 22, 23.
 const ADD_SHIFTS: u32 = 40;
 /// ADD in linear form with another shift, or of elements that fill no four.
@@ -143,11 +148,7 @@ const fn limited(record: &OperatorRecord) -> u64 {
 /// Of CONV_2D with weights of a width.
 pub(crate) const fn of_conv(y: &TensorRecord, form: u8, width: Width) -> u64 {
     let [_, height, width_out, channels] = y.shape;
-    let odd = if height & width_out & 1 == 0 {
-        0
-    } else {
-        ODD_PIXELS
-    };
+    let odd = if height & width_out & 1 == 0 { 0 } else { ODD };
     of_blocks(channels as u32, form, width) | odd
 }
 
@@ -191,12 +192,11 @@ pub(crate) const fn of_depthwise(
     y: &TensorRecord,
     form: depthwise_dsp::Form,
 ) -> u64 {
-    let [_, height, width, _] = y.shape;
+    let [_, _, width, _] = y.shape;
     let [stride, _] = record.stride;
     limited(record)
         | depthwise_form(form)
         | if stride == 1 { STRIDE_1 } else { STRIDE_2 }
-        | if height & 1 == 0 { 0 } else { ODD_ROWS }
         | if width & 1 == 0 { 0 } else { ODD_COLUMNS }
 }
 
@@ -216,8 +216,7 @@ pub(crate) const fn of_canonical(record: &OperatorRecord, y: &TensorRecord) -> d
 /// Of AVERAGE_POOL_2D and MAX_POOL_2D.
 pub(crate) const fn of_pool(record: &OperatorRecord, y: &TensorRecord) -> u64 {
     let [_, _, _, channels] = y.shape;
-    let [_, columns] = record.kernel;
-    let whole = channels.is_multiple_of(4) && columns <= 255;
+    let whole = channels.is_multiple_of(4);
     limited(record) | if whole { 0 } else { POOL_ANY }
 }
 
@@ -226,4 +225,36 @@ pub(crate) const fn of_add(record: &OperatorRecord, y: &TensorRecord) -> u64 {
     let [_, _, _, shift, _] = record.parameters;
     let rest = if y.len.is_multiple_of(4) { 0 } else { ADD_ANY };
     limited(record) | rest | add_shift(shift.cast_unsigned() & 31)
+}
+
+/// Whether a kernel for what is left over of odd sizes would help an operator: which one, the
+/// multiplications that it would save, and those of the operator.
+pub(crate) const fn odd(record: &OperatorRecord, x: &TensorRecord, y: &TensorRecord) -> Odd {
+    let [_, height, width, channels] = y.shape;
+    let [kernel_height, kernel_width] = record.kernel;
+    let taps = kernel_height as u64 * kernel_width as u64;
+    let (height, width, channels) = (height as u64, width as u64, channels as u64);
+    let (case, each, count) = match (record.opcode, record.packing) {
+        (opcode::CONV_2D, packing::DSP_I16 | packing::DSP_I8) => {
+            let [_, _, _, depth] = x.shape;
+            (ODD_PIXELS, taps * depth as u64 * channels, height * width)
+        }
+        (opcode::DEPTHWISE_CONV_2D, packing::DSP_DEPTHWISE | packing::DSP_DEPTHWISE_SMALL) => {
+            // As much as three multiplications, for each output.
+            (ODD_ROWS, 3 * taps * channels * width, height)
+        }
+        _ => (0, taps * channels, height * width),
+    };
+    Odd {
+        case,
+        saved: if count % 2 == 0 { 0 } else { each / 2 },
+        all: each * count,
+    }
+}
+
+/// See [`odd`].
+pub(crate) struct Odd {
+    pub case: u64,
+    pub saved: u64,
+    pub all: u64,
 }

@@ -13,6 +13,10 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+#[cfg_attr(
+    not(all(target_arch = "arm", feature = "dsp")),
+    allow(dead_code, reason = "only those kernels ask for single cases")
+)]
 pub mod cases;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;

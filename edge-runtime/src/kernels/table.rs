@@ -83,6 +83,7 @@ const fn is_first(image: &[u8], index: usize, [opcode, packing]: [u8; 2]) -> boo
 /// image.
 pub const fn cases_of_image(image: &[u8]) -> u64 {
     let (mut set, mut index) = (0, 0);
+    let (mut pixels, mut rows, mut all) = (0_u64, 0_u64, 0_u64);
     while let Some(record) = operator(image, index) {
         let [input, _] = record.inputs;
         let (Some(x), Some(y)) = (tensor(image, input), tensor(image, record.output)) else {
@@ -100,9 +101,26 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
             }
         };
         set |= cases::of(&record, &x, &y, form);
+        let odd = cases::odd(&record, &x, &y);
+        match odd.case {
+            cases::ODD_PIXELS => pixels = pixels.saturating_add(odd.saved),
+            cases::ODD_ROWS => rows = rows.saturating_add(odd.saved),
+            _ => {}
+        }
+        all = all.saturating_add(odd.all);
         index = index.saturating_add(1);
     }
-    if index == 0 { cases::ALL } else { set }
+    if index == 0 {
+        return cases::ALL;
+    }
+    // A kernel more for less than a thousandth of the work is not worth its flash.
+    if pixels > all / 1000 {
+        set |= cases::ODD_PIXELS;
+    }
+    if rows > all / 1000 {
+        set |= cases::ODD_ROWS;
+    }
+    set
 }
 
 /// Opcode and packing of an operator; `None` behind the last one.
@@ -181,6 +199,33 @@ mod tests {
             );
         }
         assert!(Model::load_with(bytes, &own[1..]).is_err());
+    }
+
+    #[test]
+    fn cases_are_those_of_the_operators() {
+        // The sample is for any device.
+        assert_eq!(cases_of_image(SAMPLE), 0);
+        assert_eq!(cases_of_image(&SAMPLE[..100]), cases::ALL);
+        assert_eq!(cases_of_image(&[]), cases::ALL);
+        // With another packing its first layer has cases.
+        let at = word(SAMPLE, offset_of!(Header, operators)).unwrap();
+        let mut image = Vec::from(SAMPLE);
+        let record = operator(SAMPLE, 0).unwrap();
+        assert_eq!(record.opcode, crate::format::opcode::FULLY_CONNECTED);
+        image[at + offset_of!(OperatorRecord, packing)] = crate::format::packing::DSP_I16;
+        let form = word(SAMPLE, offset_of!(Header, constants)).unwrap() + record.weights as usize;
+        for code in [0, 4, 1] {
+            image[form] = code;
+            let set = cases_of_image(&image);
+            let [x, _] = record.inputs;
+            let (x, y) = (
+                tensor(&image, x).unwrap(),
+                tensor(&image, record.output).unwrap(),
+            );
+            let width = crate::kernels::packing::dsp_blocks::Width::I16;
+            assert_eq!(set, cases::of_dense(&x, &y, code, width));
+            assert_eq!(cases::forms(set, width), 1 << code);
+        }
     }
 
     #[test]

@@ -209,29 +209,9 @@ impl<'a> Call<'a> {
             Inputs::Two => (2, true),
             Inputs::OneAndState => (2, false),
         };
-        for (index, wanted, may_be_constant, is_state) in [
-            (first, count > 0, constants, false),
-            (second, count > 1, constants, inputs == Inputs::OneAndState),
-            (record.output, true, false, false),
-        ] {
-            if wanted != (index != NO_TENSOR) {
-                return Err(Fault::Tensors);
-            }
-            if wanted {
-                let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
-                if is_state {
-                    if tensor.storage != storage::STATE {
-                        return Err(Fault::Tensors);
-                    }
-                    continue;
-                }
-                let constant = may_be_constant && tensor.storage == storage::CONSTANT;
-                if tensor.element != element::I8 || (tensor.storage != storage::ARENA && !constant)
-                {
-                    return Err(Fault::Tensors);
-                }
-            }
-        }
+        self.check_tensor(first, count > 0, constants, false)?;
+        self.check_tensor(second, count > 1, constants, inputs == Inputs::OneAndState)?;
+        self.check_tensor(record.output, true, false, false)?;
         let [a, b, c] = record.reserved;
         if a | b | c != 0 {
             return Err(Fault::Unused);
@@ -240,6 +220,31 @@ impl<'a> Call<'a> {
             return Err(Fault::Clamp);
         }
         self.check_places(&[first, second], sharing)
+    }
+
+    /// A tensor that is there if it is wanted, of the right type and storage.
+    #[inline(never)]
+    fn check_tensor(
+        &self,
+        index: u16,
+        is_wanted: bool,
+        may_be_constant: bool,
+        is_state: bool,
+    ) -> Result<(), Fault> {
+        if is_wanted != (index != NO_TENSOR) {
+            return Err(Fault::Tensors);
+        }
+        if !is_wanted {
+            return Ok(());
+        }
+        let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
+        let fits = if is_state {
+            tensor.storage == storage::STATE
+        } else {
+            let constant = may_be_constant && tensor.storage == storage::CONSTANT;
+            tensor.element == element::I8 && (tensor.storage == storage::ARENA || constant)
+        };
+        fits.then_some(()).ok_or(Fault::Tensors)
     }
 
     /// Scratch inside the arena, and no more shared bytes than `sharing` allows.

@@ -12,10 +12,15 @@ use crate::kernels::reference::Window;
 /// a window without output pixels, with an extent beyond the 16 bits that a record has for it, or of
 /// a tensor of 2^31 bytes or more.
 pub fn raster_gap(window: &Window) -> Option<i64> {
-    let [in_height, in_width, in_channels] = narrow(window.input)?;
-    let [height, width, channels] = narrow(window.output)?;
-    let [stride_y, stride_x] = narrow(window.stride)?;
-    let [padding_y, padding_x] = narrow(window.padding)?;
+    let extents = window.input.iter().chain(&window.output);
+    let steps = window.stride.iter().chain(&window.padding);
+    if extents.chain(steps).fold(0, |any, extent| any | extent) > 0xFFFF {
+        return None;
+    }
+    let [in_height, in_width, in_channels] = window.input.map(|extent| extent as u32);
+    let [height, width, channels] = window.output.map(|extent| extent as u32);
+    let [stride_y, stride_x] = window.stride.map(|extent| extent as u32);
+    let [padding_y, padding_x] = window.padding.map(|extent| extent as u32);
     let last = width.checked_sub(1)?;
     let bytes = |a: u32, b: u32, c: u32| a.checked_mul(b)?.checked_mul(c).filter(|n| *n >> 31 == 0);
     let pitch = in_width.wrapping_mul(in_channels);
@@ -50,12 +55,6 @@ pub fn raster_gap(window: &Window) -> Option<i64> {
         written = written.wrapping_add(width.wrapping_mul(channels));
     }
     Some(gap.into())
-}
-
-/// The values, if each fits 16 bits.
-fn narrow<const N: usize>(values: [usize; N]) -> Option<[u32; N]> {
-    let fit = values.iter().all(|value| *value <= 0xFFFF);
-    fit.then(|| values.map(|value| value as u32))
 }
 
 #[cfg(test)]

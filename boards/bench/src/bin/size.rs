@@ -14,10 +14,11 @@ use edge_runtime::{Model, Session};
 
 const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 
-static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<{ cases_of_image(IMAGE) }>()) {
-    Some(kernels) => kernels,
-    None => panic!("the image was compiled for another board"),
-};
+static KERNELS: [Kernel; of_image_len(IMAGE)] =
+    match of_image(IMAGE, native_for::<{ cases_of_image(IMAGE) }>()) {
+        Some(kernels) => kernels,
+        None => panic!("the image was compiled for another board"),
+    };
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {

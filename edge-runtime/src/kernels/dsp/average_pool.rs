@@ -29,10 +29,7 @@ pub(super) fn run<const CASES: u64>(
     input: &[Cell<i8>],
     output: &[Cell<i8>],
 ) {
-    let Some(pools) = pools(window, input, output) else {
-        return;
-    };
-    for (pool, pixel) in pools {
+    pools(window, input, output, |pool, pixel| {
         let count = pool.count() as i32;
         let mean = |sum: i32| {
             let half = if sum > 0 { count / 2 } else { -(count / 2) };
@@ -60,5 +57,5 @@ pub(super) fn run<const CASES: u64>(
         if count > 0 {
             limit::<CASES>(min, max, pixel);
         }
-    }
+    });
 }

@@ -75,7 +75,7 @@ fn conv_2d<const CASES: u64>(layer: &Layer<'_>, kernels: &Kernels) {
     let Some(panel) = &panel else {
         return;
     };
-    if panel.pixels % 2 == 1 && CASES & cases::ODD_PIXELS == 0 {
+    if panel.pixels % 2 == 1 && CASES & cases::ODD == 0 {
         return;
     }
     let mut stream = Stream::<CASES>::new(layer, kernels.width, kernels.pair, panel.words);
@@ -99,11 +99,19 @@ fn conv_2d<const CASES: u64>(layer: &Layer<'_>, kernels: &Kernels) {
         }
         left -= 2 * pairs;
     }
-    if left == 1 && CASES & cases::ODD_PIXELS != 0 {
-        stream.drive(kernels.single);
-        // SAFETY: as above, for the last pixel.
+    if left == 1 && CASES & cases::ODD != 0 {
+        if CASES & cases::ODD_PIXELS == 0 {
+            stream.repeat();
+        } else {
+            stream.drive(kernels.single);
+        }
+        // SAFETY: as above, for the last pixel; a pair holds it twice, and both go to its output.
         unsafe {
-            panel.fill_single(&at);
+            if CASES & cases::ODD_PIXELS == 0 {
+                panel.fill_twice(&mut at);
+            } else {
+                panel.fill_single(&at);
+            }
             stream.run(1);
         }
     }

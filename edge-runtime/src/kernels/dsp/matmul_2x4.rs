@@ -8,19 +8,30 @@ use super::job::{Driven, Job};
 use crate::kernels::cases;
 use crate::kernels::packing::dsp_blocks::Width;
 
-/// Activation words in a pass through the unrolled loop, see `prologue_2`. A 3x3 window takes twice as
-/// many for each 16 channels.
-const UNROLL: usize = 36;
+/// Activation words in a pass through the unrolled loop. A 3x3 window takes four times 18 for each 16
+/// channels; where most of them are transformed, a shorter loop costs little.
+const fn unroll(cases: u64) -> usize {
+    if cases != cases::ALL && cases & cases::WINOGRAD != 0 {
+        18
+    } else {
+        36
+    }
+}
+
+/// Bytes of a pair's activations that one pass takes, with the first word.
+const fn pass(cases: u64) -> usize {
+    (unroll(cases) + 1) * 8
+}
 
 /// [`Job::entry`], where the loop holds `instructions` for a word: a shorter first pass. The first word
 /// comes before the loop, with the biases.
-const fn entry(words: usize, instructions: usize) -> usize {
-    let left = match (words.saturating_sub(1), words.saturating_sub(1) % UNROLL) {
+const fn entry(words: usize, unroll: usize, instructions: usize) -> usize {
+    let left = match (words.saturating_sub(1), words.saturating_sub(1) % unroll) {
         (0, _) => 0,
-        (_, 0) => UNROLL,
+        (_, 0) => unroll,
         (_, rest) => rest,
     };
-    (UNROLL - left) * instructions * 4
+    (unroll - left) * instructions * 4
 }
 
 /// 16-bit weights.
@@ -28,7 +39,7 @@ pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
             kernel: matmul_i16_2x4::<CASES>,
-            entry: |words| entry(words, 11),
+            entry: |words| entry(words, unroll(CASES), 11),
             pixels: 2,
             word: 4,
         }
@@ -40,7 +51,7 @@ pub(super) const fn i8<const CASES: u64>() -> &'static Driven {
     const {
         &Driven {
             kernel: matmul_i8_2x4::<CASES>,
-            entry: |words| entry(words, 12),
+            entry: |words| entry(words, unroll(CASES), 12),
             pixels: 2,
             word: 4,
         }
@@ -72,7 +83,7 @@ unsafe extern "C" fn matmul_i16_2x4<const CASES: u64>(job: *const Job) {
          smlad r11, lr, r3, r7
          smlad r7, lr, r2, r7
          ldr.w pc, [sp, #20]",
-        "3: .rept 36
+        "3: .rept {unroll}
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r4, r12, r2, r4
@@ -119,6 +130,8 @@ unsafe extern "C" fn matmul_i16_2x4<const CASES: u64>(job: *const Job) {
          .endif",
         pair_2!(),
         forms = const cases::forms(CASES, Width::I16),
+        unroll = const unroll(CASES),
+        pass = const pass(CASES),
     )
 }
 
@@ -147,7 +160,7 @@ unsafe extern "C" fn matmul_i8_2x4<const CASES: u64>(job: *const Job) {
          smlad r10, lr, r3, r6
          smlad r6, lr, r2, r6
          ldr.w pc, [sp, #20]",
-        "3: .rept 36
+        "3: .rept {unroll}
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r5, r12, r2, r5
@@ -200,5 +213,7 @@ unsafe extern "C" fn matmul_i8_2x4<const CASES: u64>(job: *const Job) {
          .endif",
         pair_2!(),
         forms = const cases::forms(CASES, Width::I8),
+        unroll = const unroll(CASES),
+        pass = const pass(CASES),
     )
 }

@@ -23,10 +23,7 @@ pub(super) fn run<const CASES: u64>(
     input: &[Cell<i8>],
     output: &[Cell<i8>],
 ) {
-    let Some(pools) = pools(window, input, output) else {
-        return;
-    };
-    for (pool, pixel) in pools {
+    pools(window, input, output, |pool, pixel| {
         for (quad, outputs) in pixel.chunks(4).enumerate() {
             let channel = quad * 4;
             let greatest = pool.greatest(input, channel);
@@ -45,5 +42,5 @@ pub(super) fn run<const CASES: u64>(
             }
         }
         limit::<CASES>(min, max, pixel);
-    }
+    });
 }

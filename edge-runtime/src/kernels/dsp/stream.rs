@@ -88,6 +88,11 @@ impl<'a, const CASES: u64> Stream<'a, CASES> {
         self.job.panel_end = self.job.panel.wrapping_byte_add(len);
     }
 
+    /// Writes the second pixel of the next pair over the first one: they are the same.
+    pub fn repeat(&mut self) {
+        self.job.second = self.job.output;
+    }
+
     /// Whether [`Self::run`] takes more than one pair.
     pub fn takes_batches(&self) -> bool {
         self.plain || CASES & (cases::PARTIAL | cases::RAW) == 0

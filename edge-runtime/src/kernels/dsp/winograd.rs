@@ -47,9 +47,9 @@ pub(super) fn run<const CASES: u64>(layer: &Layer<'_>) {
     let has = |form, channels| CASES & cases::winograd(Transform::F2, form, channels) != 0;
     let kernel: Kernel = match (Form::of(layer.weights), channels) {
         (Some(Form::Merged), 16) if has(Form::Merged, 16) => tiles::two_tiles_16_merged,
-        (Some(Form::Merged), _) if has(Form::Merged, 0) => tiles::two_tiles_merged,
+        (Some(Form::Merged), 32..) if has(Form::Merged, 0) => tiles::two_tiles_merged,
         (Some(Form::Ties), 16) if has(Form::Ties, 16) => tiles::two_tiles_16_ties,
-        (Some(Form::Ties), _) if has(Form::Ties, 0) => tiles::two_tiles_ties,
+        (Some(Form::Ties), 32..) if has(Form::Ties, 0) => tiles::two_tiles_ties,
         _ => return,
     };
     // SAFETY: the lengths and alignments were checked above; `scratch_len` is the sum of the five

@@ -46,11 +46,15 @@ pub(super) fn run<const CASES: u64>(layer: &Layer<'_>) {
         return;
     }
     let has = |form, channels| CASES & cases::winograd(Transform::F4, form, channels) != 0;
+    // One kernel for any number of channels where those for few and many would both be linked.
+    let any = |form| CASES != cases::ALL && has(form, 16) && has(form, 0);
     let kernel: Kernel = match (Form::of(layer.weights), channels) {
+        (Some(Form::Merged), _) if any(Form::Merged) => tiles::two_tiles_any_merged,
+        (Some(Form::Ties), _) if any(Form::Ties) => tiles::two_tiles_any_ties,
         (Some(Form::Merged), 16) if has(Form::Merged, 16) => tiles::two_tiles_16_merged,
-        (Some(Form::Merged), _) if has(Form::Merged, 0) => tiles::two_tiles_merged,
+        (Some(Form::Merged), 32..) if has(Form::Merged, 0) => tiles::two_tiles_merged,
         (Some(Form::Ties), 16) if has(Form::Ties, 16) => tiles::two_tiles_16_ties,
-        (Some(Form::Ties), _) if has(Form::Ties, 0) => tiles::two_tiles_ties,
+        (Some(Form::Ties), 32..) if has(Form::Ties, 0) => tiles::two_tiles_ties,
         _ => return,
     };
     // SAFETY: the lengths and alignments were checked above; `scratch_len` is the sum of the
