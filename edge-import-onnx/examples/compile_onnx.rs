@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let package = Package::bare(model.imported.graph);
     let compiled = compile(&package, &Target::board(target)?)?;
     std::fs::write(out, &*compiled.image)?;
-    println!("{}", report::describe(&edge_runtime::Model::load(&compiled.image)?));
+    println!(
+        "{}",
+        report::describe(&edge_runtime::Model::load(&compiled.image)?)
+    );
     println!("{:#?}\n{:#?}", model.inputs, model.outputs);
     Ok(())
 }
