@@ -2,11 +2,14 @@
 
 use std::ops::{Deref, DerefMut};
 
-use edge_runtime::format::ALIGNMENT;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
-/// Bytes on the heap whose first address is a multiple of 16, as `Model::load` needs it. Used
-/// wherever a host holds an image.
+/// Bytes of a cache line.
+pub(crate) const LINE: usize = 64;
+
+/// Bytes on the heap whose first address is a multiple of 64: more than the 16 that `Model::load`
+/// needs, so that vectors of weights do not lie across two lines of a cache. Used wherever a host
+/// holds an image.
 #[derive(Clone, Default)]
 pub struct AlignedBytes {
     blocks: Vec<Block>,
@@ -14,13 +17,13 @@ pub struct AlignedBytes {
 }
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C, align(16))]
-struct Block([u8; ALIGNMENT]);
+#[repr(C, align(64))]
+struct Block([u8; LINE]);
 
 impl AlignedBytes {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Self {
-        let blocks = vec![Block::new_zeroed(); len.div_ceil(ALIGNMENT)];
+        let blocks = vec![Block::new_zeroed(); len.div_ceil(LINE)];
         Self { blocks, len }
     }
 
@@ -82,7 +85,7 @@ mod tests {
             let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let aligned = AlignedBytes::from(&bytes[..]);
             assert_eq!(&aligned[..], &bytes[..]);
-            assert_eq!(aligned.as_ptr() as usize % ALIGNMENT, 0);
+            assert_eq!(aligned.as_ptr() as usize % LINE, 0);
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod dot_16x4;
 pub mod dsp_blocks;
 pub mod mve;
 pub mod pair_blocks;
+pub mod rows_128;
+pub mod winograd_16x2;
 pub mod winograd_dsp;
 
 use crate::graph::{OperatorKind, RoundingMode, Tensor, Weights};

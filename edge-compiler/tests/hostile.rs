@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 
 use edge_compiler::import::lower::{ImportOptions, import};
 use edge_compiler::{AlignedBytes, Optimize, Options, Package, Target, compile, compile_with};
-use edge_runtime::format::{HASH_OFFSET, Header};
+use edge_runtime::format::{HASH_OFFSET, Header, opcode};
 use edge_runtime::kernels::native;
 use edge_runtime::kernels::reference::table::KERNELS;
-use edge_runtime::{Model, Session, image_hash};
+use edge_runtime::model::OperatorFault;
+use edge_runtime::{LoadError, Model, Session, image_hash};
 use goldens::{Golden, goldens};
 
 /// The first model of every family.
@@ -181,6 +182,45 @@ fn records_with_other_lengths_do_no_harm() {
         }
     });
     assert!(accepted > 100 && refused > 500, "{accepted} {refused}");
+}
+
+/// A copy whose places lie outside its tensors skips them; with the greatest sizes it would do so for
+/// minutes.
+#[test]
+fn copies_of_more_than_the_output_holds_are_refused() {
+    let mut found = 0;
+    for golden in one_of_each() {
+        let Ok(imported) = import(&golden.model, &ImportOptions::default()) else {
+            continue;
+        };
+        let original = compile(&Package::bare(imported.graph), &Target::host()).unwrap();
+        let model = Model::load(&original.image).unwrap();
+        let operators = model.operators();
+        let Some(index) = operators.iter().position(|o| o.opcode == opcode::COPY) else {
+            continue;
+        };
+        let sizes = (model.header().constants.offset + operators[index].weights) as usize;
+        let elements = model
+            .tensors()
+            .nth(operators[index].output.into())
+            .unwrap()
+            .len;
+        let mut image = original.image.clone();
+        for (place, size) in [1, 1, 1, 1, 1, elements as u32 + 1].into_iter().enumerate() {
+            image[sizes + 4 * place..][..4].copy_from_slice(&size.to_le_bytes());
+        }
+        let hash = image_hash(&image).unwrap();
+        image[HASH_OFFSET..HASH_OFFSET + hash.len()].copy_from_slice(&hash);
+        let fault = OperatorFault::Parameters;
+        assert_eq!(
+            Model::load(&image).err(),
+            Some(LoadError::Operator { index, fault }),
+            "{}",
+            golden.name
+        );
+        found += 1;
+    }
+    assert!(found > 5, "{found}");
 }
 
 /// Runs what is accepted on this machine's kernels and on the reference kernels; true if the image

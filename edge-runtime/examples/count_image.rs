@@ -1,12 +1,24 @@
-//! Runs an image on every row of input, between markers at which an emulator's plugin counts
-//! instructions: `count_image IMAGE ROWS EXPECTED native|reference`. Prints how many outputs
-//! differ. `count_image markers` prints the addresses of the markers instead: before a run, after
-//! each operator, after a run.
+//! Runs an image on every row of input, between markers at which a plugin of an emulator's counts
+//! instructions: `count_image IMAGE ROWS EXPECTED TABLE`. Prints how many bytes of output differ.
 //!
-//! `reference` runs the plain kernels, for an image whose weights are canonical.
+//! `ROWS` holds input tensors one after the other, `EXPECTED` the output tensors that they give, a
+//! byte an element. `TABLE` says which kernels run: `native`, the best for this machine; `portable`,
+//! plain Rust, for an image that was compiled for a core without packed arithmetic; `reference`, the
+//! definitions, which take any image and are fast on none.
+//!
+//! `count_image markers` prints where the markers are instead, as the arguments of
+//! `emulator/plugin/counts.c`: before a run, after each operator, after a run. `cargo xtask bench
+//! aarch64` builds and runs all this. By hand:
+//!
+//! ```text
+//! gcc -O2 -shared -fPIC -fvisibility=hidden emulator/plugin/counts.c -o counts.so
+//! qemu-aarch64 -cpu max \
+//!     -plugin ./counts.so,$(qemu-aarch64 count_image markers),code=0,bytes=0,out=counts \
+//!     count_image model.dnl model.input.i8 model.output.i8 native
+//! ```
 #![allow(unsafe_code)] // markers need a name, and must not be optimised away
 
-use edge_runtime::kernels::{native, reference};
+use edge_runtime::kernels::{Kernel, native, portable, reference};
 use edge_runtime::{Model, Session};
 use std::error::Error;
 use std::process::ExitCode;
@@ -26,11 +38,15 @@ marker!(dunlin_run_starts);
 marker!(dunlin_operator_ends);
 marker!(dunlin_run_ends);
 
-fn run(image: &str, rows: &str, expected: &str, plain: bool) -> Result<(), Box<dyn Error>> {
+fn run(
+    image: &str,
+    rows: &str,
+    expected: &str,
+    kernels: &'static [Kernel],
+) -> Result<(), Box<dyn Error>> {
     let bytes = std::fs::read(image)?;
     let mut aligned = vec![0_u128; bytes.len().div_ceil(16)];
     aligned.as_mut_bytes()[..bytes.len()].copy_from_slice(&bytes);
-    let kernels = if plain { &reference::KERNELS } else { native() };
     let model = Model::load_with(&aligned.as_bytes()[..bytes.len()], kernels)?;
     let mut arena = vec![0_u128; model.arena_bytes().div_ceil(16)];
     let arena =
@@ -65,9 +81,12 @@ fn main() -> ExitCode {
             println!("start={start:x},split={split:x},stop={stop:x}");
             Ok(())
         }
-        [image, rows, expected, "native"] => run(image, rows, expected, false),
-        [image, rows, expected, "reference"] => run(image, rows, expected, true),
-        _ => Err("use: count_image IMAGE ROWS EXPECTED native|reference, or markers".into()),
+        [image, rows, expected, "native"] => run(image, rows, expected, native()),
+        [image, rows, expected, "portable"] => run(image, rows, expected, &portable::ANY),
+        [image, rows, expected, "reference"] => run(image, rows, expected, &reference::KERNELS),
+        _ => {
+            Err("use: count_image IMAGE ROWS EXPECTED native|portable|reference, or markers".into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -268,6 +268,10 @@ pub mod packing {
     pub const DOT_16X4: u8 = 16;
     /// Depthwise weights in blocks of 16 channels by 4 rows for the same.
     pub const DEPTHWISE_16X4: u8 = 17;
+    /// 3x3 weights transformed for Winograd's F(4x4, 3x3), for x86-64.
+    pub const WINOGRAD_16X2: u8 = 18;
+    /// Fully connected weights input by input, for x86-64.
+    pub const ROWS_128: u8 = 19;
     /// [`super::opcode::ADD`] in one linear form: `clamp((a · x1 + b · x2 + c) >> shift)` with
     /// parameters a, b, c, shift.
     pub const FITTED: u8 = 6;

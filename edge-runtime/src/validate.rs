@@ -105,14 +105,16 @@ fn header(bytes: &[u8]) -> Result<&Header, LoadError> {
 
 /// The bytes of a section, if it lies behind the header, inside the image and is aligned.
 fn section(image: &[u8], section: Section, part: Part) -> Result<&[u8], LoadError> {
-    let start = section.offset as usize;
-    let bytes = image
-        .get(start..)
-        .and_then(|rest| rest.get(..section.len as usize));
-    match bytes {
-        Some(bytes) if start >= size_of::<Header>() && start.is_multiple_of(ALIGNMENT) => Ok(bytes),
-        _ => Err(LoadError::Section(part)),
+    found(image, section.offset, section.len).ok_or(LoadError::Section(part))
+}
+
+#[inline(never)]
+fn found(image: &[u8], start: u32, len: u32) -> Option<&[u8]> {
+    let start = start as usize;
+    if start < size_of::<Header>() || !start.is_multiple_of(ALIGNMENT) {
+        return None;
     }
+    image.get(start..)?.get(..len as usize)
 }
 
 fn records<T: FromBytes + Immutable + KnownLayout>(
@@ -287,7 +289,7 @@ pub(crate) fn features<'a>(
     let fault = |fault| LoadError::Features { fault };
     let kind = FeatureKind::from_code(record.kind).ok_or(fault(FeatureFault::Kind))?;
     let (window, bands) = (record.window as usize, record.bands as usize);
-    if record.reserved != [0; 3]
+    if record.reserved.iter().any(|word| *word != 0)
         || !kind.supports(window, bands)
         || kind.feature_len(window, bands) != record.len as usize
         || !(record.sample_rate_hz.is_finite() && record.sample_rate_hz >= 0.0)
@@ -400,7 +402,10 @@ pub(crate) fn self_test<'a>(
     let bytes = section(image, header.self_test, Part::SelfTest)?;
     let record =
         SelfTestRecord::ref_from_bytes(bytes).map_err(|_| LoadError::Section(Part::SelfTest))?;
-    if record.seed == 0 || !(1..=8).contains(&record.rounds) || record.reserved != [0; 2] {
+    if record.seed == 0
+        || !(1..=8).contains(&record.rounds)
+        || record.reserved.iter().any(|word| *word != 0)
+    {
         return Err(LoadError::SelfTest);
     }
     Ok(record)

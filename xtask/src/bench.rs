@@ -2,6 +2,7 @@
 //! the targets, beside what TensorFlow Lite Micro with CMSIS-NN needs, and against the committed
 //! baseline.
 
+pub mod aarch64;
 mod baseline;
 pub mod models;
 mod targets;
@@ -43,10 +44,11 @@ impl Aim {
         }
     }
 
-    fn profile(self) -> Profile {
+    /// Where the loops are assembly, code for size costs half a percent of the instructions.
+    fn profile(self, machine: &Machine) -> Profile {
         match self {
-            Self::Speed => Profile::Speed,
-            Self::Size => Profile::Size,
+            Self::Speed if !machine.feature.contains("dsp") => Profile::Speed,
+            _ => Profile::Size,
         }
     }
 }
@@ -125,6 +127,7 @@ pub fn boards(models: Option<&Path>, boards: &[String], accept: bool) -> Result<
         of_model[key] = measured.run.clone();
     }
     print!("{}", table(&all, &baseline));
+    print!("{}", splits(&all));
     let path = root().join("target/bench/boards.json");
     fs::write(&path, format!("{:#}\n", Value::Object(results)))
         .with_context(|| path.display().to_string())?;
@@ -144,8 +147,8 @@ struct Tools {
 }
 
 impl Tools {
-    /// Compiles a model and runs it on all of its inputs. The flash of the code is found out on the
-    /// Cortex-M4F only: it takes two links a model.
+    /// Compiles a model and runs it on all of its inputs: on the Cortex-M4F with the kernels of that
+    /// image alone, whose flash is found out too; it takes links for each image.
     fn measure(
         &self,
         models: &Path,
@@ -160,7 +163,11 @@ impl Tools {
         let mut command = Command::new(&self.bench_board);
         command.arg(machine.name).arg(&image);
         command.args([file("input.i8"), file("output.i8")]);
-        if aim == Aim::Size {
+        let profile = aim.profile(machine);
+        let is_own = machine.core == "cortex-m4";
+        if is_own {
+            command.arg(bench_boards::for_image(machine, profile, &image)?);
+        } else if profile == Profile::Size {
             command.arg(bench_boards::small(machine));
         }
         let output = command.output().context("cannot run `bench_board`")?;
@@ -173,8 +180,8 @@ impl Tools {
             );
         }
         let mut run: Value = serde_json::from_slice(&output.stdout).with_context(what)?;
-        if machine.core == "cortex-m4" {
-            let bytes = bench_boards::code_bytes(machine, aim.profile(), &image)?;
+        if is_own {
+            let bytes = bench_boards::code_bytes(machine, profile, &image)?;
             run["code_bytes"] = bytes.into();
         }
         println!(
@@ -207,6 +214,56 @@ fn table(all: &[Measured], baseline: &Baseline) -> String {
                     text += &line(measured, what, baseline).unwrap_or_default();
                 }
             }
+        }
+    }
+    text
+}
+
+/// Whether a figure has a target and does not reach it.
+fn misses(measured: &Measured, what: Figure) -> bool {
+    let Some(channels) = measured.run["output_channels"].as_u64() else {
+        return false;
+    };
+    let Measured {
+        model,
+        machine,
+        aim,
+        ..
+    } = measured;
+    let target = targets::target(model, machine, *aim, what, channels);
+    target
+        .zip(measured.figure(what))
+        .is_some_and(|(most, reached)| reached > most)
+}
+
+/// What each layer takes, of the runs that take more than their target.
+fn splits(all: &[Measured]) -> String {
+    let mut text = String::new();
+    let slow = [Figure::Instructions, Figure::Cycles];
+    for measured in all {
+        if !slow.iter().any(|what| misses(measured, *what)) {
+            continue;
+        }
+        text += &format!(
+            "\n{} on {}, layer by layer\n{:>5} {:>7} {:>8} {:>12} {:>12}\n",
+            measured.model,
+            measured.key(),
+            "layer",
+            "opcode",
+            "packing",
+            "instructions",
+            "cycles"
+        );
+        let layers = measured.run["layers"].as_array();
+        for (index, layer) in layers.into_iter().flatten().enumerate() {
+            let number = |key: &str| layer[key].as_u64().unwrap_or(0);
+            text += &format!(
+                "{index:>5} {:>7} {:>8} {:>12} {:>12}\n",
+                number("opcode"),
+                number("packing"),
+                grouped(number("instructions")),
+                grouped(number("cycles_estimated")),
+            );
         }
     }
     text
@@ -302,5 +359,28 @@ mod tests {
         assert!(lines[1].contains("MISSED"));
         assert!(lines[2].contains("40 400"));
         assert!(lines[3].ends_with("none yet"));
+    }
+
+    #[test]
+    fn what_is_missed_is_split_by_layers() {
+        let run = |cycles: u64| {
+            json!({
+                "instructions": 6_000_000, "cycles_estimated": cycles, "output_channels": 346,
+                "layers": [{ "opcode": 2, "packing": 4, "instructions": 6_000_000,
+                    "cycles_estimated": cycles }],
+            })
+        };
+        let measured = |cycles| Measured {
+            model: "ic",
+            machine: &Machine::ALL[1],
+            aim: Aim::Speed,
+            run: run(cycles),
+        };
+        assert_eq!(splits(&[measured(11_000_000)]), "");
+        let text = splits(&[measured(12_000_000)]);
+        assert!(
+            text.ends_with("0       2        4    6 000 000   12 000 000\n"),
+            "{text}"
+        );
     }
 }

@@ -95,6 +95,15 @@ pub fn small(machine: &Machine) -> PathBuf {
     folder().join(format!("{PREFIX}{}-small.elf", machine.name))
 }
 
+/// Builds the board's program with the kernels of one image, and no others.
+pub fn for_image(machine: &'static Machine, profile: Profile, image: &Path) -> Result<PathBuf> {
+    setup::rust_targets(&[machine.target])?;
+    let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+    let path = folder().join(format!("{PREFIX}{stem}-{}.elf", machine.name));
+    program(machine, "bench", profile, Some(image), &path)?;
+    Ok(path)
+}
+
 /// Bytes of flash that the runtime takes for one image, the image not counted: what a program that
 /// loads and runs it has more than the same program without the runtime, which has the vector table,
 /// start-up and fault handler.

@@ -1,7 +1,8 @@
 //! Developer commands: `cargo xtask test`, `cargo xtask firmware BOARD`, `cargo xtask bench-boards`,
-//! `cargo xtask bench boards`, `cargo xtask bench peers`, `cargo xtask evaluate`, `cargo xtask fuzz`,
+//! `cargo xtask bench boards` (also `aarch64`, `wasm`, `peers`), `cargo xtask evaluate`, `cargo xtask fuzz`,
 //! `cargo xtask miri`.
 
+mod aarch64;
 mod bench;
 mod bench_boards;
 mod evaluate;
@@ -12,6 +13,7 @@ mod peers;
 mod setup;
 mod steps;
 mod test;
+mod wasm;
 
 // One reader of ELF files for both; the file needs nothing of its crate.
 #[path = "../../emulator/src/elf.rs"]
@@ -83,6 +85,20 @@ enum Bench {
         #[arg(long)]
         accept: bool,
     },
+    /// Counts the instructions of the MLPerf Tiny models on 64-bit ARM, under qemu-user: NEON, with
+    /// dot products, with matrix products, beside the portable kernels.
+    Aarch64 {
+        /// As of `bench boards`.
+        #[arg(long)]
+        models: Option<PathBuf>,
+    },
+    /// Runs the MLPerf Tiny models in WebAssembly under Node: whether the outputs are LiteRT's, and
+    /// the least time of a row.
+    Wasm {
+        /// As of `bench boards`.
+        #[arg(long)]
+        models: Option<PathBuf>,
+    },
     /// Times the MLPerf Tiny models in LiteRT, ONNX Runtime and Dunlin on this machine.
     Peers {
         /// As of `bench boards`.
@@ -106,6 +122,12 @@ fn main() -> ExitCode {
         Command::Bench {
             what: Bench::Peers { models, rounds },
         } => peers::run(models.as_deref(), rounds),
+        Command::Bench {
+            what: Bench::Aarch64 { models },
+        } => bench::aarch64::run(models.as_deref()),
+        Command::Bench {
+            what: Bench::Wasm { models },
+        } => wasm::run(models.as_deref()),
         Command::Firmware { board } => firmware::build(&board).map(|built| println!("{built}")),
         Command::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Command::Miri => miri::run(),

@@ -70,6 +70,12 @@ pub const QEMU_USER: Tool = Tool {
     package: "qemu-user",
 };
 
+/// Runs WebAssembly modules.
+pub const NODE: Tool = Tool {
+    program: "node",
+    package: "nodejs",
+};
+
 /// Compiles QEMU's plugin that counts instructions.
 pub const GCC: Tool = Tool {
     program: "gcc",

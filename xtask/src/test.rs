@@ -5,10 +5,11 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::{
-    bench, bench_boards, firmware, fuzz,
+    aarch64, bench, bench_boards, firmware, fuzz,
     machine::Machine,
-    setup::{self, GCC, QEMU_SYSTEM, QEMU_USER},
+    setup::{self, GCC, NODE, QEMU_SYSTEM, QEMU_USER},
     steps::{Steps, cargo, must_succeed},
+    wasm,
 };
 
 /// Bare-metal targets that the device crates have to build for.
@@ -20,12 +21,6 @@ const BARE_METAL: [&str; 4] = [
 ];
 /// Crates that go on a device.
 const DEVICE_CRATES: [&str; 3] = ["edge-runtime", "edge-sync", "firmware"];
-/// Linux on Arm, for the conformance runs under qemu-user; linked without a C compiler.
-const AARCH64: &str = "aarch64-unknown-linux-musl";
-const AARCH64_LINKER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER";
-const AARCH64_RUNNER: &str = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER";
-/// Processors whose kernels are tested there: with dot products and matrix products, and without.
-const AARCH64_CORES: [&str; 2] = ["max", "cortex-a72"];
 /// The suites of `edge-compiler` that compare with other programs' answers, or kernels with each
 /// other.
 const ANSWERS: [&str; 3] = ["models", "litert", "borders"];
@@ -43,9 +38,9 @@ pub fn run() -> Result<()> {
 fn all(steps: &mut Steps) -> Result<()> {
     steps.step("set-up: Rust targets", || {
         setup::rust_targets(&BARE_METAL)?;
-        setup::rust_targets(&[AARCH64])
+        setup::rust_targets(&[aarch64::TARGET, wasm::TARGET, wasm::PROGRAMS])
     })?;
-    let missing = setup::tools(&[QEMU_SYSTEM, QEMU_USER, GCC]);
+    let missing = setup::tools(&[QEMU_SYSTEM, QEMU_USER, GCC, NODE]);
     if missing.contains(&QEMU_SYSTEM.package) {
         steps.skip(
             "the tests on the emulated board",
@@ -83,6 +78,11 @@ fn all(steps: &mut Steps) -> Result<()> {
             cargo()
                 .args(["fmt", "--check", "--manifest-path"])
                 .arg(fuzz::manifest()),
+        )?;
+        must_succeed(
+            cargo()
+                .args(["fmt", "--check", "--manifest-path"])
+                .arg(wasm::manifest()),
         )
     })?;
     steps.step("device crates without std on every target", || {
@@ -128,30 +128,45 @@ fn all(steps: &mut Steps) -> Result<()> {
             must_succeed(clippy.args(["--", "-D", "warnings"]))
         })?;
     }
-    let own = crate::root().join("target/boards");
-    steps.run(
-        "the runtime for aarch64",
-        cargo()
-            .env(AARCH64_LINKER, "rust-lld")
-            .args(["build", "--locked", "--release", "--target", AARCH64])
-            .args(["-p", "edge-runtime", "--example", "run_image"])
-            .arg("--target-dir")
-            .arg(&own),
-    )?;
-    let run_image = own.join(AARCH64).join("release/examples/run_image");
+    let mut run_image = None;
+    steps.step("the runtime for aarch64", || {
+        run_image = Some(aarch64::example("edge-runtime", "run_image")?);
+        Ok(())
+    })?;
     if !missing.contains(&QEMU_USER.package) {
-        for core in AARCH64_CORES {
-            let mut test = cargo();
-            test.env(AARCH64_LINKER, "rust-lld")
-                .env(AARCH64_RUNNER, format!("qemu-aarch64 -cpu {core}"))
-                .args(["test", "--locked", "--release", "--target", AARCH64])
-                .args(["-p", "edge-compiler"])
-                .arg("--target-dir")
-                .arg(&own);
-            for suite in ANSWERS {
-                test.args(["--test", suite]);
-            }
-            steps.run(&format!("models on aarch64, {core}"), &mut test)?;
+        for processor in aarch64::PROCESSORS {
+            steps.run(
+                &format!("kernels on aarch64, {processor}"),
+                aarch64::test(processor).args(["-p", "edge-runtime", "--lib"]),
+            )?;
+            steps.run(
+                &format!("models on aarch64, {processor}"),
+                answers(&mut aarch64::test(processor)),
+            )?;
+        }
+    }
+    steps.run(
+        "clippy on WebAssembly",
+        wasm::cargo_for("clippy").args(["--", "-D", "warnings"]),
+    )?;
+    if missing.contains(&NODE.package) {
+        steps.skip(
+            "the runs in WebAssembly",
+            "Node is missing and could not be installed; `apt-get install nodejs`",
+        );
+    } else {
+        steps.run(
+            "kernels in WebAssembly",
+            wasm::test().args(["-p", "edge-runtime", "--lib"]),
+        )?;
+        steps.run("models in WebAssembly", answers(&mut wasm::test()))?;
+        if bench::models::folder(None).is_some() {
+            steps.step("the runtime as a module", || wasm::run(None))?;
+        } else {
+            steps.skip(
+                "the runtime as a module",
+                "there are no models; name the folder with the MLPerf Tiny ones in DUNLIN_MODELS",
+            );
         }
     }
     // These build in no time, so that they can run with overflow checks and debug assertions as
@@ -199,8 +214,10 @@ fn all(steps: &mut Steps) -> Result<()> {
         if let Some(data) = &data {
             command.env("DUNLIN_DATA", data);
         }
-        if !missing.contains(&QEMU_USER.package) {
-            command.env("DUNLIN_AARCH64_RUN_IMAGE", &run_image);
+        if let Some(run_image) = &run_image
+            && !missing.contains(&QEMU_USER.package)
+        {
+            command.env("DUNLIN_AARCH64_RUN_IMAGE", run_image);
         }
         command.args(["--release", "--locked", "--workspace", "--all-features"]);
         must_succeed(command)
@@ -227,6 +244,15 @@ fn all(steps: &mut Steps) -> Result<()> {
     steps.step("the MLPerf Tiny models on every emulated processor", || {
         bench::boards(None, &[], false)
     })
+}
+
+/// Of a `cargo test` for another processor.
+fn answers(test: &mut Command) -> &mut Command {
+    test.args(["-p", "edge-compiler"]);
+    for suite in ANSWERS {
+        test.args(["--test", suite]);
+    }
+    test
 }
 
 fn manifest(board: &str) -> std::path::PathBuf {

@@ -333,7 +333,8 @@ fn check_operator(
             let inside = copy
                 .reach()
                 .is_some_and(|[read, written]| read.1 < from.len() && written.1 < to.len());
-            if !inside {
+            let moved = (copy.sizes.iter()).try_fold(1_usize, |n, size| n.checked_mul(*size));
+            if !inside || moved.is_none_or(|moved| moved > to.len()) {
                 return Err(GraphError::CopyOutside { operator: place() });
             }
             to.shape

@@ -1,7 +1,7 @@
 //! What the packings in blocks of sixteen channels have in common: offsets for unsigned activations, affine forms of
 //! the requantisation, then weights.
 
-use edge_runtime::kernels::packing::affine::{Affine, End};
+use edge_runtime::kernels::packing::affine::{End, lines};
 
 /// Fills `len` bytes: for each channel the offset `-128 * sum(weights)` as little-endian `i32` at
 /// the front, after them the affine form of each end, and each weight at its place. `places` gives, for channel and tap, the place in the
@@ -30,20 +30,16 @@ pub(super) fn pack(
         }
     }
     let lanes = channels.next_multiple_of(16);
-    for lane in 0..lanes {
-        let affine = match ends.get(lane) {
-            Some(end) => Affine::find(end),
-            // A lane that is no channel must not keep the others of its block from theirs.
-            None if lane >= channels => Some(Affine {
-                scale: 0.5,
-                add: 0.0,
-            }),
-            None => None,
-        };
-        let [scale, add] = affine.map_or([f32::NAN; 2], |affine| [affine.scale, affine.add]);
-        for (index, value) in [(lanes + lane, scale), (2 * lanes + lane, add)] {
-            if let Some(bytes) = packed.get_mut(index * 4..index * 4 + 4) {
-                bytes.copy_from_slice(&value.to_le_bytes());
+    for block in (0..lanes).step_by(16) {
+        let lines = lines(core::array::from_fn(|lane| {
+            (block + lane < channels).then(|| ends.get(block + lane).copied())
+        }));
+        for (lane, [scale, add]) in lines.into_iter().enumerate() {
+            let lane = block + lane;
+            for (index, value) in [(lanes + lane, scale), (2 * lanes + lane, add)] {
+                if let Some(bytes) = packed.get_mut(index * 4..index * 4 + 4) {
+                    bytes.copy_from_slice(&value.to_le_bytes());
+                }
             }
         }
     }

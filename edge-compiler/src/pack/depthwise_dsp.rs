@@ -52,7 +52,8 @@ pub fn fits_canonical(layer: &Depthwise<'_>) -> bool {
     pack_as(layer, layer.shared().form()).is_some()
 }
 
-fn pack_as(layer: &Depthwise<'_>, form: Form) -> Option<Vec<u8>> {
+/// As [`pack`], in this form.
+pub fn pack_as(layer: &Depthwise<'_>, form: Form) -> Option<Vec<u8>> {
     let channels = layer.bias.len();
     if channels == 0
         || !channels.is_multiple_of(4)

@@ -29,6 +29,13 @@ pub struct Convolution<'a> {
 /// the zero point, where a channel has no shift to the right; and where a shift to the left would
 /// take the weights out of 16 bits.
 pub fn pack(layer: &Convolution<'_>, transform: Transform) -> Option<Vec<u8>> {
+    [Form::Merged, Form::Ties]
+        .into_iter()
+        .find_map(|form| pack_as(layer, transform, form))
+}
+
+/// As [`pack`], in this form.
+pub fn pack_as(layer: &Convolution<'_>, transform: Transform, form: Form) -> Option<Vec<u8>> {
     let outputs = layer.bias.len();
     if outputs == 0
         || !outputs.is_multiple_of(4)
@@ -41,36 +48,33 @@ pub fn pack(layer: &Convolution<'_>, transform: Transform) -> Option<Vec<u8>> {
     if inputs == 0 || !inputs.is_multiple_of(16) || layer.weights.len() != outputs * inputs * 9 {
         return None;
     }
-    [Form::Merged, Form::Ties].into_iter().find_map(|form| {
-        let mut packed = vec![0; HEADER];
-        packed[0] = form as u8;
-        for first in (0..outputs).step_by(4) {
-            let records = [0, 1, 2, 3].map(|next| record(layer, transform, first + next, form));
-            let side = transform.side();
-            for position in 0..side * side {
-                for group in (0..inputs).step_by(4) {
-                    for input in [group, group + 1] {
-                        for (next, record) in records.iter().enumerate() {
-                            let scale = 1 << record.as_ref()?.1;
-                            for input in [input, input + 2] {
-                                let g = |row: usize, column: usize| {
-                                    let tap = (first + next) * 9 + row * 3 + column;
-                                    i32::from(layer.weights[tap * inputs + input])
-                                };
-                                let u =
-                                    at(transform, g, [position % side, position / side]) * scale;
-                                packed.extend(i16::try_from(u).ok()?.to_le_bytes());
-                            }
+    let mut packed = vec![0; HEADER];
+    packed[0] = form as u8;
+    for first in (0..outputs).step_by(4) {
+        let records = [0, 1, 2, 3].map(|next| record(layer, transform, first + next, form));
+        let side = transform.side();
+        for position in 0..side * side {
+            for group in (0..inputs).step_by(4) {
+                for input in [group, group + 1] {
+                    for (next, record) in records.iter().enumerate() {
+                        let scale = 1 << record.as_ref()?.1;
+                        for input in [input, input + 2] {
+                            let g = |row: usize, column: usize| {
+                                let tap = (first + next) * 9 + row * 3 + column;
+                                i32::from(layer.weights[tap * inputs + input])
+                            };
+                            let u = at(transform, g, [position % side, position / side]) * scale;
+                            packed.extend(i16::try_from(u).ok()?.to_le_bytes());
                         }
                     }
                 }
             }
-            for record in records {
-                packed.extend(record?.0);
-            }
         }
-        Some(packed)
-    })
+        for record in records {
+            packed.extend(record?.0);
+        }
+    }
+    Some(packed)
 }
 
 /// `(G g Gᵀ)[row][column]`.

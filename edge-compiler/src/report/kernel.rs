@@ -94,6 +94,8 @@ fn packing_name(opcode: u8, packing: u8) -> String {
         packing::DEPTHWISE_CHANNELS => "depthwise",
         packing::DOT_16X4 => "dot-16x4",
         packing::DEPTHWISE_16X4 => "depthwise-16x4",
+        packing::ROWS_128 => "sparse-128",
+        packing::WINOGRAD_16X2 => "winograd-4x4",
         other => return format!("packing-{other}"),
     };
     name.into()

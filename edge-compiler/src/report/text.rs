@@ -24,21 +24,10 @@ impl Display for Summary {
             "needs    {arena} bytes of arena, {stack} of stack, {} MACs",
             grouped(self.macs)
         )?;
-        let Features {
-            kind,
-            window,
-            bands,
-            sample_rate_hz,
-        } = &self.features;
-        write!(f, "features {kind}, window {window}")?;
-        if *bands > 0 {
-            write!(f, ", {bands} bands")?;
+        self.write_features(f)?;
+        if !self.labels.is_empty() {
+            writeln!(f, "labels   {}", self.labels.join(", "))?;
         }
-        if *sample_rate_hz > 0.0 {
-            write!(f, ", {sample_rate_hz} Hz")?;
-        }
-        writeln!(f, "; {} monitored for drift", self.monitored_features)?;
-        writeln!(f, "labels   {}", self.labels.join(", "))?;
         self.write_origin(f)?;
         self.write_operators(f)?;
         self.write_arena(f)?;
@@ -51,6 +40,26 @@ impl Display for Summary {
 }
 
 impl Summary {
+    fn write_features(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Features {
+            kind,
+            window,
+            bands,
+            sample_rate_hz,
+        } = &self.features;
+        if kind == "none" {
+            return Ok(());
+        }
+        write!(f, "features {kind}, window {window}")?;
+        if *bands > 0 {
+            write!(f, ", {bands} bands")?;
+        }
+        if *sample_rate_hz > 0.0 {
+            write!(f, ", {sample_rate_hz} Hz")?;
+        }
+        writeln!(f, "; {} monitored for drift", self.monitored_features)
+    }
+
     fn shape(&self, tensor: u16) -> String {
         match self.tensors.get(usize::from(tensor)) {
             Some(Tensor {

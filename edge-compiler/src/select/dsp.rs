@@ -2,13 +2,15 @@
 
 use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
+use edge_runtime::kernels::packing::depthwise_dsp::Form;
 use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
-use edge_runtime::kernels::packing::winograd_dsp::Transform;
+use edge_runtime::kernels::packing::winograd_dsp::{self, Transform};
 
 use super::Choice;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
+use crate::writer::Optimize;
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
@@ -16,19 +18,87 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         LayerKind::Conv2d => [
             blocks(layer, Width::I16, dsp_blocks::scratch_len(&layer.window)),
             blocks(layer, Width::I8, dsp_blocks::scratch_len(&layer.window)),
-            winograd(layer, Transform::F2),
-            winograd(layer, Transform::F4),
         ]
         .into_iter()
         .flatten()
+        .chain(winograd(layer, Transform::F2))
+        .chain(winograd(layer, Transform::F4))
         .collect(),
         LayerKind::FullyConnected => {
             let scratch = dsp_blocks::fully_connected_scratch_len(&layer.window);
             let widths = [Width::I16, Width::I8].into_iter();
-            widths.filter_map(|w| blocks(layer, w, scratch)).collect()
+            let mut all: Vec<_> = widths.filter_map(|w| blocks(layer, w, scratch)).collect();
+            // Slow and short: see `spare_kernels`.
+            all.push(Choice {
+                cost: layer.macs() * 12,
+                ..Choice::canonical(layer)
+            });
+            all
         }
         LayerKind::DepthwiseConv2d => depthwise(layer),
         LayerKind::TransposeConv => Vec::new(),
+    }
+}
+
+/// Fully connected layers below this part of all multiplications do not pay for a fast kernel.
+const FEW: u64 = 1000;
+
+/// Moves choices so that a device needs fewer kernels: a few instructions more, a few kilobytes of
+/// flash less.
+pub(super) fn spare_kernels(
+    candidates: &[Vec<Choice>],
+    chosen: &mut [usize],
+    layers: &[Option<LayerSource<'_>>],
+    optimize: Optimize,
+) {
+    let all: u64 = layers.iter().flatten().map(LayerSource::macs).sum();
+    let of_kind = |kind: LayerKind| {
+        let numbered = layers.iter().enumerate();
+        let same = numbered.filter(move |(_, l)| l.as_ref().is_some_and(|l| l.kind == kind));
+        same.map(|(index, layer)| (index, layer.as_ref().map_or(0, LayerSource::macs)))
+    };
+    let other = |index: usize, code: u8| {
+        let mut choices: std::slice::Iter<'_, Choice> = candidates[index].iter();
+        choices.position(|choice| choice.packing == code)
+    };
+    // The reference kernel, a tenth of the code.
+    let dense: u64 = of_kind(LayerKind::FullyConnected)
+        .map(|(_, macs)| macs)
+        .sum();
+    if dense * FEW < all {
+        for (index, _) in of_kind(LayerKind::FullyConnected) {
+            chosen[index] = other(index, packing::CANONICAL).unwrap_or(chosen[index]);
+        }
+    }
+    // One width of weights for all convolutions.
+    let wide: Vec<_> = of_kind(LayerKind::Conv2d)
+        .filter(|(index, _)| candidates[*index][chosen[*index]].packing == packing::DSP_I16)
+        .map(|(index, _)| (index, other(index, packing::DSP_I8)))
+        .collect();
+    if optimize == Optimize::Size && wide.iter().all(|(_, narrow)| narrow.is_some()) {
+        for (index, narrow) in wide {
+            chosen[index] = narrow.unwrap_or(chosen[index]);
+        }
+    }
+    // One form of depthwise weights, and of each transformation: the general one takes an instruction
+    // more for one to four outputs.
+    for (code, general) in [
+        (packing::DSP_DEPTHWISE, Form::Merged as u8),
+        (packing::DSP_WINOGRAD_2X2, winograd_dsp::Form::Ties as u8),
+        (packing::DSP_WINOGRAD_4X4, winograd_dsp::Form::Ties as u8),
+    ] {
+        let form = |choice: &Choice| choice.packed.first().copied();
+        let is_general = |choice: &Choice| choice.packing == code && form(choice) == Some(general);
+        let with_code = (0..chosen.len()).filter(|i| candidates[*i][chosen[*i]].packing == code);
+        let moves: Option<Vec<_>> = with_code
+            .map(|i| Some((i, candidates[i].iter().position(is_general)?)))
+            .collect();
+        let moves = moves.unwrap_or_default();
+        if moves.iter().any(|(i, general)| chosen[*i] == *general) {
+            for (index, general) in moves {
+                chosen[index] = general;
+            }
+        }
     }
 }
 
@@ -70,9 +140,10 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
     })
 }
 
-fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
+/// In the fastest form, and in the one that takes an instruction more for each output.
+fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Vec<Choice> {
     if !dsp_winograd::fits(&layer.window) {
-        return None;
+        return Vec::new();
     }
     let convolution = pack::winograd_dsp::Convolution {
         weights: &layer.weights,
@@ -83,7 +154,6 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
         zero_point: layer.zero_point,
         min: layer.min,
     };
-    let packed = pack::winograd_dsp::pack(&convolution, transform)?;
     // The transformations cost the more the fewer channels share them.
     let [_, _, depth] = layer.window.input;
     let [_, _, channels] = layer.window.output;
@@ -100,14 +170,23 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Option<Choice> {
             17 + 380 / few,
         ),
     };
-    Some(Choice {
-        packing: code,
-        scratch,
-        packed,
-        channels_apart: false,
-        fitted: None,
-        cost: layer.macs() * rate / 100,
+    let outputs = layer.macs() / (9 * depth as u64).max(1);
+    [
+        (winograd_dsp::Form::Merged, 0),
+        (winograd_dsp::Form::Ties, outputs),
+    ]
+    .into_iter()
+    .filter_map(|(form, more)| {
+        Some(Choice {
+            packing: code,
+            scratch,
+            packed: pack::winograd_dsp::pack_as(&convolution, transform, form)?,
+            channels_apart: false,
+            fitted: None,
+            cost: layer.macs() * rate / 100 + more,
+        })
     })
+    .collect()
 }
 
 /// Packed and canonical.
@@ -132,14 +211,17 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         zero_point: layer.zero_point,
         min: layer.min,
     };
-    let packed = pack::depthwise_dsp::pack(&source).map(|packed| Choice {
+    let packed = |packed: Vec<u8>, slower: u64| Choice {
         packing: packing::DSP_DEPTHWISE,
         scratch: dsp_depthwise::scratch_len(window),
         packed,
         channels_apart: false,
         fitted: None,
-        cost: layer.macs() * 170 / 100,
-    });
+        cost: layer.macs() * (170 + slower) / 100,
+    };
+    let best = pack::depthwise_dsp::pack(&source).map(|bytes| packed(bytes, 0));
+    let merged = pack::depthwise_dsp::pack_as(&source, Form::Merged).map(|bytes| packed(bytes, 2));
+    let merged = merged.filter(|merged| Some(&merged.packed) != best.as_ref().map(|b| &b.packed));
     let small = pack::depthwise_dsp::fits_canonical(&source).then(|| Choice {
         packing: packing::DSP_DEPTHWISE_SMALL,
         scratch: dsp_depthwise::scratch_len_canonical(window),
@@ -148,7 +230,7 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         fitted: None,
         cost: layer.macs() * 170 / 100 + 70 * window.output[2] as u64,
     });
-    [packed, small, Some(general)]
+    [best, merged, small, Some(general)]
         .into_iter()
         .flatten()
         .collect()

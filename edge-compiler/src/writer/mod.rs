@@ -19,6 +19,7 @@ use crate::plan::{self, MemoryPlan};
 use crate::proofs::{self, ProofError};
 use crate::select;
 use crate::target::Target;
+use operators::weights_alignment;
 
 /// What a self-test feeds the model with; any number but zero would do.
 const SELF_TEST_SEED: u32 = 0x6475_6e6c;
@@ -196,10 +197,13 @@ pub fn compile_with(
         reserved: [0; 2],
         expected: [0; 32],
     };
+    let alignments = operators.iter().map(|o| weights_alignment(o.packing));
+    let constants_alignment = alignments.max().unwrap_or(ALIGNMENT);
     let parts = sections::Parts {
         tensors: tensors.as_bytes(),
         operators: operators.as_bytes(),
         constants: &constants.finish(),
+        constants_alignment,
         features: &sections::features(&package.features)?,
         labels: labels.as_bytes(),
         drift: &sections::drift(&package.drift)?,

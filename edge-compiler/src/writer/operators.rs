@@ -1,9 +1,10 @@
 //! Operator records and their constants.
 
-use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, rounding};
+use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, packing, rounding};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{CompileError, narrow, recurrent};
+use crate::aligned::LINE;
 use crate::graph::{Graph, Operator, OperatorKind, StridedCopy, Tensor};
 use crate::layer::LayerSource;
 use crate::pack::{self, Constants};
@@ -204,7 +205,7 @@ impl Writer<'_> {
     }
 
     fn weights(&mut self, record: &mut OperatorRecord, bytes: &[u8]) -> Result<(), CompileError> {
-        record.weights = self.push(bytes, ALIGNMENT)?;
+        record.weights = self.push(bytes, weights_alignment(record.packing))?;
         record.weights_len = narrow("bytes of weights", bytes.len() as u64)?;
         Ok(())
     }
@@ -255,4 +256,14 @@ fn copy_words(copy: &StridedCopy) -> Option<Vec<i32>> {
 
 fn narrow_pair(pair: [usize; 2]) -> [u16; 2] {
     pair.map(|n| n as u16)
+}
+
+/// Where weights of a packing start: those of the vector kernels on a line of the cache, if the image
+/// does.
+pub(super) const fn weights_alignment(code: u8) -> usize {
+    if code >= packing::DOT_16X4 {
+        LINE
+    } else {
+        ALIGNMENT
+    }
 }

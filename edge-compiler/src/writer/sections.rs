@@ -12,6 +12,8 @@ pub(super) struct Parts<'a> {
     pub tensors: &'a [u8],
     pub operators: &'a [u8],
     pub constants: &'a [u8],
+    /// What the constants start at a multiple of, itself one of 16.
+    pub constants_alignment: usize,
     pub features: &'a [u8],
     pub labels: &'a [u8],
     pub drift: &'a [u8],
@@ -20,6 +22,9 @@ pub(super) struct Parts<'a> {
 }
 
 impl Parts<'_> {
+    /// The place of the constants among all.
+    const CONSTANTS: usize = 2;
+
     fn all(&self) -> [&[u8]; 8] {
         [
             self.tensors,
@@ -33,28 +38,39 @@ impl Parts<'_> {
         ]
     }
 
+    /// Where each section starts, and where the last one ends: multiples of 16.
+    fn places(&self) -> ([usize; 8], usize) {
+        let mut end = size_of::<Header>();
+        let mut starts = [0; 8];
+        for (index, (start, bytes)) in starts.iter_mut().zip(self.all()).enumerate() {
+            if index == Self::CONSTANTS {
+                end = end.next_multiple_of(self.constants_alignment);
+            }
+            *start = end;
+            end += bytes.len().next_multiple_of(ALIGNMENT);
+        }
+        (starts, end)
+    }
+
     /// Bytes of the image, a multiple of 16.
     pub fn image_len(&self) -> usize {
-        let padded = self
-            .all()
-            .map(|bytes| bytes.len().next_multiple_of(ALIGNMENT));
-        size_of::<Header>() + padded.iter().sum::<usize>()
+        self.places().1
     }
 
     /// The image, with its hash still open.
     pub fn join(&self, mut header: Header) -> Result<AlignedBytes, CompileError> {
         let mut image = AlignedBytes::zeroed(self.image_len());
         header.image_len = narrow("bytes", image.len() as u64)?;
-        let mut start = size_of::<Header>();
+        let (starts, _) = self.places();
         let mut sections = [Section::default(); 8];
-        for (section, bytes) in sections.iter_mut().zip(self.all()) {
+        let places = starts.into_iter().zip(self.all());
+        for (section, (start, bytes)) in sections.iter_mut().zip(places) {
             // Within `image_len`, which fits.
             *section = Section {
                 offset: start as u32,
                 len: bytes.len() as u32,
             };
             image[start..start + bytes.len()].copy_from_slice(bytes);
-            start += bytes.len().next_multiple_of(ALIGNMENT);
         }
         [
             header.tensors,

@@ -28,8 +28,10 @@ pub enum Kind {
     Square,
     /// 2x3, 5 channels to 7, strides of 2 and 1: divisible by nothing.
     Odd,
-    /// 70 inputs or more, 9 outputs.
+    /// 70 inputs or more, 9 outputs; 4 where it takes thousands of inputs.
     Dense,
+    /// 64 inputs, 12 outputs: whole blocks, which are smaller than canonical weights.
+    DenseBlocks,
     /// 3x3 on 8 channels, padded.
     Depthwise,
     /// 3x2 on 5 channels.
@@ -37,11 +39,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pointwise,
         Self::Square,
         Self::Odd,
         Self::Dense,
+        Self::DenseBlocks,
         Self::Depthwise,
         Self::DepthwiseOdd,
     ];
@@ -123,9 +126,10 @@ impl Settings {
             Kind::Odd => ([1, 6, 5, 5], [1, 3, 3, 7], 30),
             Kind::Dense => {
                 let inputs = needed.max(70);
-                let outputs = if large { 2 } else { 9 };
+                let outputs = if large { 4 } else { 9 };
                 ([1, 1, 1, inputs], [1, 1, 1, outputs], inputs)
             }
+            Kind::DenseBlocks => ([1, 1, 1, 64], [1, 1, 1, 12], 64),
             Kind::Depthwise => ([1, 5, 6, 8], [1, 5, 6, 8], 9),
             Kind::DepthwiseOdd => ([1, 6, 5, 5], [1, 4, 4, 5], 6),
         };
@@ -198,7 +202,7 @@ impl Settings {
         };
         let dilation = [1, 1];
         match self.kind {
-            Kind::Dense => OperatorKind::FullyConnected {
+            Kind::Dense | Kind::DenseBlocks => OperatorKind::FullyConnected {
                 weights,
                 activation,
                 rounding,
@@ -422,6 +426,8 @@ pub fn borders() -> Vec<Border> {
     const GENERAL: u8 = 2;
     const RAW: u8 = 3;
     const LINEAR: u8 = 4;
+    const SMALL: u8 = 5;
+    const SMALL_LINEAR: u8 = 6;
     const MERGED: u8 = 0;
     const TIES: u8 = 1;
     let mut borders = Vec::new();
@@ -594,14 +600,51 @@ pub fn borders() -> Vec<Border> {
 
     // Blocks of 8-bit weights.
     let size = Optimize::Size;
-    let near = reach(Kind::Pointwise, (1 << 23) - 1, -7);
+    for (what, shift, form) in [
+        ("accumulators with 8-bit weights", -7, GENERAL),
+        ("accumulators with 8-bit weights, halved", -9, SMALL),
+    ] {
+        let near = reach(Kind::Pointwise, (1 << 23) - 1, shift);
+        border(
+            what,
+            M4F,
+            size,
+            near,
+            further,
+            [(DSP_I8, form), (DSP_I16, FIXED)],
+        );
+    }
+    // The product's high word is 103 times the accumulator, and with two roundings it has to be below
+    // 2^28, to be below 2^15 after all but the last of the shift.
+    let near = reach(Kind::Pointwise, 2_606_166, -7);
     border(
-        "accumulators with 8-bit weights",
+        "halves of 16 bits",
         M4F,
         size,
         near,
         further,
-        [(DSP_I8, PLAIN), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (DSP_I8, GENERAL)],
+    );
+    // Here it is 103 / 128 of the accumulator, and the bound is 2^21.
+    let near = Settings {
+        zero_point: -127,
+        ..reach(Kind::Pointwise, 2_605_848, -7)
+    };
+    border(
+        "halves of 16 bits with ties",
+        M4F,
+        size,
+        near,
+        further,
+        [(DSP_I8, SMALL_LINEAR), (DSP_I8, GENERAL)],
+    );
+    border(
+        "ties that show with 8-bit weights",
+        M4F,
+        size,
+        base(Kind::Pointwise),
+        beside,
+        [(DSP_I8, SMALL), (DSP_I8, SMALL_LINEAR)],
     );
     border(
         "8-bit weights that borrow",
@@ -609,15 +652,15 @@ pub fn borders() -> Vec<Border> {
         size,
         base(Kind::Pointwise),
         &|far| far.lowest = Lowest::Borrowed,
-        [(DSP_I8, PLAIN), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (DSP_I16, FIXED)],
     );
     border(
         "8-bit weights that borrow, dense",
         M4F,
         size,
-        base(Kind::Dense),
+        base(Kind::DenseBlocks),
         &|far| far.lowest = Lowest::Everywhere,
-        [(DSP_I8, PLAIN), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (CANONICAL, 0)],
     );
 
     // Winograd's convolutions.

@@ -13,6 +13,11 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
+#[cfg_attr(
+    not(all(target_arch = "arm", feature = "dsp")),
+    allow(dead_code, reason = "only those kernels ask for single cases")
+)]
+pub mod cases;
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub mod dsp;
 pub mod footprint;
@@ -34,7 +39,7 @@ pub mod x86;
 use crate::format::kernel_set;
 pub use crate::operator::overlap::raster_gap;
 use crate::operator::{Call, Cost, Fault};
-pub use table::{of_image, of_image_len};
+pub use table::{cases_of_image, of_image, of_image_len};
 
 /// One operator in one packing, as one instruction set runs it.
 #[derive(Clone, Copy)]
@@ -91,7 +96,20 @@ pub const fn native() -> &'static [Kernel] {
     return &portable::ANY;
 }
 
+/// [`native`] for images that need no other [`cases`] than the ones given, for which the kernels are
+/// compiled.
+pub const fn native_for<const CASES: u64>() -> &'static [Kernel] {
+    #[cfg(all(target_arch = "arm", feature = "dsp", not(feature = "mve")))]
+    return &dsp::Table::<CASES>::KERNELS;
+    #[cfg(not(all(target_arch = "arm", feature = "dsp", not(feature = "mve"))))]
+    return native();
+}
+
 /// Two tables one behind the other: what stands in the first is found first.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "tables are joined when a program is compiled, where an error is the compiler's"
+)]
 pub(crate) const fn joined<const N: usize>(first: &[Kernel], second: &[Kernel]) -> [Kernel; N] {
     assert!(first.len() + second.len() == N);
     let mut all = [reference::table::CLAMP; N];

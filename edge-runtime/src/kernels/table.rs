@@ -14,8 +14,8 @@
 //! };
 //! ```
 
-use super::{Kernel, reference};
-use crate::format::{Header, OperatorRecord};
+use super::{Kernel, cases, reference};
+use crate::format::{Header, OperatorRecord, TensorRecord};
 use core::mem::offset_of;
 
 /// How many kernels an image names: pairs of operator and packing. 0 for what is too short to be an
@@ -79,37 +79,88 @@ const fn is_first(image: &[u8], index: usize, [opcode, packing]: [u8; 2]) -> boo
     true
 }
 
+/// The cases of its kernels that an image needs, for [`super::native_for`]; all of them for what is no
+/// image.
+pub const fn cases_of_image(image: &[u8]) -> u64 {
+    let (mut set, mut index) = (0, 0);
+    let (mut pixels, mut rows, mut all) = (0_u64, 0_u64, 0_u64);
+    while let Some(record) = operator(image, index) {
+        let [input, _] = record.inputs;
+        let (Some(x), Some(y)) = (tensor(image, input), tensor(image, record.output)) else {
+            return cases::ALL;
+        };
+        let form = if record.weights_len == 0 {
+            0
+        } else {
+            let Some(constants) = word(image, offset_of!(Header, constants)) else {
+                return cases::ALL;
+            };
+            match image.split_at_checked(constants.saturating_add(record.weights as usize)) {
+                Some((_, [form, ..])) => *form,
+                _ => return cases::ALL,
+            }
+        };
+        set |= cases::of(&record, &x, &y, form);
+        let odd = cases::odd(&record, &x, &y);
+        match odd.case {
+            cases::ODD_PIXELS => pixels = pixels.saturating_add(odd.saved),
+            cases::ODD_ROWS => rows = rows.saturating_add(odd.saved),
+            _ => {}
+        }
+        all = all.saturating_add(odd.all);
+        index = index.saturating_add(1);
+    }
+    if index == 0 {
+        return cases::ALL;
+    }
+    // A kernel more for less than a thousandth of the work is not worth its flash.
+    if pixels > all / 1000 {
+        set |= cases::ODD_PIXELS;
+    }
+    if rows > all / 1000 {
+        set |= cases::ODD_ROWS;
+    }
+    set
+}
+
 /// Opcode and packing of an operator; `None` behind the last one.
 const fn code(image: &[u8], index: usize) -> Option<[u8; 2]> {
-    const SECTION: usize = offset_of!(Header, operators);
-    let start = index.saturating_mul(size_of::<OperatorRecord>());
-    let (Some(offset), Some(len)) = (word(image, SECTION), word(image, SECTION.saturating_add(4)))
+    match operator(image, index) {
+        Some(record) => Some([record.opcode, record.packing]),
+        None => None,
+    }
+}
+
+/// An operator; `None` behind the last one.
+const fn operator(image: &[u8], index: usize) -> Option<OperatorRecord> {
+    match entry::<{ size_of::<OperatorRecord>() }>(image, offset_of!(Header, operators), index) {
+        Some(bytes) => Some(zerocopy::transmute!(*bytes)),
+        None => None,
+    }
+}
+
+/// A tensor; `None` where there is none of that index.
+const fn tensor(image: &[u8], index: u16) -> Option<TensorRecord> {
+    let index = index as usize;
+    match entry::<{ size_of::<TensorRecord>() }>(image, offset_of!(Header, tensors), index) {
+        Some(bytes) => Some(zerocopy::transmute!(*bytes)),
+        None => None,
+    }
+}
+
+/// The bytes of a record of a section, which the header describes at `section`.
+const fn entry<const N: usize>(image: &[u8], section: usize, index: usize) -> Option<&[u8; N]> {
+    let start = index.saturating_mul(N);
+    let (Some(offset), Some(len)) = (word(image, section), word(image, section.saturating_add(4)))
     else {
         return None;
     };
     if start >= len {
         return None;
     }
-    let record = offset.saturating_add(start);
-    let (Some(opcode), Some(packing)) = (
-        byte(
-            image,
-            record.saturating_add(offset_of!(OperatorRecord, opcode)),
-        ),
-        byte(
-            image,
-            record.saturating_add(offset_of!(OperatorRecord, packing)),
-        ),
-    ) else {
-        return None;
-    };
-    Some([opcode, packing])
-}
-
-const fn byte(image: &[u8], at: usize) -> Option<u8> {
-    match image.split_at_checked(at) {
-        Some((_, [byte, ..])) => Some(*byte),
-        _ => None,
+    match image.split_at_checked(offset.saturating_add(start)) {
+        Some((_, rest)) => rest.first_chunk(),
+        None => None,
     }
 }
 
@@ -148,6 +199,33 @@ mod tests {
             );
         }
         assert!(Model::load_with(bytes, &own[1..]).is_err());
+    }
+
+    #[test]
+    fn cases_are_those_of_the_operators() {
+        // The sample is for any device.
+        assert_eq!(cases_of_image(SAMPLE), 0);
+        assert_eq!(cases_of_image(&SAMPLE[..100]), cases::ALL);
+        assert_eq!(cases_of_image(&[]), cases::ALL);
+        // With another packing its first layer has cases.
+        let at = word(SAMPLE, offset_of!(Header, operators)).unwrap();
+        let mut image = Vec::from(SAMPLE);
+        let record = operator(SAMPLE, 0).unwrap();
+        assert_eq!(record.opcode, crate::format::opcode::FULLY_CONNECTED);
+        image[at + offset_of!(OperatorRecord, packing)] = crate::format::packing::DSP_I16;
+        let form = word(SAMPLE, offset_of!(Header, constants)).unwrap() + record.weights as usize;
+        for code in [0, 4, 1] {
+            image[form] = code;
+            let set = cases_of_image(&image);
+            let [x, _] = record.inputs;
+            let (x, y) = (
+                tensor(&image, x).unwrap(),
+                tensor(&image, record.output).unwrap(),
+            );
+            let width = crate::kernels::packing::dsp_blocks::Width::I16;
+            assert_eq!(set, cases::of_dense(&x, &y, code, width));
+            assert_eq!(cases::forms(set, width), 1 << code);
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn check_unary(call: &Call<'_>) -> Result<Cost, Fault> {
 pub(crate) fn check_clamp(call: &Call<'_>) -> Result<Cost, Fault> {
     let cost = check_unary(call)?;
     call.no_constants()?;
-    same_quantisation(&call.x(), &call.y())?;
+    same_quantisation(call.x(), call.y())?;
     Ok(cost)
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn broadcast(call: &Call<'_>) -> Broadcast {
     let y = call.y();
     Broadcast {
         shape: y.hwc(),
-        strides: [call.x(), call.second()].map(|x| strides(&x)),
+        strides: [call.x(), call.second()].map(strides),
     }
 }
 
@@ -80,7 +80,7 @@ fn strides(x: &TensorRecord) -> [usize; 3] {
 
 /// Both inputs of an operator of two.
 pub(crate) fn operands<'a>(call: &Call<'a>) -> [Operand<'a>; 2] {
-    [call.operand(&call.x()), call.operand(&call.second())]
+    [call.operand(call.x()), call.operand(call.second())]
 }
 
 /// Zero points of the first and second input and the output.

@@ -43,7 +43,8 @@ pub(crate) fn check_fully_connected(call: &Call<'_>, packed: &Packed) -> Result<
     call.check_record(Inputs::One, Sharing::Never)?;
     call.no_window()?;
     let (x, y) = (call.x(), call.y());
-    if y.hwc() != [1, 1, y.elements()] {
+    let [_, height, width, _] = y.shape;
+    if height != 1 || width != 1 {
         return Err(Fault::Geometry);
     }
     check_constants(call, packed, &flattened(call))?;
@@ -140,8 +141,8 @@ fn bind<'a>(call: &Call<'a>, window: Window) -> Layer<'a> {
         zero_point: y.zero_point,
         min: record.clamp_min,
         max: record.clamp_max,
-        input: call.cells(&x),
-        output: call.cells(&y),
+        input: call.cells(x),
+        output: call.cells(y),
         scratch: call.scratch(),
     }
 }
@@ -170,15 +171,20 @@ pub(crate) fn check_window(window: &Window) -> Result<(), Fault> {
 /// before the input and the one that follows behind it are each shorter than the (dilated) kernel,
 /// and no step of the kernel is left out.
 fn axis_follows(axis: [usize; 6]) -> bool {
-    // 16 bits each in a record: nothing here comes near the limits of an i64.
-    let [input, output, kernel, stride, padding, dilation] =
-        axis.map(|value| i64::try_from(value).unwrap_or(-1));
+    if axis.iter().any(|value| *value > 0xFFFF) {
+        return false;
+    }
+    let [input, output, kernel, stride, padding, dilation] = axis.map(|value| value as u32);
     if input < 1 || kernel < 1 || stride < 1 || dilation < 1 || output < 1 {
         return false;
     }
-    let extent = (kernel - 1) * dilation + 1;
-    let behind = (output - 1) * stride + extent - padding - input;
-    padding < extent && behind < extent && behind > -stride
+    // Products of 16 bits each: nothing wraps.
+    let extent = (kernel - 1).wrapping_mul(dilation).wrapping_add(1);
+    let before_last = (output - 1).wrapping_mul(stride);
+    let covered = padding.wrapping_add(input);
+    // Behind the input lie `before_last + extent - covered` rows.
+    let behind_all = before_last.saturating_add(extent).saturating_add(stride);
+    padding < extent && before_last < covered && behind_all > covered
 }
 
 fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<(), Fault> {
@@ -198,8 +204,8 @@ fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<
     };
     let record = call.record;
     if !packed.channels_apart {
-        let none = [record.bias, record.multipliers, record.shifts] == [0; 3];
-        return none.then_some(()).ok_or(Fault::Unused);
+        let any = record.bias | record.multipliers | record.shifts;
+        return (any == 0).then_some(()).ok_or(Fault::Unused);
     }
     let [_, _, channels] = window.output;
     let words = channels.checked_mul(4).ok_or(Fault::Channels)?;
@@ -208,8 +214,8 @@ fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<
     let multipliers = found(record.multipliers, words)?;
     let shifts = found(record.shifts, channels)?;
     // Little-endian: the sign is in the last byte.
-    let mut signs = multipliers.iter().skip(3).step_by(4);
-    if signs.any(|byte| *byte >= 0x80) {
+    let (multipliers, _) = multipliers.as_chunks::<4>();
+    if multipliers.iter().any(|[_, _, _, last]| *last >= 0x80) {
         return Err(Fault::Multiplier);
     }
     let mut shifts = shifts.iter();

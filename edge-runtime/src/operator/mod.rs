@@ -109,6 +109,7 @@ impl<'a> Call<'a> {
         self.tensors.get(usize::from(index))
     }
 
+    #[inline(never)]
     pub fn info(&self, index: u16) -> &'a TensorRecord {
         self.tensor(index).unwrap_or(&NONE)
     }
@@ -131,6 +132,7 @@ impl<'a> Call<'a> {
     }
 
     /// The elements of a tensor in the arena.
+    #[inline(never)]
     pub fn cells(&self, tensor: &TensorRecord) -> &'a [Cell<i8>] {
         self.arena
             .get(tensor.arena_offset as usize..)
@@ -156,6 +158,7 @@ impl<'a> Call<'a> {
     }
 
     /// `len` bytes of constants from `offset`.
+    #[inline(never)] // As above: called so often that a call is less code than what it does.
     pub fn bytes(&self, offset: u32, len: usize) -> &'a [u8] {
         self.constants
             .get(offset as usize..)
@@ -181,6 +184,7 @@ impl<'a> Call<'a> {
     }
 
     /// The geometry as the record and its tensors say.
+    #[inline(never)]
     pub fn window(&self) -> Window {
         let record = self.record;
         Window {
@@ -205,36 +209,42 @@ impl<'a> Call<'a> {
             Inputs::Two => (2, true),
             Inputs::OneAndState => (2, false),
         };
-        for (index, wanted, may_be_constant, is_state) in [
-            (first, count > 0, constants, false),
-            (second, count > 1, constants, inputs == Inputs::OneAndState),
-            (record.output, true, false, false),
-        ] {
-            if wanted != (index != NO_TENSOR) {
-                return Err(Fault::Tensors);
-            }
-            if wanted {
-                let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
-                if is_state {
-                    if tensor.storage != storage::STATE {
-                        return Err(Fault::Tensors);
-                    }
-                    continue;
-                }
-                let constant = may_be_constant && tensor.storage == storage::CONSTANT;
-                if tensor.element != element::I8 || (tensor.storage != storage::ARENA && !constant)
-                {
-                    return Err(Fault::Tensors);
-                }
-            }
-        }
-        if record.reserved != [0; 3] {
+        self.check_tensor(first, count > 0, constants, false)?;
+        self.check_tensor(second, count > 1, constants, inputs == Inputs::OneAndState)?;
+        self.check_tensor(record.output, true, false, false)?;
+        let [a, b, c] = record.reserved;
+        if a | b | c != 0 {
             return Err(Fault::Unused);
         }
         if record.clamp_min > record.clamp_max {
             return Err(Fault::Clamp);
         }
         self.check_places(&[first, second], sharing)
+    }
+
+    /// A tensor that is there if it is wanted, of the right type and storage.
+    #[inline(never)]
+    fn check_tensor(
+        &self,
+        index: u16,
+        is_wanted: bool,
+        may_be_constant: bool,
+        is_state: bool,
+    ) -> Result<(), Fault> {
+        if is_wanted != (index != NO_TENSOR) {
+            return Err(Fault::Tensors);
+        }
+        if !is_wanted {
+            return Ok(());
+        }
+        let tensor = self.tensor(index).ok_or(Fault::Tensors)?;
+        let fits = if is_state {
+            tensor.storage == storage::STATE
+        } else {
+            let constant = may_be_constant && tensor.storage == storage::CONSTANT;
+            tensor.element == element::I8 && (tensor.storage == storage::ARENA || constant)
+        };
+        fits.then_some(()).ok_or(Fault::Tensors)
     }
 
     /// Scratch inside the arena, and no more shared bytes than `sharing` allows.
@@ -274,23 +284,25 @@ impl<'a> Call<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     pub fn no_window(&self) -> Result<(), Fault> {
         let record = self.record;
-        let neutral = record.kernel == [1, 1]
-            && record.stride == [1, 1]
-            && record.padding == [0, 0]
-            && record.dilation == [1, 1];
+        let ones = [record.kernel, record.stride, record.dilation];
+        let neutral = ones.as_flattened().iter().all(|extent| *extent == 1)
+            && record.padding.iter().all(|extent| *extent == 0);
         neutral.then_some(()).ok_or(Fault::Unused)
     }
 
     /// Neither weights nor anything that belongs to them.
+    #[inline(never)]
     pub fn no_constants(&self) -> Result<(), Fault> {
         self.no_channels()?;
-        let neutral = [self.record.weights, self.record.weights_len] == [0; 2];
-        neutral.then_some(()).ok_or(Fault::Unused)
+        let neutral = self.record.weights | self.record.weights_len;
+        (neutral == 0).then_some(()).ok_or(Fault::Unused)
     }
 
     /// No biases, multipliers, shifts or rounding; canonical packing.
+    #[inline(never)]
     pub fn no_channels(&self) -> Result<(), Fault> {
         let record = self.record;
         if record.rounding != 0 {
@@ -299,12 +311,15 @@ impl<'a> Call<'a> {
         if record.packing != packing::CANONICAL {
             return Err(Fault::Packing);
         }
-        let neutral = [record.bias, record.multipliers, record.shifts] == [0; 3];
-        neutral.then_some(()).ok_or(Fault::Unused)
+        let neutral = record.bias | record.multipliers | record.shifts;
+        (neutral == 0).then_some(()).ok_or(Fault::Unused)
     }
 
+    #[inline(never)]
     pub fn no_parameters(&self) -> Result<(), Fault> {
-        (self.record.parameters == [0; 5])
+        let mut parameters = self.record.parameters.iter();
+        parameters
+            .all(|parameter| *parameter == 0)
             .then_some(())
             .ok_or(Fault::Unused)
     }

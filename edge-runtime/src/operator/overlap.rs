@@ -9,46 +9,52 @@ use crate::kernels::reference::Window;
 
 /// The least number of bytes from the start of the output up to the start of the input with which
 /// the raster rule holds; negative where the output may even start behind the input. `None` for
-/// a window without output pixels, or with an extent beyond the 16 bits that a record has for it.
+/// a window without output pixels, with an extent beyond the 16 bits that a record has for it, or of
+/// a tensor of 2^31 bytes or more.
 pub fn raster_gap(window: &Window) -> Option<i64> {
-    let [_, in_width, in_channels] = narrow(window.input)?;
-    let [height, width, channels] = narrow(window.output)?;
-    let [stride_y, stride_x] = narrow(window.stride)?;
-    let [padding_y, padding_x] = narrow(window.padding)?;
+    let extents = window.input.iter().chain(&window.output);
+    let steps = window.stride.iter().chain(&window.padding);
+    if extents.chain(steps).fold(0, |any, extent| any | extent) > 0xFFFF {
+        return None;
+    }
+    let [in_height, in_width, in_channels] = window.input.map(|extent| extent as u32);
+    let [height, width, channels] = window.output.map(|extent| extent as u32);
+    let [stride_y, stride_x] = window.stride.map(|extent| extent as u32);
+    let [padding_y, padding_x] = window.padding.map(|extent| extent as u32);
     let last = width.checked_sub(1)?;
+    let bytes = |a: u32, b: u32, c: u32| a.checked_mul(b)?.checked_mul(c).filter(|n| *n >> 31 == 0);
+    let pitch = in_width.wrapping_mul(in_channels);
+    // Behind the last row nothing is needed.
+    let (end, _) = (
+        bytes(in_height, in_width, in_channels)?,
+        bytes(height, width, channels)?,
+    );
     if height == 0 {
         return None;
     }
     // Along a row the written bytes grow evenly; the needed ones rest while the window is on the
-    // padding and then grow evenly: one of the ends, or a pixel next to the bend, is the worst. Where the stride
-    // does not divide the padding the bend lies between two pixels.
+    // padding and then grow evenly: one of the ends, or a column beside the bend, is the worst.
     let bend = padding_x.checked_div(stride_x)?.min(last);
     let behind = bend.wrapping_add(1).min(last);
-    // Below 2^16 * 2^16 as all products of two here, and of three below 2^48: nothing wraps.
-    let start = |at: u32, stride: u32, padding| at.wrapping_mul(stride).saturating_sub(padding);
-    let row = |y| u64::from(start(y, stride_y, padding_y)).wrapping_mul(in_width.into());
-    let mut gap = i64::MIN;
+    // Below 2^16 * 2^16, and limited to the input: nothing wraps.
+    let start = |at: u32, stride: u32, padding, extent: u32| {
+        at.wrapping_mul(stride).saturating_sub(padding).min(extent)
+    };
+    let row = |y| start(y, stride_y, padding_y, in_height).wrapping_mul(pitch);
+    let (mut gap, mut written) = (i32::MIN, 0_u32);
     for y in 0..height {
         let next = y.wrapping_add(1);
-        // Behind the last row nothing is needed.
-        let later = if next < height { row(next) } else { u64::MAX };
+        let later = if next < height { row(next) } else { u32::MAX };
         for x in [0, bend, behind, last] {
-            let own = row(y).wrapping_add(start(x, stride_x, padding_x).into());
-            let needed = own.min(later).wrapping_mul(in_channels.into());
-            let pixels = u64::from(y.wrapping_mul(width))
-                .wrapping_add(x.into())
-                .wrapping_add(1);
-            let written = pixels.wrapping_mul(channels.into());
-            gap = gap.max(written.wrapping_sub(needed).cast_signed());
+            let column = start(x, stride_x, padding_x, in_width).wrapping_mul(in_channels);
+            let needed = row(y).wrapping_add(column).min(later).min(end);
+            let pixels = x.wrapping_add(1).wrapping_mul(channels);
+            let distance = written.wrapping_add(pixels).wrapping_sub(needed);
+            gap = gap.max(distance.cast_signed());
         }
+        written = written.wrapping_add(width.wrapping_mul(channels));
     }
-    Some(gap)
-}
-
-/// The values, if each fits 16 bits.
-fn narrow<const N: usize>(values: [usize; N]) -> Option<[u32; N]> {
-    let fit = values.iter().all(|value| *value <= 0xFFFF);
-    fit.then(|| values.map(|value| value as u32))
+    Some(gap.into())
 }
 
 #[cfg(test)]

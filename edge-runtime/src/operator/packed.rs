@@ -7,7 +7,7 @@ use crate::kernels::packing::dsp_forms::Form;
 use crate::kernels::packing::winograd_dsp::Transform;
 use crate::kernels::packing::{
     depthwise_16x4, depthwise_dsp, dot_16x4, mve_dense, mve_depthwise, mve_depthwise_any,
-    mve_direct, mve_panel, pair_blocks, winograd_dsp,
+    mve_direct, mve_panel, pair_blocks, rows_128, winograd_16x2, winograd_dsp,
 };
 use crate::kernels::portable::{conv_2d, depthwise_conv_2d};
 use crate::kernels::reference::Window;
@@ -173,6 +173,28 @@ pub(crate) const MVE_DEPTHWISE_ANY: Packed = Packed {
 pub(crate) const DOT_16X4: Packed = Packed {
     holds: |window, weights| weights.len() == dot_16x4::Shape::new(window).len(),
     scratch_len: crate::kernels::generic::conv_2d_scratch_len,
+    channels_apart: true,
+};
+
+/// [`winograd_16x2`], as [`DOT_16X4`].
+pub(crate) const WINOGRAD_16X2: Packed = Packed {
+    holds: |window, weights| {
+        winograd_16x2::fits(window) && weights.len() == winograd_16x2::len(window)
+    },
+    #[cfg(target_arch = "x86_64")]
+    scratch_len: crate::kernels::generic::conv_2d_winograd_scratch_len,
+    #[cfg(not(target_arch = "x86_64"))]
+    scratch_len: |_| 0,
+    channels_apart: true,
+};
+
+/// [`rows_128`], as [`DOT_16X4`].
+pub(crate) const ROWS_128: Packed = Packed {
+    holds: |window, weights| rows_128::fits(window) && weights.len() == rows_128::len(window),
+    #[cfg(target_arch = "x86_64")]
+    scratch_len: crate::kernels::generic::fully_connected_sparse_scratch_len,
+    #[cfg(not(target_arch = "x86_64"))]
+    scratch_len: |_| 0,
     channels_apart: true,
 };
 

@@ -13,7 +13,7 @@ pub(crate) fn check(call: &Call<'_>) -> Result<Cost, Fault> {
     if depth != channels || window.dilation != [1, 1] {
         return Err(Fault::Geometry);
     }
-    same_quantisation(&call.x(), &call.y())?;
+    same_quantisation(call.x(), call.y())?;
     let [height, width] = window.kernel;
     Ok(Cost::of_work(product(&[
         call.y().elements(),

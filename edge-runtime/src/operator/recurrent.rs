@@ -77,7 +77,7 @@ pub(crate) fn check_lstm(call: &Call<'_>) -> Result<Cost, Fault> {
     if [height, width] != [out_height, out_width] {
         return Err(Fault::Geometry);
     }
-    check_state(&call.second(), false, cells)?;
+    check_state(call.second(), false, cells)?;
     let cell = call.tensor(call.record.state).ok_or(Fault::Tensors)?;
     if cell.element != element::I16 {
         return Err(Fault::Tensors);
@@ -174,7 +174,7 @@ pub(crate) fn check_svdf(call: &Call<'_>) -> Result<Cost, Fault> {
     call.no_state()?;
     let (x, y, state) = (call.x(), call.y(), call.second());
     let [height, filters, memory] = state.hwc();
-    check_state(&state, true, product(&[filters, memory])? as usize)?;
+    check_state(state, true, product(&[filters, memory])? as usize)?;
     let [rank, to_state, state_shift, to_output, output_shift] = call.record.parameters;
     check_scale(to_state, state_shift)?;
     check_scale(to_output, output_shift)?;

@@ -17,7 +17,7 @@ pub(crate) fn check_reshape(call: &Call<'_>) -> Result<Cost, Fault> {
     if x.elements() != y.elements() {
         return Err(Fault::Geometry);
     }
-    same_quantisation(&x, &y)?;
+    same_quantisation(x, y)?;
     Ok(Cost::of_work(y.elements() as u64))
 }
 
@@ -32,10 +32,14 @@ pub(crate) fn check_copy(call: &Call<'_>) -> Result<Cost, Fault> {
     call.no_clamp()?;
     call.no_state()?;
     call.check_weights((COPY_WORDS * 4) as u64)?;
-    same_quantisation(&call.x(), &call.y())?;
+    same_quantisation(call.x(), call.y())?;
     let copy = copy(call).ok_or(Fault::Parameters)?;
     // Elements outside a tensor are skipped, so that only the work needs a bound.
-    Ok(Cost::of_work(product(&copy.sizes)?))
+    let work = product(&copy.sizes)?;
+    if work > call.y().elements() as u64 {
+        return Err(Fault::Parameters);
+    }
+    Ok(Cost::of_work(work))
 }
 
 pub(crate) fn copy(call: &Call<'_>) -> Option<Copy> {
@@ -83,7 +87,7 @@ pub(crate) fn check_resize_nearest(call: &Call<'_>) -> Result<Cost, Fault> {
     call.no_clamp()?;
     call.no_state()?;
     let (x, y) = (call.x(), call.y());
-    same_quantisation(&x, &y)?;
+    same_quantisation(x, y)?;
     let ([in_height, in_width, depth], [height, width, channels]) = (x.hwc(), y.hwc());
     if depth != channels {
         return Err(Fault::Geometry);
@@ -115,7 +119,7 @@ pub(crate) fn check_resize_bilinear(call: &Call<'_>) -> Result<Cost, Fault> {
     call.no_clamp()?;
     call.no_state()?;
     let (x, y) = (call.x(), call.y());
-    same_quantisation(&x, &y)?;
+    same_quantisation(x, y)?;
     let ([_, _, depth], [_, _, channels]) = (x.hwc(), y.hwc());
     if depth != channels {
         return Err(Fault::Geometry);

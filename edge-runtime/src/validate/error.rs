@@ -130,6 +130,8 @@ pub enum OperatorFault {
     Opcode,
     /// A packing that this runtime does not know.
     Packing,
+    /// A case that the kernels at hand were not compiled for, see [`crate::kernels::cases`].
+    Cases,
     /// A rounding mode that does not exist, or one where nothing is requantised.
     Rounding,
     /// A field that is reserved, or that this operator does not use, is not at its neutral value.

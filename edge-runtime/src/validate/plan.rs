@@ -32,7 +32,8 @@ pub(super) fn check(plan: &Plan<'_>) -> Result<(), LoadError> {
         if !inputs.all(|input| plan.alive(before, *input)) {
             return Err(fault(OperatorFault::Clobbered));
         }
-        if plan.harms_a_state(operator) {
+        // A state shares no byte with scratch, nor with any other tensor of the arena.
+        if plan.meets_a_state((operator.scratch, operator.scratch_len), None) {
             return Err(fault(OperatorFault::Overlap));
         }
     }
@@ -40,14 +41,20 @@ pub(super) fn check(plan: &Plan<'_>) -> Result<(), LoadError> {
         index: plan.operators.len().saturating_sub(1),
         fault: OperatorFault::OutputLost,
     };
-    let outputs = core::iter::once(&plan.header.output).chain(plan.further_outputs);
-    for output in outputs {
+    let reaches = |output: &u16| {
         let written = plan.operators.iter().any(|o| o.output == *output);
-        if !written || !plan.alive(plan.operators, *output) {
-            return Err(lost);
+        written && plan.alive(plan.operators, *output)
+    };
+    if !reaches(&plan.header.output) || !plan.further_outputs.iter().all(reaches) {
+        return Err(lost);
+    }
+    for (index, tensor) in plan.tensors.iter().enumerate() {
+        if tensor.storage != storage::CONSTANT && plan.meets_a_state(bytes(tensor), Some(tensor)) {
+            let fault = super::TensorFault::State;
+            return Err(LoadError::Tensor { index, fault });
         }
     }
-    plan.states_apart()
+    Ok(())
 }
 
 /// Whether several such operators may write one tensor.
@@ -98,35 +105,20 @@ impl Plan<'_> {
             || shares(victim, (operator.scratch, operator.scratch_len))
     }
 
-    fn states(&self) -> impl Iterator<Item = &TensorRecord> {
-        let tensors = self.tensors.iter();
-        tensors.filter(|tensor| tensor.storage == storage::STATE)
-    }
-
-    fn harms_a_state(&self, operator: &OperatorRecord) -> bool {
-        let scratch = (operator.scratch, operator.scratch_len);
-        self.states().any(|state| shares(bytes(state), scratch))
-    }
-
-    /// A state shares no byte with any other tensor of the arena.
-    fn states_apart(&self) -> Result<(), LoadError> {
-        for (index, tensor) in self.tensors.iter().enumerate() {
-            let shared = self
-                .states()
-                .any(|state| !core::ptr::eq(state, tensor) && shares(bytes(state), bytes(tensor)));
-            if shared && tensor.storage != storage::CONSTANT {
-                return Err(LoadError::Tensor {
-                    index,
-                    fault: super::TensorFault::State,
-                });
-            }
-        }
-        Ok(())
+    /// Whether a state shares bytes with a range of the arena, or with the tensor that lies there.
+    #[inline(never)]
+    fn meets_a_state(&self, range: (u32, u32), of: Option<&TensorRecord>) -> bool {
+        self.tensors.iter().any(|state| {
+            state.storage == storage::STATE
+                && !of.is_some_and(|tensor| core::ptr::eq(tensor, state))
+                && shares(bytes(state), range)
+        })
     }
 }
 
 /// Where a tensor lies in the arena.
 fn bytes(tensor: &TensorRecord) -> (u32, u32) {
-    let width = if tensor.element == element::I16 { 2 } else { 1 };
-    (tensor.arena_offset, tensor.len.saturating_mul(width))
+    // That the product fits was checked.
+    let is_wide = u32::from(tensor.element == element::I16);
+    (tensor.arena_offset, tensor.len.wrapping_shl(is_wide))
 }

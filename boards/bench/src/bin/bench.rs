@@ -22,7 +22,9 @@
 use bench_boards::semihosting::{self, File, FileError};
 use bench_boards::{bench_split, bench_start, bench_stop, memory, stack};
 use core::fmt::{self, Write};
-use edge_runtime::{Model, Session, TensorInfo};
+#[cfg(feature = "image")]
+use edge_runtime::kernels::{Kernel, cases_of_image, native_for, of_image, of_image_len};
+use edge_runtime::{LoadError, Model, Session, TensorInfo};
 
 const LOADED: u32 = 1;
 const REFUSED: u32 = 2;
@@ -71,6 +73,26 @@ struct Files {
     report: File,
 }
 
+#[cfg(feature = "image")]
+const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
+/// The kernels of that image, as the program `size` has them.
+#[cfg(feature = "image")]
+static KERNELS: [Kernel; of_image_len(IMAGE)] =
+    match of_image(IMAGE, native_for::<{ cases_of_image(IMAGE) }>()) {
+        Some(kernels) => kernels,
+        None => panic!("the image was compiled for another board"),
+    };
+
+#[cfg(feature = "image")]
+fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
+    Model::load_with(image, &KERNELS)
+}
+
+#[cfg(not(feature = "image"))]
+fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
+    Model::load(image)
+}
+
 /// Runs a model over its rows.
 fn job(
     files: Files,
@@ -84,7 +106,7 @@ fn job(
     };
     files.images.seek(image_at as usize)?;
     files.images.read(image)?;
-    let model = match Model::load(image) {
+    let model = match load(image) {
         Ok(model) => model,
         Err(error) => return refuse(report, &error),
     };

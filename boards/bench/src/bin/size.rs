@@ -3,21 +3,22 @@
 //! runtime takes for the model, the model not counted.
 //!
 //! `DUNLIN_IMAGE` names the image when the program is compiled: its kernels are linked, and no
-//! others. The program does not contain it but takes it from where the board would have it.
+//! others, and of these the cases that it needs. The program does not contain it but takes it from where the board would have it.
 #![no_std]
 #![no_main]
 
 use bench_boards::memory;
 use core::hint::black_box;
-use edge_runtime::kernels::{Kernel, native, of_image, of_image_len};
+use edge_runtime::kernels::{Kernel, cases_of_image, native_for, of_image, of_image_len};
 use edge_runtime::{Model, Session};
 
 const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 
-static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native()) {
-    Some(kernels) => kernels,
-    None => panic!("the image was compiled for another board"),
-};
+static KERNELS: [Kernel; of_image_len(IMAGE)] =
+    match of_image(IMAGE, native_for::<{ cases_of_image(IMAGE) }>()) {
+        Some(kernels) => kernels,
+        None => panic!("the image was compiled for another board"),
+    };
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {

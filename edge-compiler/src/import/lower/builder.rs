@@ -28,6 +28,8 @@ pub(super) struct Lowering<'m, 'f> {
     pub values: Vec<Option<TensorId>>,
     /// The same elements in another shape.
     views: BTreeMap<(TensorId, [usize; 4]), TensorId>,
+    /// Integers that operators of the model compute from shapes.
+    pub folded: BTreeMap<usize, Vec<i64>>,
     /// Operators of the model that others took in.
     pub absorbed: BTreeSet<usize>,
     /// The operator of the model that is being lowered.
@@ -44,6 +46,7 @@ impl<'m, 'f> Lowering<'m, 'f> {
             operators: Vec::new(),
             values: vec![None; model.tensors.len()],
             views: BTreeMap::new(),
+            folded: BTreeMap::new(),
             absorbed: BTreeSet::new(),
             current: 0,
             notes: Vec::new(),
@@ -148,8 +151,11 @@ impl<'m, 'f> Lowering<'m, 'f> {
         })
     }
 
-    /// The values of a constant tensor of 32- or 64-bit integers.
+    /// The values of a tensor of 32- or 64-bit integers that is constant or follows from shapes.
     pub fn integers(&self, tensor: usize) -> Lowered<Vec<i64>> {
+        if let Some(folded) = self.folded.get(&tensor) {
+            return Ok(folded.clone());
+        }
         let source = self.source(tensor);
         let name = self.name(tensor);
         let data = source

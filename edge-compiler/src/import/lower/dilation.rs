@@ -17,26 +17,35 @@ struct Layer {
 impl<'m> Lowering<'m, '_> {
     /// All three operators at once, from the first of them.
     pub fn dilated(&mut self, operator: &Operator) -> Lowered {
-        let (layer, last) = self.pattern(operator).ok_or(
+        let (layer, last, inside) = self.pattern(operator).ok_or(
             "only around a VALID convolution of stride 1 before a BATCH_TO_SPACE_ND is it possible",
         )?;
         let (input, output) = (self.argument(operator, 0)?, self.result(last)?);
-        let inner = self.layer(layer)?;
+        let inner = self.layer(layer, input, output)?;
         let pairs = |lowering: &Self, operator: &Operator, index| -> Lowered<Vec<i64>> {
             lowering.integers(lowering.argument(operator, index)?)
         };
-        let block = pairs(self, operator, 1)?;
-        let (pads, crops) = (pairs(self, operator, 2)?, pairs(self, last, 2)?);
+        let mut block = pairs(self, operator, 1)?;
+        let (mut pads, mut crops) = (pairs(self, operator, 2)?, pairs(self, last, 2)?);
         if pairs(self, last, 1)? != block {
             return Err("it is undone with another block shape".into());
+        }
+        if block.len() == 1 {
+            // A sequence, which the layer sees as an image of one row.
+            if inner.kernel[0] != 1 || self.images(self.argument(layer, 0)?)?[1] != 1 {
+                return Err("a sequence along the rows of an image".into());
+            }
+            block.insert(0, 1);
+            pads.splice(0..0, [0, 0]);
+            crops.splice(0..0, [0, 0]);
         }
         let (&[vertical, horizontal], &[top, _, left, _], &[cut_top, _, cut_left, _]) =
             (&block[..], &pads[..], &crops[..])
         else {
-            return Err("blocks of other than two dimensions".into());
+            return Err("blocks of other than one or two dimensions".into());
         };
         let ([images, height, width, depth], [_, rows, columns, channels]) =
-            (self.images(input)?, self.images(output)?);
+            (self.rows_of_images(input)?, self.rows_of_images(output)?);
         if images != 1 {
             return Err(format!("a batch of {images} images"));
         }
@@ -70,7 +79,7 @@ impl<'m> Lowering<'m, '_> {
             after: [vertical.1, horizontal.1],
         };
         let dilation = [vertical.2, horizontal.2];
-        self.absorbed.extend([layer.index, last.index]);
+        self.absorbed.extend(inside);
         self.current = last.index;
         let x = self.shaped(input, [1, height, width, depth])?;
         let y = self.output_as(output, [1, rows, columns, channels])?;
@@ -106,17 +115,35 @@ impl<'m> Lowering<'m, '_> {
         Ok(())
     }
 
+    /// As [`Lowering::images`], a sequence as an image of one row.
+    fn rows_of_images(&self, tensor: usize) -> Lowered<[usize; 4]> {
+        match self.shape(tensor) {
+            &[n, width, channels] => Ok([n, 1, width, channels]),
+            _ => self.images(tensor),
+        }
+    }
+
     /// The layer and the BATCH_TO_SPACE_ND behind a SPACE_TO_BATCH_ND, if nothing else reads what
-    /// lies between.
-    fn pattern(&self, first: &Operator) -> Option<(&'m Operator, &'m Operator)> {
-        let only_reader = |operator: &Operator| {
-            let output = self.result(operator).ok()?;
+    /// lies between, and all operators behind the first.
+    fn pattern(&self, first: &Operator) -> Option<(&'m Operator, &'m Operator, Vec<usize>)> {
+        let mut inside = Vec::new();
+        let mut only_reader = |mut output: usize| loop {
             let mut readers = self.readers(output);
             let reader = readers.next()?;
             let alone = readers.next().is_none() && !self.is_model_output(output);
-            (alone && self.optional(reader, 0) == Some(output)).then_some(reader)
+            if !alone || self.optional(reader, 0) != Some(output) {
+                return None;
+            }
+            inside.push(reader.index);
+            // Between a sequence and an image of one row.
+            match reader.options {
+                Options::Reshape { .. } | Options::Squeeze { .. } | Options::ExpandDims => {
+                    output = self.result(reader).ok()?;
+                }
+                _ => return Some(reader),
+            }
         };
-        let layer = only_reader(first)?;
+        let layer = only_reader(self.result(first).ok()?)?;
         let plain = match &layer.options {
             Options::Conv2d(options) => {
                 options.padding == Padding::Valid
@@ -130,18 +157,17 @@ impl<'m> Lowering<'m, '_> {
             }
             _ => false,
         };
-        let last = only_reader(layer)?;
-        (plain && last.options == Options::BatchToSpaceNd).then_some((layer, last))
+        let last = only_reader(self.result(layer).ok()?)?;
+        (plain && last.options == Options::BatchToSpaceNd).then_some((layer, last, inside))
     }
 
-    fn layer(&self, layer: &Operator) -> Lowered<Layer> {
+    /// The layer, which computes as if it stood between `before` and `after`.
+    fn layer(&self, layer: &Operator, before: usize, after: usize) -> Lowered<Layer> {
         let (input, weights) = (self.argument(layer, 0)?, self.argument(layer, 1)?);
         let bias = self.optional(layer, 2);
         let [_, _, _, depth] = self.images(input)?;
         let output = self.result(layer)?;
-        let last = self.readers(output).next();
-        let after = last.map_or(Ok(output), |last| self.result(last))?;
-        if self.quantisation(input)? != self.quantisation_of_source(layer, input)?
+        if self.quantisation(input)? != self.quantisation(before)?
             || self.quantisation(after)? != self.quantisation(output)?
         {
             return Err("a change of scale or zero point".into());
@@ -173,17 +199,5 @@ impl<'m> Lowering<'m, '_> {
             kernel: [height, width],
             activation: fused(activation)?,
         })
-    }
-
-    /// The quantisation before SPACE_TO_BATCH_ND, which writes the input of `layer`.
-    fn quantisation_of_source(
-        &self,
-        layer: &Operator,
-        input: usize,
-    ) -> Lowered<crate::prepare::Quantisation> {
-        let operators = self.model.operators.iter().take(layer.index);
-        let mut writers = operators.filter(|operator| operator.outputs.contains(&input));
-        let writer = writers.next().ok_or("nothing writes its input")?;
-        self.quantisation(self.argument(writer, 0)?)
     }
 }

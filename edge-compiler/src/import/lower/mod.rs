@@ -10,6 +10,7 @@ mod dilation;
 mod elementwise;
 mod ends;
 mod error;
+mod integers;
 mod layers;
 mod layout;
 mod mean;
@@ -143,6 +144,9 @@ pub fn lower(model: &Model<'_>, options: &ImportOptions) -> Result<Imported, Imp
 
 impl Lowering<'_, '_> {
     fn operator(&mut self, operator: &tflite::Operator) -> Lowered {
+        if let Some(folded) = self.fold_integers(operator) {
+            return folded;
+        }
         match &operator.options {
             Options::Add(options) => self.add(operator, options.activation, false),
             Options::Sub(options) => self.add(operator, options.activation, true),

@@ -80,34 +80,18 @@ impl Lowering<'_, '_> {
 
     pub fn strided_slice(&mut self, operator: &Operator, options: &StridedSlice) -> Lowered {
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
-        if options.ellipsis_mask != 0 || options.new_axis_mask != 0 || options.offset {
-            return Err("ellipsis, new axes, or ends that count from the begins".into());
-        }
-        let x = self.value(input)?;
         let from = self.shape(input);
-        let mut bounds = Vec::new();
-        for index in 1..4 {
-            bounds.push(self.integers(self.argument(operator, index)?)?);
-        }
-        let own = |values: &[i64], i: usize| values.get(i).copied();
+        let bounds: Vec<Vec<i64>> = (1..4)
+            .map(|index| self.integers(self.argument(operator, index)?))
+            .collect::<Lowered<_>>()?;
+        let taken = options.taken(from, &bounds)?;
+        let x = self.value(input)?;
         let steps = strided::strides(from);
         let (mut start, mut sizes, mut dimensions) = (0_usize, Vec::new(), Vec::new());
-        for (i, &size) in from.iter().enumerate() {
-            let masked = |mask: i32| i < 32 && mask & (1 << i) != 0;
-            let slice = Slice {
-                begin: own(&bounds[0], i).filter(|_| !masked(options.begin_mask)),
-                end: own(&bounds[1], i).filter(|_| !masked(options.end_mask)),
-                stride: own(&bounds[2], i).unwrap_or(1),
-                shrink: masked(options.shrink_axis_mask),
-            };
-            let Some((first, len, stride)) = slice.of(size as i64) else {
-                return Err(format!(
-                    "it takes nothing of dimension {i}, or something outside"
-                ));
-            };
+        for (i, (first, len, stride)) in taken.into_iter().enumerate() {
             // Inside the tensor, which is there.
             start += first * steps[i] as usize;
-            if !slice.shrink {
+            if !options.shrinks(i) {
                 sizes.push(len);
             }
             // A stride that leads outside is never taken.
@@ -153,6 +137,44 @@ impl Lowering<'_, '_> {
             output,
         )
     }
+}
+
+impl StridedSlice {
+    /// First element, number and stride of what is taken of each dimension of `from`. `bounds` are
+    /// the begins, ends and strides.
+    pub(super) fn taken(
+        &self,
+        from: &[usize],
+        bounds: &[Vec<i64>],
+    ) -> Lowered<Vec<(usize, usize, isize)>> {
+        if self.ellipsis_mask != 0 || self.new_axis_mask != 0 || self.offset {
+            return Err("ellipsis, new axes, or ends that count from the begins".into());
+        }
+        let [begins, ends, strides] = bounds else {
+            return Err("it has not three inputs of bounds".into());
+        };
+        let own = |values: &[i64], i: usize| values.get(i).copied();
+        let dimensions = from.iter().enumerate().map(|(i, &size)| {
+            let slice = Slice {
+                begin: own(begins, i).filter(|_| !masked(self.begin_mask, i)),
+                end: own(ends, i).filter(|_| !masked(self.end_mask, i)),
+                stride: own(strides, i).unwrap_or(1),
+                shrink: self.shrinks(i),
+            };
+            let nothing = || format!("it takes nothing of dimension {i}, or something outside");
+            slice.of(size as i64).ok_or_else(nothing)
+        });
+        dimensions.collect()
+    }
+
+    /// Whether a dimension is one element and vanishes.
+    fn shrinks(&self, dimension: usize) -> bool {
+        masked(self.shrink_axis_mask, dimension)
+    }
+}
+
+fn masked(mask: i32, dimension: usize) -> bool {
+    dimension < 32 && mask & (1 << dimension) != 0
 }
 
 /// A slice of one dimension, as STRIDED_SLICE says it; `None` for a bound that is masked.

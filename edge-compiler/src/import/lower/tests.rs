@@ -3,7 +3,8 @@
 use super::*;
 use crate::graph::{OperatorKind, RoundingMode};
 use crate::import::tflite::{
-    AddSub, Builtin, ElementType, FullyConnected, FusedActivation, Operator, Tensor,
+    AddSub, Builtin, Conv2d, ElementType, FullyConnected, FusedActivation, Operator, StridedSlice,
+    Tensor,
 };
 
 fn tensor(
@@ -58,6 +59,12 @@ fn model(
 
 fn lowered(model: &Model<'_>) -> Result<Imported, ImportError> {
     lower(model, &ImportOptions::default())
+}
+
+fn integers(name: &str, shape: &[usize], data: Option<&'static [u8]>) -> Tensor<'static> {
+    let mut tensor = tensor(name, shape, ElementType::Int32, 1.0, 0);
+    tensor.data = data;
+    tensor
 }
 
 fn add() -> Options {
@@ -148,8 +155,7 @@ fn uint8_and_real_numbers_vanish_at_the_ends() {
 
 #[test]
 fn one_tensor_serves_operators_of_several_shapes() {
-    let mut axes = tensor("axes", &[2], ElementType::Int32, 1.0, 0);
-    axes.data = Some(&[1, 0, 0, 0, 0, 0, 0, 0]);
+    let axes = integers("axes", &[2], Some(&[1, 0, 0, 0, 0, 0, 0, 0]));
     let tensors = vec![
         int8("x", &[6, 4]),
         axes,
@@ -213,4 +219,104 @@ fn dense_rows_keep_the_multiplier_of_their_reference() {
         kinds(ReferenceRounding::Tflm).iter().filter(dense).count(),
         4
     );
+}
+
+/// How a Flatten looks whose batch was open when the model was converted.
+#[test]
+fn integers_that_follow_from_shapes_leave_no_operator() {
+    let slice = Options::StridedSlice(StridedSlice {
+        begin_mask: 0,
+        end_mask: 0,
+        ellipsis_mask: 0,
+        new_axis_mask: 0,
+        shrink_axis_mask: 1,
+        offset: false,
+    });
+    let unknown = |name: &str| Options::Unsupported { name: name.into() };
+    let pack = Options::Pack {
+        axis: 0,
+        values_count: 2,
+    };
+    let tensors = || {
+        vec![
+            int8("x", &[1, 2, 3, 4]),
+            integers("shape", &[4], None),
+            integers("zero", &[1], Some(&[0; 4])),
+            integers("one", &[1], Some(&[1, 0, 0, 0])),
+            integers("batch", &[], None),
+            integers("rest", &[], Some(&[0xFF; 4])),
+            integers("target", &[2], None),
+            int8("y", &[1, 24]),
+        ]
+    };
+    let mut flatten = model(
+        tensors(),
+        vec![
+            (unknown("SHAPE"), vec![0], vec![1]),
+            (slice, vec![1, 2, 3, 3], vec![4]),
+            (pack.clone(), vec![4, 5], vec![6]),
+            (Options::Reshape { new_shape: None }, vec![0, 6], vec![7]),
+        ],
+    );
+    flatten.operators[0].builtin = Builtin(77);
+    let imported = lowered(&flatten).unwrap();
+    let sources: Vec<_> = imported.graph.operators.iter().map(|o| o.source).collect();
+    assert_eq!(sources, [Some(3)]);
+    // The same integers from something that is no shape.
+    flatten.operators[0].builtin = Builtin(1000);
+    let Err(ImportError::Unsupported(all)) = lowered(&flatten) else {
+        panic!("lowered");
+    };
+    assert_eq!(all[0].operator, Some(0));
+}
+
+/// A causal Conv1D with a dilation of 2 as Keras writes it.
+#[test]
+fn a_dilated_sequence_is_one_convolution() {
+    static WEIGHTS: [u8; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+    let mut weights = int8("weights", &[2, 1, 3, 2]);
+    weights.data = Some(&WEIGHTS);
+    let convolution = Options::Conv2d(Conv2d {
+        padding: crate::graph::Padding::Valid,
+        stride_w: 1,
+        stride_h: 1,
+        activation: FusedActivation::Relu,
+        dilation_w: 1,
+        dilation_h: 1,
+        quantized_bias_type: None,
+    });
+    let tensors = vec![
+        int8("x", &[1, 12, 2]),
+        integers("block", &[1], Some(&[2, 0, 0, 0])),
+        integers("pads", &[1, 2], Some(&[0; 8])),
+        integers("axis", &[], Some(&[1, 0, 0, 0])),
+        int8("parts", &[2, 6, 2]),
+        int8("images", &[2, 1, 6, 2]),
+        weights,
+        int8("convolved", &[2, 1, 4, 2]),
+        int8("rows", &[2, 4, 2]),
+        int8("y", &[1, 8, 2]),
+    ];
+    let model = model(
+        tensors,
+        vec![
+            (Options::SpaceToBatchNd, vec![0, 1, 2], vec![4]),
+            (Options::ExpandDims, vec![4, 3], vec![5]),
+            (convolution, vec![5, 6], vec![7]),
+            (Options::Reshape { new_shape: None }, vec![7], vec![8]),
+            (Options::BatchToSpaceNd, vec![8, 1, 2], vec![9]),
+        ],
+    );
+    let graph = lowered(&model).unwrap().graph;
+    let kinds: Vec<_> = graph.operators.iter().map(|o| &o.kind).collect();
+    let [
+        OperatorKind::Conv2d {
+            dilation, kernel, ..
+        },
+    ] = kinds[..]
+    else {
+        panic!("{kinds:?}");
+    };
+    assert_eq!((*dilation, *kernel), ([1, 2], [1, 3]));
+    assert_eq!(graph.tensors[graph.output].shape, [1, 1, 8, 2]);
 }

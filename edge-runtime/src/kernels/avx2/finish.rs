@@ -35,7 +35,9 @@ pub(super) unsafe fn finish(
                 output: output.add(channel),
                 pixels,
             };
-            if parameters.affine.exist() {
+            if parameters.affine.exist() && parameters.affine.odd() {
+                strip.write::<ODD>(&parameters);
+            } else if parameters.affine.exist() {
                 strip.write::<AFFINE>(&parameters);
             } else if !parameters.covers(constants.rounding) {
                 strip.one_by_one(&parameters);
@@ -55,8 +57,10 @@ const DONE: u8 = 0;
 const RELU: u8 = 1;
 /// [`Parameters::signed`],
 const SIGNED: u8 = 2;
-/// or [`Lines::outputs`].
+/// [`Lines::outputs`],
 const AFFINE: u8 = 3;
+/// or [`Lines::odd_outputs`].
+const ODD: u8 = 4;
 
 /// Eight channels of a strip.
 struct Strip<'a> {
@@ -97,6 +101,9 @@ impl Strip<'_> {
             AFFINE => parameters
                 .affine
                 .outputs(_mm256_add_epi32(sum, parameters.start)),
+            ODD => parameters
+                .affine
+                .odd_outputs(_mm256_add_epi32(sum, parameters.start)),
             _ => sum,
         }
     }

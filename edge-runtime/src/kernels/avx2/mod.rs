@@ -12,6 +12,8 @@ mod conv;
 mod depthwise;
 mod finish;
 mod requantise;
+mod sparse;
+mod winograd;
 
 pub(crate) use add::add_fitted;
 
@@ -36,5 +38,25 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx2 {
         // SAFETY: the machine has the instructions.
         unsafe { super::generic::run_depthwise::<Pairs>(layer) }
+    }
+}
+
+/// CONV_2D on packing [`winograd_16x2`](super::packing::winograd_16x2). See
+/// [`x86::conv_2d_winograd`](super::x86::conv_2d_winograd).
+pub fn conv_2d_winograd(layer: &Layer<'_>) {
+    if level() >= Level::Avx2 {
+        // SAFETY: the machine has the instructions.
+        unsafe { winograd::run(layer) }
+    }
+}
+
+/// FULLY_CONNECTED on packing [`rows_128`](super::packing::rows_128). See
+/// [`x86::fully_connected_sparse`](super::x86::fully_connected_sparse).
+pub fn fully_connected_sparse(layer: &Layer<'_>) {
+    if level() >= Level::Avx2
+        && let Some(layer) = super::generic::Sparse::new(layer)
+    {
+        // SAFETY: the machine has the instructions.
+        unsafe { sparse::run(&layer) }
     }
 }

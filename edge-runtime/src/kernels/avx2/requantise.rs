@@ -46,6 +46,22 @@ impl Lines {
         _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.scale, self.add)) == 0
     }
 
+    /// Whether they are [`Odd`](crate::kernels::packing::affine::Odd): scales are negative.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn odd(&self) -> bool {
+        _mm256_movemask_ps(self.scale) != 0
+    }
+
+    /// The outputs of accumulators where [`odd`](Self::odd), before zero point and limits.
+    #[inline]
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn odd_outputs(&self, acc: __m256i) -> __m256i {
+        let acc = _mm256_cvtepi32_ps(acc);
+        let tie = _mm256_or_ps(_mm256_and_ps(acc, _mm256_set1_ps(-0.0)), self.add);
+        _mm256_cvtps_epi32(_mm256_fnmadd_ps(acc, self.scale, tie))
+    }
+
     /// The outputs of accumulators, before the limits.
     #[inline]
     #[target_feature(enable = "avx2,fma")]

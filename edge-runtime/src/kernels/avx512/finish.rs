@@ -67,7 +67,9 @@ pub(super) unsafe fn finish_block(
             output,
             pixels,
         };
-        if parameters.affine.exist() {
+        if parameters.affine.exist() && parameters.affine.odd() {
+            strip.write::<ODD>(&parameters);
+        } else if parameters.affine.exist() {
             strip.write::<AFFINE>(&parameters);
         } else if !parameters.covers(constants.rounding) {
             strip.one_by_one();
@@ -104,8 +106,10 @@ const DONE: u8 = 0;
 const RELU: u8 = 1;
 /// [`Parameters::signed`],
 const SIGNED: u8 = 2;
-/// or [`Lines::outputs`].
+/// [`Lines::outputs`],
 const AFFINE: u8 = 3;
+/// or [`Lines::odd_outputs`].
+const ODD: u8 = 4;
 
 /// One block of a strip.
 struct Strip<'a> {
@@ -152,6 +156,7 @@ impl Strip<'_> {
             RELU => parameters.relu(sum),
             SIGNED => parameters.signed(sum),
             AFFINE => parameters.affine.outputs(sum),
+            ODD => parameters.affine.odd_outputs(sum),
             _ => sum,
         }
     }
@@ -224,11 +229,41 @@ impl Strip<'_> {
     }
 }
 
+/// As [`finish_pixel`] for 64 channels, without a copy of the sums in memory where all of them have
+/// plain affine forms.
+///
+/// # Safety
+/// As [`finish`]; the layer has these 64 channels.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn finish_64(
+    constants: &Constants,
+    block: usize,
+    [a, b, c, d]: [__m512i; 4],
+    output: *mut i8,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        // Closures would not have the instructions, and be calls.
+        let p = Lines::load(constants, block);
+        let q = Lines::load(constants, block + 1);
+        let r = Lines::load(constants, block + 2);
+        let s = Lines::load(constants, block + 3);
+        if p.plain() && q.plain() && r.plain() && s.plain() {
+            let outputs = [p.outputs(a), q.outputs(b), r.outputs(c), s.outputs(d)];
+            let bytes = Narrow::limits(constants.min, constants.max).apply(outputs);
+            _mm512_storeu_si512(output.add(block * 16).cast(), bytes);
+        } else {
+            finish_pixel(constants, block, [a, b, c, d], output);
+        }
+    }
+}
+
 /// Writes the outputs of one pixel: `B` blocks, the first of them `block`.
 ///
 /// # Safety
 /// As [`finish`].
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
 pub(super) unsafe fn finish_pixel<const B: usize>(
     constants: &Constants,
@@ -242,7 +277,9 @@ pub(super) unsafe fn finish_pixel<const B: usize>(
         // SAFETY: passed on.
         unsafe {
             let affine = Lines::load(constants, block + b);
-            *scaled = if affine.exist() {
+            *scaled = if affine.exist() && affine.odd() {
+                affine.odd_outputs(sum)
+            } else if affine.exist() {
                 // The zero point comes again.
                 _mm512_sub_epi32(affine.outputs(sum), zero_point)
             } else {

@@ -11,9 +11,13 @@ mod add;
 mod conv;
 mod depthwise;
 mod finish;
+mod pool;
 mod requantise;
+mod sparse;
+mod winograd;
 
 pub(crate) use add::add_fitted;
+pub use pool::average_pool_2d;
 
 use super::layer::Layer;
 use super::x86::detect::{Level, level};
@@ -25,8 +29,19 @@ struct Vnni;
 /// 12 pixels by 32 channels. See [`x86::conv_2d`](super::x86::conv_2d).
 pub fn conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
+        let window = &layer.window;
+        let ([rows, columns, _], [rows_out, columns_out, _]) = (window.input, window.output);
+        let ([height, width], [top, left]) = (window.kernel, window.padding);
+        let pixels = (rows | columns | rows_out | columns_out | height | width) == 1;
         // SAFETY: the machine has the instructions.
-        unsafe { super::generic::run::<Vnni>(layer) }
+        unsafe {
+            if pixels && top | left == 0 {
+                // Where it finds a slice too short nothing is written.
+                let _ = conv::one_pixel(layer);
+            } else {
+                super::generic::run::<Vnni>(layer);
+            }
+        }
     }
 }
 
@@ -36,5 +51,25 @@ pub fn depthwise_conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
         // SAFETY: the machine has the instructions.
         unsafe { super::generic::run_depthwise::<Vnni>(layer) }
+    }
+}
+
+/// CONV_2D on packing [`winograd_16x2`](super::packing::winograd_16x2). See
+/// [`x86::conv_2d_winograd`](super::x86::conv_2d_winograd).
+pub fn conv_2d_winograd(layer: &Layer<'_>) {
+    if level() >= Level::Avx512Vnni {
+        // SAFETY: the machine has the instructions.
+        unsafe { winograd::run(layer) }
+    }
+}
+
+/// FULLY_CONNECTED on packing [`rows_128`](super::packing::rows_128). See
+/// [`x86::fully_connected_sparse`](super::x86::fully_connected_sparse).
+pub fn fully_connected_sparse(layer: &Layer<'_>) {
+    if level() >= Level::Avx512Vnni
+        && let Some(layer) = super::generic::Sparse::new(layer)
+    {
+        // SAFETY: the machine has the instructions.
+        unsafe { sparse::run(&layer) }
     }
 }

@@ -50,11 +50,18 @@ impl Lines {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) unsafe fn load(constants: &Constants, block: usize) -> Self {
+        let (scale, add) = (constants.scales, constants.adds);
         // SAFETY: they are there for all lanes of the block.
-        let [scale, add] = [constants.scales, constants.adds]
-            .map(|from| unsafe { _mm512_loadu_si512(from.add(block * 16).cast()) })
-            .map(|values| _mm512_castsi512_ps(twice(constants, values)));
-        Self { scale, add }
+        let (scale, add) = unsafe {
+            (
+                _mm512_loadu_si512(scale.add(block * 16).cast()),
+                _mm512_loadu_si512(add.add(block * 16).cast()),
+            )
+        };
+        Self {
+            scale: _mm512_castsi512_ps(twice(constants, scale)),
+            add: _mm512_castsi512_ps(twice(constants, add)),
+        }
     }
 
     /// Whether all channels have one.
@@ -62,6 +69,38 @@ impl Lines {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn exist(&self) -> bool {
         _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.scale, self.add) == 0
+    }
+
+    /// Whether all channels have one that is not [`Odd`](crate::kernels::packing::affine::Odd).
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn plain(&self) -> bool {
+        // Neither negative nor not a number.
+        let zero = _mm512_setzero_ps();
+        _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(self.scale, zero) == 0
+    }
+
+    /// Whether they are [`Odd`](crate::kernels::packing::affine::Odd): scales are negative.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn odd(&self) -> bool {
+        let zero = _mm512_setzero_si512();
+        _mm512_cmplt_epi32_mask(_mm512_castps_si512(self.scale), zero) != 0
+    }
+
+    /// The outputs of accumulators where [`odd`](Self::odd), before zero point and limits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn odd_outputs(&self, acc: __m512i) -> __m512i {
+        let acc = _mm512_cvtepi32_ps(acc);
+        // The sign of the sum, or the bits of the tie.
+        let tie = _mm512_ternarylogic_epi32::<0b1110_1010>(
+            _mm512_castps_si512(acc),
+            _mm512_set1_epi32(i32::MIN),
+            _mm512_castps_si512(self.add),
+        );
+        let tie = _mm512_castsi512_ps(tie);
+        _mm512_cvtps_epi32(_mm512_fnmadd_ps(acc, self.scale, tie))
     }
 
     /// The outputs of accumulators, before the limits.

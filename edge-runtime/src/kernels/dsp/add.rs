@@ -4,17 +4,27 @@
 use core::arch::naked_asm;
 use core::cell::Cell;
 
+use crate::kernels::cases;
 use crate::kernels::reference::add::AddFitted;
 
 /// Adds two tensors of the same shape, element by element; the shortest slice decides. The output
 /// may be either input, or begin below the inputs that it overlaps. Fast for shifts of 20 to 23.
 pub fn add_fitted_i8_4(settings: &AddFitted, inputs: [&[Cell<i8>]; 2], output: &[Cell<i8>]) {
+    run::<{ cases::ALL }>(settings, inputs, output);
+}
+
+/// [`add_fitted_i8_4`] in these cases; elements that belong to others stay as they are.
+pub(super) fn run<const CASES: u64>(
+    settings: &AddFitted,
+    inputs: [&[Cell<i8>]; 2],
+    output: &[Cell<i8>],
+) {
     let [one, two] = inputs;
     let kernel: Option<Kernel> = match settings.shift {
-        20 => Some(words_20),
-        21 => Some(words_21),
-        22 => Some(words_22),
-        23 => Some(words_23),
+        20 if CASES & cases::add_shift(20) != 0 => Some(words_20),
+        21 if CASES & cases::add_shift(21) != 0 => Some(words_21),
+        22 if CASES & cases::add_shift(22) != 0 => Some(words_22),
+        23 if CASES & cases::add_shift(23) != 0 => Some(words_23),
         _ => None,
     };
     let len = one.len().min(two.len()).min(output.len());
@@ -36,7 +46,10 @@ pub fn add_fitted_i8_4(settings: &AddFitted, inputs: [&[Cell<i8>]; 2], output: &
             );
         }
         let written = output.get(..done).unwrap_or_default();
-        super::limit::limit(settings.min, settings.max, written);
+        super::limit::limit::<CASES>(settings.min, settings.max, written);
+    }
+    if CASES & cases::ADD_ANY == 0 {
+        return;
     }
     let pairs = one.iter().zip(two).zip(output).skip(done);
     for ((x1, x2), y) in pairs {

@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use super::limit::limit;
 use super::pool_walk::pools;
+use crate::kernels::cases;
 use crate::kernels::reference::Window;
 
 /// The mean of each channel under the pool, halves away from zero, limited to `min..=max`; padding
@@ -18,10 +19,17 @@ pub fn average_pool_i8_1x4(
     input: &[Cell<i8>],
     output: &[Cell<i8>],
 ) {
-    let Some(pools) = pools(window, input, output) else {
-        return;
-    };
-    for (pool, pixel) in pools {
+    run::<{ cases::ALL }>(window, [min, max], input, output);
+}
+
+/// [`average_pool_i8_1x4`] in these cases; outputs that belong to others stay as they are.
+pub(super) fn run<const CASES: u64>(
+    window: &Window,
+    [min, max]: [i8; 2],
+    input: &[Cell<i8>],
+    output: &[Cell<i8>],
+) {
+    pools(window, input, output, |pool, pixel| {
         let count = pool.count() as i32;
         let mean = |sum: i32| {
             let half = if sum > 0 { count / 2 } else { -(count / 2) };
@@ -29,7 +37,11 @@ pub fn average_pool_i8_1x4(
         };
         for (quad, outputs) in pixel.chunks(4).enumerate() {
             let channel = quad * 4;
-            let sums = pool.sums(input, channel).unwrap_or_else(|| {
+            let sums = pool.sums(input, channel);
+            if sums.is_none() && CASES & cases::POOL_ANY == 0 {
+                continue;
+            }
+            let sums = sums.unwrap_or_else(|| {
                 let mut sums = [0; 4];
                 for (next, sum) in sums.iter_mut().take(outputs.len()).enumerate() {
                     *sum = pool.inputs(input, channel + next).map(i32::from).sum();
@@ -43,7 +55,7 @@ pub fn average_pool_i8_1x4(
             }
         }
         if count > 0 {
-            limit(min, max, pixel);
+            limit::<CASES>(min, max, pixel);
         }
-    }
+    });
 }

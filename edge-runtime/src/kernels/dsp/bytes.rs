@@ -41,11 +41,13 @@ pub(super) unsafe fn copy(mut to: *mut u8, mut from: *const u8, mut len: usize) 
     // SAFETY: as the caller says.
     unsafe {
         while len >= 16 {
-            // Word by word: all at once would be a call where the code is for size.
-            for word in 0..4 {
-                let value = from.cast::<u32>().add(word).read_unaligned();
-                to.cast::<u32>().add(word).write_unaligned(value);
-            }
+            // Not as one value, which would be a call where the code is for size, nor in a loop, which
+            // would stay one.
+            let (read, write) = (from.cast::<u32>(), to.cast::<u32>());
+            write.write_unaligned(read.read_unaligned());
+            write.add(1).write_unaligned(read.add(1).read_unaligned());
+            write.add(2).write_unaligned(read.add(2).read_unaligned());
+            write.add(3).write_unaligned(read.add(3).read_unaligned());
             compiler_fence(Ordering::SeqCst);
             to = to.add(16);
             from = from.add(16);

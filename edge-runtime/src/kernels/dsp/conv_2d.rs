@@ -10,6 +10,7 @@ use super::job::Driven;
 use super::panel::Panel;
 use super::stream::Stream;
 use super::{matmul_1x4, matmul_2x4};
+use crate::kernels::cases;
 use crate::operator::{Call, layers};
 
 pub use super::super::packing::dsp_panels::{conv_2d_scratch_len as scratch_len, fits};
@@ -21,51 +22,63 @@ struct Kernels {
     single: &'static Driven,
 }
 
-const I16: Kernels = Kernels {
-    width: Width::I16,
-    pair: &matmul_2x4::I16,
-    single: &matmul_1x4::I16,
-};
-const I8: Kernels = Kernels {
-    width: Width::I8,
-    pair: &matmul_2x4::I8,
-    single: &matmul_1x4::I8,
-};
+const fn i16<const CASES: u64>() -> &'static Kernels {
+    const {
+        &Kernels {
+            width: Width::I16,
+            pair: matmul_2x4::i16::<CASES>(),
+            single: matmul_1x4::i16::<CASES>(),
+        }
+    }
+}
+
+const fn i8<const CASES: u64>() -> &'static Kernels {
+    const {
+        &Kernels {
+            width: Width::I8,
+            pair: matmul_2x4::i8::<CASES>(),
+            single: matmul_1x4::i8::<CASES>(),
+        }
+    }
+}
 
 /// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
 pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
-    conv_2d(layer, &I16);
+    conv_2d::<{ cases::ALL }>(layer, i16::<{ cases::ALL }>());
 }
 
 /// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
 pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
-    conv_2d(layer, &I8);
+    conv_2d::<{ cases::ALL }>(layer, i8::<{ cases::ALL }>());
 }
 
 /// [`conv_2d_i16_2x4`] of an operator.
-pub(super) fn run_i16(call: &Call<'_>) {
-    run(call, &I16);
+pub(super) fn run_i16<const CASES: u64>(call: &Call<'_>) {
+    run::<CASES>(call, i16::<CASES>());
 }
 
 /// [`conv_2d_i8_2x4`] of an operator.
-pub(super) fn run_i8(call: &Call<'_>) {
-    run(call, &I8);
+pub(super) fn run_i8<const CASES: u64>(call: &Call<'_>) {
+    run::<CASES>(call, i8::<CASES>());
 }
 
 #[inline(never)]
-fn run(call: &Call<'_>, kernels: &Kernels) {
-    conv_2d(&layers::layer(call), kernels);
+fn run<const CASES: u64>(call: &Call<'_>, kernels: &Kernels) {
+    conv_2d::<CASES>(&layers::layer(call), kernels);
 }
 
 #[inline(always)] // One frame with the layer's.
-fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
+fn conv_2d<const CASES: u64>(layer: &Layer<'_>, kernels: &Kernels) {
     // Borrowed, not moved: a move is a copy on the stack.
     let panel = Panel::new(layer, &layer.window);
     let Some(panel) = &panel else {
         return;
     };
-    let mut stream = Stream::new(layer, kernels.width, kernels.pair, panel.words);
+    if panel.pixels % 2 == 1 && CASES & cases::ODD == 0 {
+        return;
+    }
+    let mut stream = Stream::<CASES>::new(layer, kernels.width, kernels.pair, panel.words);
     let Some(stream) = &mut stream else {
         return;
     };
@@ -86,11 +99,19 @@ fn conv_2d(layer: &Layer<'_>, kernels: &Kernels) {
         }
         left -= 2 * pairs;
     }
-    if left == 1 {
-        stream.drive(kernels.single);
-        // SAFETY: as above, for the last pixel.
+    if left == 1 && CASES & cases::ODD != 0 {
+        if CASES & cases::ODD_PIXELS == 0 {
+            stream.repeat();
+        } else {
+            stream.drive(kernels.single);
+        }
+        // SAFETY: as above, for the last pixel; a pair holds it twice, and both go to its output.
         unsafe {
-            panel.fill_single(&at);
+            if CASES & cases::ODD_PIXELS == 0 {
+                panel.fill_twice(&mut at);
+            } else {
+                panel.fill_single(&at);
+            }
             stream.run(1);
         }
     }

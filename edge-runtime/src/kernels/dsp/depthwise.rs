@@ -6,6 +6,7 @@ use core::cell::Cell;
 use super::copy::copy_words;
 use super::depthwise_rows::{self as loops, Kernel, Rows};
 use super::len;
+use crate::kernels::cases;
 use crate::kernels::footprint::dsp_depthwise::{FOUR_ROWS, column_words, columns};
 pub use crate::kernels::footprint::dsp_depthwise::{fits, scratch_len, scratch_len_canonical};
 use crate::kernels::layer::Layer;
@@ -17,6 +18,11 @@ use crate::kernels::packing::depthwise_dsp::{Form, HEADER, RECORD, Shared, finis
 /// Exact under the conditions that packing checks. Both output rows of a step are kept in scratch
 /// until all channels have been read, so that input and output may overlap.
 pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
+    packed::<{ cases::ALL }>(layer);
+}
+
+/// [`depthwise_i16_2x2`] in these cases; the output of others stays as it is.
+pub(super) fn packed<const CASES: u64>(layer: &Layer<'_>) {
     let channels = layer.window.input[2];
     let Some(form) = Form::of(layer.weights) else {
         return;
@@ -25,7 +31,7 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
         return;
     };
     if fits(&layer.window) && records.len() == channels * RECORD {
-        run(layer, form, records.as_ptr().cast(), layer.scratch);
+        run::<CASES>(layer, form, records.as_ptr().cast(), layer.scratch);
     }
 }
 
@@ -34,6 +40,11 @@ pub fn depthwise_i16_2x2(layer: &Layer<'_>) {
 ///
 /// Exact where the compiler's `fits_canonical` holds.
 pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
+    canonical::<{ cases::ALL }>(layer);
+}
+
+/// [`depthwise_i16_2x2_canonical`] in these cases; the output of others stays as it is.
+pub(super) fn canonical<const CASES: u64>(layer: &Layer<'_>) {
     let channels = layer.window.input[2];
     let constants = [
         layer.bias.len(),
@@ -92,7 +103,7 @@ pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
             words.add(9).write(finish.shift.into());
         }
     }
-    run(layer, form, records.as_ptr().cast(), scratch);
+    run::<CASES>(layer, form, records.as_ptr().cast(), scratch);
 }
 
 /// The first six words of a record, from weights that are `step` bytes apart. `scale` is below 16.
@@ -122,7 +133,7 @@ unsafe fn pack_weights(words: *mut u32, first: *const u8, step: usize, scale: u8
 
 /// Runs a layer whose window fits, from records of all its channels; leaves the output as it is
 /// where another length is wrong.
-fn run(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) {
+fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) {
     let window = &layer.window;
     let [height, width, channels] = window.input;
     let [out_height, out_width, _] = window.output;
@@ -138,20 +149,12 @@ fn run(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) 
     {
         return;
     }
-    let (two, one): (Kernel, Kernel) = match (form, stride) {
-        (Form::Fixed, 1) => (loops::two_rows_fixed, loops::one_row_fixed),
-        (Form::Merged, 1) => (loops::two_rows_merged, loops::one_row_merged),
-        (Form::Ties, 1) => (loops::two_rows_ties, loops::one_row_ties),
-        (Form::Fixed, _) => (
-            loops::two_rows_stride_2_fixed,
-            loops::one_row_stride_2_fixed,
-        ),
-        (Form::Merged, _) => (
-            loops::two_rows_stride_2_merged,
-            loops::one_row_stride_2_merged,
-        ),
-        (Form::Ties, _) => (loops::two_rows_stride_2_ties, loops::one_row_stride_2_ties),
+    let Some((two, one)) = kernels::<CASES>(form, stride) else {
+        return;
     };
+    if CASES & cases::ODD_COLUMNS == 0 && out_width % 2 == 1 {
+        return;
+    }
 
     let all_columns = columns(window);
     // Columns that lie on the input; those left and right of it hold padding for good.
@@ -178,7 +181,8 @@ fn run(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) 
         };
         let mut y = 0;
         while y < out_height {
-            let pair = y + 1 < out_height;
+            // The second row of a last pair without one is computed and left in scratch.
+            let pair = CASES & cases::ODD_ROWS == 0 || y + 1 < out_height;
             let words = if pair {
                 column_words(window)
             } else {
@@ -210,11 +214,57 @@ fn run(layer: &Layer<'_>, form: Form, records: *const u8, scratch: &[Cell<i8>]) 
                 fifth_row: row(top + 4),
             };
             (if pair { two } else { one })(&rows);
-            let count = if pair { 2 } else { 1 };
+            let count = if y + 1 < out_height { 2 } else { 1 };
             let output = layer.output.as_ptr().cast::<u32>().cast_mut();
             copy_words(output.add(y * row_words), upper, count * row_words);
             y += count;
         }
     }
-    super::limit::limit(layer.min, layer.max, layer.output);
+    super::limit::limit::<CASES>(layer.min, layer.max, layer.output);
+}
+
+/// For two output rows and for one; `None` where the cases lack the form or the stride. The second
+/// stands for nothing where they lack odd rows.
+#[inline(always)]
+fn kernels<const CASES: u64>(form: Form, stride: usize) -> Option<(Kernel, Kernel)> {
+    let stride_case = if stride == 1 {
+        cases::STRIDE_1
+    } else {
+        cases::STRIDE_2
+    };
+    if CASES & cases::depthwise_form(form) == 0 || CASES & stride_case == 0 {
+        return None;
+    }
+    // What the cases lack needs no comparison.
+    let has = |form| CASES & cases::depthwise_form(form) != 0;
+    let (ties, merged, fixed) = (has(Form::Ties), has(Form::Merged), has(Form::Fixed));
+    let is_ties = ties && (form == Form::Ties || !merged && !fixed);
+    let is_merged = merged && (form == Form::Merged || !fixed);
+    let strides = cases::STRIDE_1 | cases::STRIDE_2;
+    let narrow = CASES & strides == cases::STRIDE_1 || (CASES & strides == strides && stride == 1);
+    let has_odd = CASES & cases::ODD_ROWS != 0;
+    let pair = |two: Kernel, one: Kernel| (two, if has_odd { one } else { two });
+    Some(match (narrow, is_ties, is_merged) {
+        (true, true, _) => pair(loops::two_rows_ties::<CASES>, loops::one_row_ties::<CASES>),
+        (true, _, true) => pair(
+            loops::two_rows_merged::<CASES>,
+            loops::one_row_merged::<CASES>,
+        ),
+        (true, ..) => pair(
+            loops::two_rows_fixed::<CASES>,
+            loops::one_row_fixed::<CASES>,
+        ),
+        (_, true, _) => pair(
+            loops::two_rows_stride_2_ties::<CASES>,
+            loops::one_row_stride_2_ties::<CASES>,
+        ),
+        (_, _, true) => pair(
+            loops::two_rows_stride_2_merged::<CASES>,
+            loops::one_row_stride_2_merged::<CASES>,
+        ),
+        _ => pair(
+            loops::two_rows_stride_2_fixed::<CASES>,
+            loops::one_row_stride_2_fixed::<CASES>,
+        ),
+    })
 }

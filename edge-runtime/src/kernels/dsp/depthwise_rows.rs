@@ -11,6 +11,8 @@
 
 use core::arch::naked_asm;
 
+use crate::kernels::cases;
+
 /// What the loops get; they copy it to their frame, and the assembly knows the offsets.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,7 @@ macro_rules! two_rows {
         /// # Safety
         /// See [`Kernel`].
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name(rows: &Rows) {
+        pub(super) unsafe extern "C" fn $name<const CASES: u64>(rows: &Rows) {
             naked_asm!(
                 dsp_cpu!(),
                 enter!(),
@@ -65,12 +67,15 @@ macro_rules! two_rows {
                 channel_2x2!($form, "2"),
                 channel_2x2!($form, "3"),
                 advance!("64"),
+                ".if {odd}",
                 channel_2x1!($form, "0"),
                 channel_2x1!($form, "1"),
                 channel_2x1!($form, "2"),
                 channel_2x1!($form, "3"),
                 "subs r1, #160",
+                ".endif",
                 leave!(),
+                odd = const (CASES & cases::ODD_COLUMNS != 0) as u32,
             )
         }
     };
@@ -81,7 +86,7 @@ macro_rules! two_rows_stride_2 {
         /// # Safety
         /// See [`Kernel`].
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name(rows: &Rows) {
+        pub(super) unsafe extern "C" fn $name<const CASES: u64>(rows: &Rows) {
             naked_asm!(
                 dsp_cpu!(),
                 enter!(),
@@ -92,12 +97,15 @@ macro_rules! two_rows_stride_2 {
                 channel_2x2_stride_2!($form, "2", ["smlatt", "32"]),
                 channel_2x2_stride_2!($form, "3", ["smlatt", "36"]),
                 advance!("160"),
+                ".if {odd}",
                 channel_2x1_stride_2!($form, "0", ["smlabt", "32"]),
                 channel_2x1_stride_2!($form, "1", ["smlabt", "36"]),
                 channel_2x1_stride_2!($form, "2", ["smlatt", "32"]),
                 channel_2x1_stride_2!($form, "3", ["smlatt", "36"]),
                 "subs r1, #160",
+                ".endif",
                 leave!(),
+                odd = const (CASES & cases::ODD_COLUMNS != 0) as u32,
             )
         }
     };
@@ -108,7 +116,7 @@ macro_rules! one_row {
         /// # Safety
         /// See [`Kernel`].
         #[unsafe(naked)]
-        pub(super) unsafe extern "C" fn $name(rows: &Rows) {
+        pub(super) unsafe extern "C" fn $name<const CASES: u64>(rows: &Rows) {
             naked_asm!(
                 dsp_cpu!(),
                 enter!(),
@@ -119,12 +127,15 @@ macro_rules! one_row {
                 channel_1x2!($stride, $form, "2"),
                 channel_1x2!($stride, $form, "3"),
                 advance!($bytes),
+                ".if {odd}",
                 channel_1x1!($form, "0"),
                 channel_1x1!($form, "1"),
                 channel_1x1!($form, "2"),
                 channel_1x1!($form, "3"),
                 "subs r1, #160",
+                ".endif",
                 leave!(),
+                odd = const (CASES & cases::ODD_COLUMNS != 0) as u32,
             )
         }
     };

@@ -54,7 +54,7 @@ macro_rules! prologue_2 {
     () => {
         "str.w r10, [sp, #48]
          sub.w r12, r8, r4
-         cmp.w r12, #296
+         cmp.w r12, #{pass}
          bls 2f
          adr.w r12, 6f
          orr r12, r12, #1

@@ -13,6 +13,7 @@ use super::job::{self, Driven, Job};
 use super::stream::{Stream, ends};
 use super::widen::{Rows, widen_1};
 use super::{matmul_1x4, matmul_direct_1x4};
+use crate::kernels::cases;
 use crate::operator::{Call, layers};
 
 pub use super::super::packing::dsp_panels::fully_connected_scratch_len as scratch_len;
@@ -24,36 +25,45 @@ struct Kernels {
     direct: &'static Driven,
 }
 
-const I16: Kernels = Kernels {
-    width: Width::I16,
-    widened: &matmul_1x4::I16,
-    direct: &matmul_direct_1x4::I16,
-};
-const I8: Kernels = Kernels {
-    width: Width::I8,
-    widened: &matmul_1x4::I8,
-    direct: &matmul_direct_1x4::I8,
-};
+const fn i16<const CASES: u64>() -> &'static Kernels {
+    const {
+        &Kernels {
+            width: Width::I16,
+            widened: matmul_1x4::i16::<CASES>(),
+            direct: matmul_direct_1x4::i16::<CASES>(),
+        }
+    }
+}
+
+const fn i8<const CASES: u64>() -> &'static Kernels {
+    const {
+        &Kernels {
+            width: Width::I8,
+            widened: matmul_1x4::i8::<CASES>(),
+            direct: matmul_direct_1x4::i8::<CASES>(),
+        }
+    }
+}
 
 /// FULLY_CONNECTED with 16-bit weights (packing 1). Leaves the output as it is where lengths do
 /// not fit together, alignment is missing or the window is not 1x1 on one pixel.
 pub fn fully_connected_i16_1x4(layer: &Layer<'_>) {
-    of_layer(layer, &I16);
+    of_layer(layer, i16::<{ cases::ALL }>());
 }
 
 /// FULLY_CONNECTED with 8-bit weights (packing 2), else as [`fully_connected_i16_1x4`].
 pub fn fully_connected_i8_1x4(layer: &Layer<'_>) {
-    of_layer(layer, &I8);
+    of_layer(layer, i8::<{ cases::ALL }>());
 }
 
 /// [`fully_connected_i16_1x4`] of an operator.
-pub(super) fn run_i16(call: &Call<'_>) {
-    run(call, &I16);
+pub(super) fn run_i16<const CASES: u64>(call: &Call<'_>) {
+    run::<CASES>(call, i16::<CASES>());
 }
 
 /// [`fully_connected_i8_1x4`] of an operator.
-pub(super) fn run_i8(call: &Call<'_>) {
-    run(call, &I8);
+pub(super) fn run_i8<const CASES: u64>(call: &Call<'_>) {
+    run::<CASES>(call, i8::<CASES>());
 }
 
 fn of_layer(layer: &Layer<'_>, kernels: &Kernels) {
@@ -68,26 +78,26 @@ fn of_layer(layer: &Layer<'_>, kernels: &Kernels) {
     let [_, _, inputs] = layer.window.input;
     let [_, _, outputs] = layer.window.output;
     let same = layer.input.len() == inputs && layer.output.len() == outputs;
-    if let Some((kernel, job)) = &prepare(&whole, kernels).filter(|_| same) {
+    if let Some((kernel, job)) = &prepare::<{ cases::ALL }>(&whole, kernels).filter(|_| same) {
         // SAFETY: `prepare` checked the lengths of panel, stream and output.
         unsafe { kernel(&raw const *job) };
     } else {
-        fully_connected(layer, kernels);
+        fully_connected::<{ cases::ALL }>(layer, kernels);
     }
 }
 
 #[inline(never)]
-fn run(call: &Call<'_>, kernels: &Kernels) {
-    if let Some((kernel, job)) = &of_call(call, kernels) {
+fn run<const CASES: u64>(call: &Call<'_>, kernels: &Kernels) {
+    if let Some((kernel, job)) = &of_call::<CASES>(call, kernels) {
         // SAFETY: `prepare` checked the lengths of panel, stream and output.
         unsafe { kernel(&raw const *job) };
-    } else {
-        rest(call, kernels);
+    } else if CASES & (cases::PARTIAL | cases::RAW) != 0 {
+        rest::<CASES>(call, kernels);
     }
 }
 
 #[inline(never)] // Its frame is gone before the kernel runs.
-fn of_call(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
+fn of_call<const CASES: u64>(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
     let record = call.record;
     let [x, _] = record.inputs;
     let (x, y) = (call.tensor(x)?, call.tensor(record.output)?);
@@ -100,7 +110,7 @@ fn of_call(call: &Call<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
         zero_point: y.zero_point,
         clamp: [record.clamp_min, record.clamp_max],
     };
-    prepare(&whole, kernels)
+    prepare::<CASES>(&whole, kernels)
 }
 
 /// What it takes to run whole blocks.
@@ -116,7 +126,7 @@ struct Whole<'a> {
 /// Of a layer whose outputs fill blocks and are requantised in the kernel, what runs it; its input is
 /// widened already. `None` for others, and where lengths do not fit together.
 #[inline(always)]
-fn prepare(whole: &Whole<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
+fn prepare<const CASES: u64>(whole: &Whole<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
     let Whole {
         input,
         output,
@@ -136,6 +146,7 @@ fn prepare(whole: &Whole<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
         || !outputs.is_multiple_of(CHANNELS)
         || form == Form::Raw
         || !form.suits(kernels.width)
+        || CASES & cases::form(kernels.width, form) == 0
         || inputs == 0
         || inputs >= 1 << 24
         || blocks.len() < len
@@ -144,8 +155,11 @@ fn prepare(whole: &Whole<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
         return None;
     }
     let input = input.as_ptr().cast::<u8>();
-    let (driven, panel) = if outputs == CHANNELS && inputs.is_multiple_of(4) {
+    let is_direct = outputs == CHANNELS && inputs.is_multiple_of(4);
+    let (driven, panel) = if is_direct && CASES & cases::DIRECT != 0 {
         (kernels.direct, input.cast())
+    } else if CASES & cases::WIDENED == 0 {
+        return None;
     } else {
         let len = inputs.div_ceil(4) * 8;
         let panel = scratch.get(..len)?.as_ptr().cast::<u32>().cast_mut();
@@ -185,11 +199,11 @@ fn prepare(whole: &Whole<'_>, kernels: &Kernels) -> Option<(job::Kernel, Job)> {
 
 /// Outputs that fill no block, and [`Form::Raw`].
 #[inline(never)]
-fn rest(call: &Call<'_>, kernels: &Kernels) {
-    fully_connected(&layers::flat_layer(call), kernels);
+fn rest<const CASES: u64>(call: &Call<'_>, kernels: &Kernels) {
+    fully_connected::<CASES>(&layers::flat_layer(call), kernels);
 }
 
-fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
+fn fully_connected<const CASES: u64>(layer: &Layer<'_>, kernels: &Kernels) {
     let window = &layer.window;
     let ([1, 1, inputs], [1, 1, outputs], [1, 1]) = (window.input, window.output, window.kernel)
     else {
@@ -208,13 +222,19 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
     }
     let input = layer.input.as_ptr();
     if is_direct(window) {
+        if CASES & cases::DIRECT == 0 {
+            return;
+        }
         // Borrowed, not moved: a move is a copy on the stack. Here and below.
-        let mut stream = Stream::new(layer, kernels.width, kernels.direct, input.cast());
+        let mut stream = Stream::<CASES>::new(layer, kernels.width, kernels.direct, input.cast());
         if let Some(stream) = &mut stream {
             // SAFETY: the input holds `inputs` bytes, whole groups of four; all of them are read
             // before the only block is written.
             unsafe { stream.run(1) };
         }
+        return;
+    }
+    if CASES & cases::WIDENED == 0 {
         return;
     }
     let rows = Rows {
@@ -223,7 +243,7 @@ fn fully_connected(layer: &Layer<'_>, kernels: &Kernels) {
         groups: inputs / 4,
         rest: inputs % 4,
     };
-    let mut stream = Stream::new(layer, kernels.width, kernels.widened, scratch);
+    let mut stream = Stream::<CASES>::new(layer, kernels.width, kernels.widened, scratch);
     if let Some(stream) = &mut stream {
         // SAFETY: `inputs` bytes of input are read; the scratch holds 8 bytes for each four of them
         // or part of it. Scratch overlaps nothing, and the cells are of this thread.

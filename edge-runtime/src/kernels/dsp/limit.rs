@@ -4,9 +4,11 @@
 use core::arch::naked_asm;
 use core::cell::Cell;
 
+use crate::kernels::cases;
+
 /// Limits each value to `min..=max`.
-pub(super) fn limit(min: i8, max: i8, values: &[Cell<i8>]) {
-    if min == i8::MIN && max == i8::MAX {
+pub(super) fn limit<const CASES: u64>(min: i8, max: i8, values: &[Cell<i8>]) {
+    if CASES & cases::LIMITED == 0 || (min == i8::MIN && max == i8::MAX) {
         return;
     }
     let words = values.len() / 4;

@@ -5,37 +5,58 @@
 use core::arch::naked_asm;
 
 use super::job::{Driven, Job};
+use crate::kernels::cases;
+use crate::kernels::packing::dsp_blocks::Width;
 
-/// Activation words in a pass through the unrolled loop, see `prologue_2`. A 3x3 window takes twice as
-/// many for each 16 channels.
-const UNROLL: usize = 36;
+/// Activation words in a pass through the unrolled loop. A 3x3 window takes four times 18 for each 16
+/// channels; where most of them are transformed, a shorter loop costs little.
+const fn unroll(cases: u64) -> usize {
+    if cases != cases::ALL && cases & cases::WINOGRAD != 0 {
+        18
+    } else {
+        36
+    }
+}
+
+/// Bytes of a pair's activations that one pass takes, with the first word.
+const fn pass(cases: u64) -> usize {
+    (unroll(cases) + 1) * 8
+}
 
 /// [`Job::entry`], where the loop holds `instructions` for a word: a shorter first pass. The first word
 /// comes before the loop, with the biases.
-const fn entry(words: usize, instructions: usize) -> usize {
-    let left = match (words.saturating_sub(1), words.saturating_sub(1) % UNROLL) {
+const fn entry(words: usize, unroll: usize, instructions: usize) -> usize {
+    let left = match (words.saturating_sub(1), words.saturating_sub(1) % unroll) {
         (0, _) => 0,
-        (_, 0) => UNROLL,
+        (_, 0) => unroll,
         (_, rest) => rest,
     };
-    (UNROLL - left) * instructions * 4
+    (unroll - left) * instructions * 4
 }
 
 /// 16-bit weights.
-pub(super) static I16: Driven = Driven {
-    kernel: matmul_i16_2x4,
-    entry: |words| entry(words, 11),
-    pixels: 2,
-    word: 4,
-};
+pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
+    const {
+        &Driven {
+            kernel: matmul_i16_2x4::<CASES>,
+            entry: |words| entry(words, unroll(CASES), 11),
+            pixels: 2,
+            word: 4,
+        }
+    }
+}
 
 /// 8-bit weights.
-pub(super) static I8: Driven = Driven {
-    kernel: matmul_i8_2x4,
-    entry: |words| entry(words, 12),
-    pixels: 2,
-    word: 4,
-};
+pub(super) const fn i8<const CASES: u64>() -> &'static Driven {
+    const {
+        &Driven {
+            kernel: matmul_i8_2x4::<CASES>,
+            entry: |words| entry(words, unroll(CASES), 12),
+            pixels: 2,
+            word: 4,
+        }
+    }
+}
 
 /// Pairs of pixels, 16-bit weights.
 ///
@@ -44,7 +65,7 @@ pub(super) static I8: Driven = Driven {
 /// `job` is valid and names memory of the lengths that its fields and the kernel's layout imply,
 /// activations and weights on 4-byte boundaries.
 #[unsafe(naked)]
-unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
+unsafe extern "C" fn matmul_i16_2x4<const CASES: u64>(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
         prologue!(),
@@ -62,7 +83,7 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
          smlad r11, lr, r3, r7
          smlad r7, lr, r2, r7
          ldr.w pc, [sp, #20]",
-        "3: .rept 36
+        "3: .rept {unroll}
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r4, r12, r2, r4
@@ -77,26 +98,40 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
          .endr",
         next_2!(),
         epilogue_table!(52),
-        "20:",
+        "20:
+         .if {forms} & 1",
         fixed_2!(),
         pack!("r4", "r5", "r6", "r7"),
         pack!("r8", "r9", "r10", "r11"),
         store_2!(),
-        "21:",
+        ".endif
+         21:
+         .if {forms} & 2",
         unclamped_2!(plain),
         store_2!(),
-        "22:",
+        ".endif
+         22:
+         .if {forms} & 4",
         general_2!(),
         store_2!(),
-        "24: // Streams with 16-bit weights do not have the other two.
+        ".endif
+         24: // Streams with 16-bit weights do not have the other two.
          25:
-         26:",
+         26:
+         .if {forms} & 16",
         unclamped_2!(linear),
         store_2!(),
-        "23: ldr.w r0, [sp, #4]
+        ".endif
+         23:
+         .if {forms} & 8
+         ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r11}}
-         b.w 8b",
+         b.w 8b
+         .endif",
         pair_2!(),
+        forms = const cases::forms(CASES, Width::I16),
+        unroll = const unroll(CASES),
+        pass = const pass(CASES),
     )
 }
 
@@ -106,7 +141,7 @@ unsafe extern "C" fn matmul_i16_2x4(job: *const Job) {
 ///
 /// As [`matmul_i16_2x4`].
 #[unsafe(naked)]
-unsafe extern "C" fn matmul_i8_2x4(job: *const Job) {
+unsafe extern "C" fn matmul_i8_2x4<const CASES: u64>(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
         prologue!(),
@@ -125,7 +160,7 @@ unsafe extern "C" fn matmul_i8_2x4(job: *const Job) {
          smlad r10, lr, r3, r6
          smlad r6, lr, r2, r6
          ldr.w pc, [sp, #20]",
-        "3: .rept 36
+        "3: .rept {unroll}
          ldmia.w r0!, {{r2, r3}}
          ldmia.w r1!, {{r12, lr}}
          smlad r5, r12, r2, r5
@@ -144,28 +179,41 @@ unsafe extern "C" fn matmul_i8_2x4(job: *const Job) {
         "20: // Streams with 8-bit weights do not have three of the forms.
          21:
          24:
-         25:",
+         25:
+         .if {forms} & 32",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
         "ldrd r0, r3, [sp, #40]\n",
         small!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
-        "27:",
+        ".endif
+         27:
+         .if {forms} & 96",
         halve!("r4", "r5", "r6", "r7"),
         halve!("r8", "r9", "r10", "r11"),
         store_2!(),
-        "26:",
+        ".endif
+         26:
+         .if {forms} & 64",
         separate_doubled!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
         "ldr r0, [sp, #40]\n",
         small_linear!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
-        "b.w 27b",
-        "22:",
+        "b.w 27b
+         .endif
+         22:
+         .if {forms} & 4",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
         general_2!(),
         store_2!(),
-        "23:",
+        ".endif
+         23:
+         .if {forms} & 8",
         separate_raw!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
         "ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r11}}
-         b.w 8b",
+         b.w 8b
+         .endif",
         pair_2!(),
+        forms = const cases::forms(CASES, Width::I8),
+        unroll = const unroll(CASES),
+        pass = const pass(CASES),
     )
 }

@@ -4,6 +4,8 @@
 use core::arch::naked_asm;
 
 use super::job::{Driven, Job};
+use crate::kernels::cases;
+use crate::kernels::packing::dsp_blocks::Width;
 
 /// Groups of four taps in a pass through the unrolled loop.
 const UNROLL: usize = 8;
@@ -17,20 +19,28 @@ const fn entry(words: usize, instructions: usize) -> usize {
 }
 
 /// 16-bit weights.
-pub(super) static I16: Driven = Driven {
-    kernel: matmul_direct_i16_1x4,
-    entry: |words| entry(words, 13),
-    pixels: 1,
-    word: 2,
-};
+pub(super) const fn i16<const CASES: u64>() -> &'static Driven {
+    const {
+        &Driven {
+            kernel: matmul_direct_i16_1x4::<CASES>,
+            entry: |words| entry(words, 13),
+            pixels: 1,
+            word: 2,
+        }
+    }
+}
 
 /// 8-bit weights.
-pub(super) static I8: Driven = Driven {
-    kernel: matmul_direct_i8_1x4,
-    entry: |words| entry(words, 16),
-    pixels: 1,
-    word: 2,
-};
+pub(super) const fn i8<const CASES: u64>() -> &'static Driven {
+    const {
+        &Driven {
+            kernel: matmul_direct_i8_1x4::<CASES>,
+            entry: |words| entry(words, 16),
+            pixels: 1,
+            word: 2,
+        }
+    }
+}
 
 /// One pixel, 16-bit weights, activations widened on the way: `job.panel` is bytes, a multiple of
 /// four, on any boundary. For one block: each widens all of them again.
@@ -39,7 +49,7 @@ pub(super) static I8: Driven = Driven {
 ///
 /// As [`super::matmul_2x4`].
 #[unsafe(naked)]
-unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
+unsafe extern "C" fn matmul_direct_i16_1x4<const CASES: u64>(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
         prologue_1!(),
@@ -61,24 +71,36 @@ unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
          .endr",
         next!(),
         epilogue_table!(32),
-        "20:",
+        "20:
+         .if {forms} & 1",
         fixed_1!(),
         pack!("r4", "r5", "r6", "r7"),
         store_1!(),
-        "21:",
+        ".endif
+         21:
+         .if {forms} & 2",
         unclamped_1!(plain),
         store_1!(),
-        "22:",
+        ".endif
+         22:
+         .if {forms} & 4",
         general_1!(),
         store_1!(),
-        "24: // Streams with 16-bit weights do not have the other two.
+        ".endif
+         24: // Streams with 16-bit weights do not have the other two.
          25:
-         26:",
+         26:
+         .if {forms} & 16",
         unclamped_1!(linear),
         store_1!(),
-        "23: ldr.w r0, [sp, #4]
+        ".endif
+         23:
+         .if {forms} & 8
+         ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r7}}
-         b.w 8b",
+         b.w 8b
+         .endif",
+        forms = const cases::forms(CASES, Width::I16),
     )
 }
 
@@ -88,7 +110,7 @@ unsafe extern "C" fn matmul_direct_i16_1x4(job: *const Job) {
 ///
 /// As [`super::matmul_2x4`].
 #[unsafe(naked)]
-unsafe extern "C" fn matmul_direct_i8_1x4(job: *const Job) {
+unsafe extern "C" fn matmul_direct_i8_1x4<const CASES: u64>(job: *const Job) {
     naked_asm!(
         dsp_cpu!(),
         prologue_1!(),
@@ -116,27 +138,38 @@ unsafe extern "C" fn matmul_direct_i8_1x4(job: *const Job) {
         "20: // Streams with 8-bit weights do not have three of the forms.
          21:
          24:
-         25:",
+         25:
+         .if {forms} & 32",
         separate!("r4" "r5", "r6" "r7"),
         "ldr r0, [sp, #8]
          ldr r3, [sp, #28]\n",
         small!("r4"; "r5"; "r6"; "r7"),
-        "27:",
+        ".endif
+         27:
+         .if {forms} & 96",
         halve!("r4", "r5", "r6", "r7"),
         store_1!(),
-        "26:",
+        ".endif
+         26:
+         .if {forms} & 64",
         separate_doubled!("r4" "r5", "r6" "r7"),
         "ldr r0, [sp, #8]\n",
         small_linear!("r4"; "r5"; "r6"; "r7"),
-        "b.w 27b",
-        "22:",
+        "b.w 27b
+         .endif
+         22:
+         .if {forms} & 4",
         separate!("r4" "r5", "r6" "r7"),
         general_1!(),
         store_1!(),
-        "23:",
+        ".endif
+         23:
+         .if {forms} & 8",
         separate_raw!("r4" "r5", "r6" "r7"),
         "ldr.w r0, [sp, #4]
          stmia.w r0, {{r4-r7}}
-         b.w 8b",
+         b.w 8b
+         .endif",
+        forms = const cases::forms(CASES, Width::I8),
     )
 }

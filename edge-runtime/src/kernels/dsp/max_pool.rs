@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use super::limit::limit;
 use super::pool_walk::pools;
+use crate::kernels::cases;
 use crate::kernels::reference::Window;
 
 /// The greatest value of each channel under the pool, limited to `min..=max`; padding does not
@@ -12,13 +13,24 @@ use crate::kernels::reference::Window;
 /// Input and output, `[height][width][channel]`, may overlap as `Layer` says. All outputs stay as
 /// they were where lengths do not fit the window.
 pub fn max_pool_i8_1x4(window: &Window, min: i8, max: i8, input: &[Cell<i8>], output: &[Cell<i8>]) {
-    let Some(pools) = pools(window, input, output) else {
-        return;
-    };
-    for (pool, pixel) in pools {
+    run::<{ cases::ALL }>(window, [min, max], input, output);
+}
+
+/// [`max_pool_i8_1x4`] in these cases; outputs that belong to others stay as they are.
+pub(super) fn run<const CASES: u64>(
+    window: &Window,
+    [min, max]: [i8; 2],
+    input: &[Cell<i8>],
+    output: &[Cell<i8>],
+) {
+    pools(window, input, output, |pool, pixel| {
         for (quad, outputs) in pixel.chunks(4).enumerate() {
             let channel = quad * 4;
-            let greatest = pool.greatest(input, channel).unwrap_or_else(|| {
+            let greatest = pool.greatest(input, channel);
+            if greatest.is_none() && CASES & cases::POOL_ANY == 0 {
+                continue;
+            }
+            let greatest = greatest.unwrap_or_else(|| {
                 let mut greatest = [i8::MIN; 4];
                 for (next, greatest) in greatest.iter_mut().take(outputs.len()).enumerate() {
                     *greatest = pool.inputs(input, channel + next).max().unwrap_or(i8::MIN);
@@ -29,6 +41,6 @@ pub fn max_pool_i8_1x4(window: &Window, min: i8, max: i8, input: &[Cell<i8>], ou
                 output.set(greatest);
             }
         }
-        limit(min, max, pixel);
-    }
+        limit::<CASES>(min, max, pixel);
+    });
 }

@@ -69,7 +69,7 @@ impl<'a> Panel<'a> {
             return None;
         }
         let sizes = Panels::new(window);
-        if layer.scratch.len() < sizes.len() {
+        if layer.scratch.len() < sizes.bytes() {
             return None;
         }
         let words = layer.scratch.as_ptr().cast::<u32>().cast_mut();
@@ -177,10 +177,20 @@ impl<'a> Panel<'a> {
                 self.advance(at, 2);
             } else {
                 // SAFETY: both pixels exist, and the panel has room.
-                unsafe { self.fill_pair(panel, at) };
+                unsafe { self.fill_pair(panel, at, 1) };
             }
             panel = panel.wrapping_byte_add(self.pair);
         }
+    }
+
+    /// Fills the panel with the window of one pixel, as if it were two.
+    ///
+    /// # Safety
+    ///
+    /// The pixel exists.
+    pub unsafe fn fill_twice(&self, at: &mut Cursor) {
+        // SAFETY: as the caller says; the panel has room for a pair.
+        unsafe { self.fill_pair(self.words, at, 0) };
     }
 
     /// As [`Self::fill_pairs`], for windows of one pixel that follow one another.
@@ -218,17 +228,18 @@ impl<'a> Panel<'a> {
         ]
     }
 
-    /// Fills `panel` with the windows of two pixels from `at` on, and moves on.
+    /// Fills `panel` with the windows of two pixels from `at` on, and moves on; of one pixel, twice,
+    /// where `step` is not 1 but 0.
     ///
     /// # Safety
     ///
     /// The pixels exist; the panel has room for the pair.
     #[inline(never)] // The rarer path; the other one needs its registers.
-    unsafe fn fill_pair(&self, mut panel: *mut u32, at: &mut Cursor) {
+    unsafe fn fill_pair(&self, mut panel: *mut u32, at: &mut Cursor, step: i16) {
         let (whole_a, a) = (self.inside(at), self.origin(at));
-        self.advance(at, 1);
+        self.advance(at, step);
         let (whole_b, b) = (self.inside(at), self.origin(at));
-        self.advance(at, 1);
+        self.advance(at, step);
         if let (Some(first), Some(second)) = (whole_a, whole_b) {
             // SAFETY: both windows lie within the input.
             unsafe { widen_2(first, second, panel, &raw const self.in_place) };

@@ -1,5 +1,5 @@
 //! Walks over the inputs of a pool, four channels at a time.
-#![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTAB16 and SEL.
+#![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTAB and SEL.
 
 use crate::kernels::reference::runs;
 use core::arch::naked_asm;
@@ -30,50 +30,59 @@ pub(super) struct Pool {
     channels: usize,
 }
 
-/// The pools of a window, one for each output pixel in raster order; `None` where lengths do not
-/// fit it, extents are 2^15 or more, or the window has gaps.
-pub(super) fn pools<'a>(
+/// Hands the pools of a window and their output pixels to a function, in raster order; none where
+/// lengths do not fit the window, extents are 2^15 or more, or it has gaps.
+#[inline(always)] // The function is most of it.
+pub(super) fn pools(
     window: &Window,
     input: &[Cell<i8>],
-    output: &'a [Cell<i8>],
-) -> Option<impl Iterator<Item = (Pool, &'a [Cell<i8>])>> {
+    output: &[Cell<i8>],
+    mut each: impl FnMut(Pool, &[Cell<i8>]),
+) {
     let [height, width, channels] = window.input;
     let [out_height, out_width, out_channels] = window.output;
+    let extents = [window.input, window.output];
     let axes = [window.kernel, window.stride, window.padding];
-    let extents = [height, width, channels, out_height, out_width];
-    let bounded = extents.iter().all(|extent| (1..1 << 15).contains(extent));
-    if !bounded
-        || axes.iter().flatten().any(|&extent| extent >= 1 << 15)
-        || window.dilation != [1, 1]
+    let small = |extent: &usize| *extent < 1 << 15;
+    if !extents
+        .as_flattened()
+        .iter()
+        .all(|extent| *extent != 0 && small(extent))
+        || !axes.as_flattened().iter().all(small)
+        || window.dilation.iter().any(|dilation| *dilation != 1)
         || channels != out_channels
         || Some(input.len()) != len(window.input)
         || Some(output.len()) != len(window.output)
     {
-        return None;
+        return;
     }
-    let [kernel, stride, padding] = axes;
-    let range = move |at: usize, axis: usize, extent: usize| {
-        let of = |values: [usize; 2]| values.get(axis).copied().unwrap_or(0);
-        let start = at * of(stride);
-        let end = (start + of(kernel)).saturating_sub(of(padding)).min(extent);
-        let start = start.saturating_sub(of(padding)).min(extent);
-        (start, end.saturating_sub(start))
-    };
-    let pools = (0..out_height).flat_map(move |y| {
-        let (top, rows) = range(y, 0, height);
-        (0..out_width).map(move |x| {
-            let (left, columns) = range(x, 1, width);
-            Pool {
+    let ([rows, columns], [down, right], [top, left]) =
+        (window.kernel, window.stride, window.padding);
+    let mut pixels = runs(output, channels);
+    for y in 0..out_height {
+        let (top, rows) = range(y * down, rows, top, height);
+        for x in 0..out_width {
+            let (left, columns) = range(x * right, columns, left, width);
+            let pool = Pool {
                 top,
                 left,
                 rows,
                 columns,
                 width,
                 channels,
+            };
+            if let Some(pixel) = pixels.next() {
+                each(pool, pixel);
             }
-        })
-    });
-    Some(pools.zip(runs(output, channels)))
+        }
+    }
+}
+
+/// The first input under a pool along an axis, and how many there are.
+fn range(at: usize, kernel: usize, padding: usize, extent: usize) -> (usize, usize) {
+    let end = (at + kernel).saturating_sub(padding).min(extent);
+    let start = at.saturating_sub(padding).min(extent);
+    (start, end.saturating_sub(start))
 }
 
 impl Pool {
@@ -96,58 +105,34 @@ impl Pool {
     /// The greatest of four channels from `channel` on; `None` for an empty pool or where there are
     /// not four.
     pub fn greatest(self, input: &[Cell<i8>], channel: usize) -> Option<[i8; 4]> {
-        let (first, walk) = self.walk(input, channel, self.rows, 0)?;
+        let (first, walk) = self.walk(input, channel)?;
         // SAFETY: see `walk`.
-        let [greatest, _] = halves(unsafe { greatest(first, &walk) });
+        let greatest = unsafe { greatest(first, &walk) };
         Some(greatest.to_le_bytes().map(u8::cast_signed))
     }
 
     /// The sums of four channels from `channel` on; `None` as for `greatest`.
     pub fn sums(self, input: &[Cell<i8>], channel: usize) -> Option<[i32; 4]> {
-        // 255 summands of -128 fit a half-word.
-        let at_once = 255_usize.checked_div(self.columns)?;
-        if at_once == 0 {
-            return None;
-        }
+        let (first, walk) = self.walk(input, channel)?;
         let mut sums = [0; 4];
-        let mut row = 0;
-        while row < self.rows {
-            let rows = at_once.min(self.rows - row);
-            let (first, walk) = self.walk(input, channel, rows, row)?;
-            // SAFETY: see `walk`.
-            let [even, odd] = halves(unsafe { sum(first, &walk) });
-            let lanes = [
-                even as i16,
-                odd as i16,
-                (even >> 16) as i16,
-                (odd >> 16) as i16,
-            ];
-            for (sum, lane) in sums.iter_mut().zip(lanes) {
-                *sum += i32::from(lane);
-            }
-            row += rows;
-        }
+        // SAFETY: see `walk`; the sums are four words.
+        unsafe { sum(first, &walk, &mut sums) };
         Some(sums)
     }
 
     /// A walk over rows of words that all lie in the input.
-    fn walk(
-        self,
-        input: &[Cell<i8>],
-        channel: usize,
-        rows: usize,
-        row: usize,
-    ) -> Option<(*const i8, Walk)> {
+    fn walk(self, input: &[Cell<i8>], channel: usize) -> Option<(*const i8, Walk)> {
         let Self {
             top,
             left,
+            rows,
             columns,
             width,
             channels,
             ..
         } = self;
-        let start = ((top + row) * width + left) * channels + channel;
-        let end = ((top + row + rows).checked_sub(1)? * width + left + columns).checked_sub(1)?
+        let start = (top * width + left) * channels + channel;
+        let end = ((top + rows).checked_sub(1)? * width + left + columns).checked_sub(1)?
             * channels
             + channel
             + 4;
@@ -165,59 +150,56 @@ impl Pool {
     }
 }
 
-fn halves(words: u64) -> [u32; 2] {
-    [words as u32, (words >> 32) as u32]
+/// # Safety
+/// The words of the walk may be read; at least one row and column.
+#[unsafe(naked)]
+unsafe extern "C" fn sum(first: *const i8, walk: &Walk, sums: &mut [i32; 4]) {
+    naked_asm!(
+        dsp_cpu!(),
+        "
+        push {{r4-r10, lr}}
+        ldm r1, {{r3, r4, r5, r6}}
+        ldm r2, {{r7, r8, r9, r10}}
+    1:  mov r1, r4
+    2:  ldr r12, [r0]
+        add r0, r0, r3
+        sxtab r7, r7, r12
+        sxtab r8, r8, r12, ror #8
+        sxtab r9, r9, r12, ror #16
+        sxtab r10, r10, r12, ror #24
+        subs r1, #1
+        bne 2b
+        add r0, r0, r5
+        subs r6, #1
+        bne 1b
+        stm r2, {{r7, r8, r9, r10}}
+        pop {{r4-r10, pc}}
+        "
+    )
 }
 
-macro_rules! walk {
-    ($name:ident, $start:literal, $each:literal) => {
-        /// # Safety
-        /// The words of the walk may be read; at least one row and column.
-        #[unsafe(naked)]
-        unsafe extern "C" fn $name(first: *const i8, walk: &Walk) -> u64 {
-            naked_asm!(
-                dsp_cpu!(),
-                "
-                push {{r4-r7, lr}}
-                mov r2, r0
-                ldm r1, {{r3, r4, r5, r6}}
-                ",
-                $start,
-                "
-            1:  mov r7, r4
-            2:  ldr r12, [r2]
-                add r2, r2, r3
-                ",
-                $each,
-                "
-                subs r7, #1
-                bne 2b
-                add r2, r2, r5
-                subs r6, #1
-                bne 1b
-                pop {{r4-r7, pc}}
-                "
-            )
-        }
-    };
+/// # Safety
+/// The words of the walk may be read; at least one row and column.
+#[unsafe(naked)]
+unsafe extern "C" fn greatest(first: *const i8, walk: &Walk) -> u32 {
+    naked_asm!(
+        dsp_cpu!(),
+        "
+        push {{r4-r7, lr}}
+        mov r2, r0
+        ldm r1, {{r3, r4, r5, r6}}
+        mov r0, #0x80808080
+    1:  mov r7, r4
+    2:  ldr r12, [r2]
+        add r2, r2, r3
+        ssub8 lr, r12, r0
+        sel r0, r12, r0
+        subs r7, #1
+        bne 2b
+        add r2, r2, r5
+        subs r6, #1
+        bne 1b
+        pop {{r4-r7, pc}}
+        "
+    )
 }
-
-walk!(
-    sum,
-    "
-    movs r0, #0
-    movs r1, #0
-    ",
-    "
-    sxtab16 r0, r0, r12
-    sxtab16 r1, r1, r12, ror #8
-    "
-);
-walk!(
-    greatest,
-    "mov r0, #0x80808080",
-    "
-    ssub8 lr, r12, r0
-    sel r0, r12, r0
-    "
-);

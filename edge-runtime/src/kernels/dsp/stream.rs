@@ -4,9 +4,10 @@ use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::{CHANNELS, HEADER, Taps, Width, block_len};
 use super::super::packing::dsp_forms::Form;
 use super::job::{Driven, Job};
+use crate::kernels::cases;
 
 /// A stream, an output and the next pixel of it.
-pub(super) struct Stream<'a> {
+pub(super) struct Stream<'a, const CASES: u64> {
     layer: &'a Layer<'a>,
     form: Form,
     block_len: usize,
@@ -18,7 +19,7 @@ pub(super) struct Stream<'a> {
     job: Job,
 }
 
-impl<'a> Stream<'a> {
+impl<'a, const CASES: u64> Stream<'a, CASES> {
     /// Starts at the first pixel. `None` where there is none, or where the weights are shorter than
     /// the window says or not on a 4-byte boundary.
     #[inline(never)] // Its frame is gone before the kernels run.
@@ -35,6 +36,10 @@ impl<'a> Stream<'a> {
         if channels == 0 || taps.words() == 0 || !form.suits(width) {
             return None;
         }
+        let is_partial = !channels.is_multiple_of(CHANNELS);
+        if CASES & cases::form(width, form) == 0 || (is_partial && CASES & cases::PARTIAL == 0) {
+            return None;
+        }
         let block_len = block_len(width, form, taps)?;
         let len = channels.div_ceil(CHANNELS).checked_mul(block_len)?;
         let blocks = layer.weights.get(HEADER..)?;
@@ -48,7 +53,7 @@ impl<'a> Stream<'a> {
             block_len,
             words: taps.words(),
             channels,
-            plain: channels.is_multiple_of(CHANNELS) && form != Form::Raw,
+            plain: !is_partial && form != Form::Raw,
             driven,
             job: Job {
                 panel,
@@ -83,9 +88,14 @@ impl<'a> Stream<'a> {
         self.job.panel_end = self.job.panel.wrapping_byte_add(len);
     }
 
+    /// Writes the second pixel of the next pair over the first one: they are the same.
+    pub fn repeat(&mut self) {
+        self.job.second = self.job.output;
+    }
+
     /// Whether [`Self::run`] takes more than one pair.
     pub fn takes_batches(&self) -> bool {
-        self.plain
+        self.plain || CASES & (cases::PARTIAL | cases::RAW) == 0
     }
 
     /// Computes the next pixels: as many pairs, or with a kernel for one pixel that one.
@@ -96,13 +106,13 @@ impl<'a> Stream<'a> {
     /// unless the stream [takes batches](Self::takes_batches).
     pub unsafe fn run(&mut self, pairs: usize) {
         self.job.pairs = pairs;
-        if self.plain {
+        if self.plain || CASES & (cases::PARTIAL | cases::RAW) == 0 {
             // SAFETY: the lengths of panel, output and stream were checked.
             unsafe { (self.driven.kernel)(&raw const self.job) };
-        } else if self.form == Form::Raw {
+        } else if self.form == Form::Raw && CASES & cases::RAW != 0 {
             // SAFETY: as the caller says.
             unsafe { self.run_raw() };
-        } else {
+        } else if CASES & cases::PARTIAL != 0 {
             // SAFETY: as the caller says.
             unsafe { self.run_partial() };
         }

@@ -1,16 +1,14 @@
 //! The kernels of the DSP extension as entries of a table.
 
-use super::add::add_fitted_i8_4;
-use super::average_pool::average_pool_i8_1x4;
-use super::conv_2d;
-use super::depthwise::{depthwise_i16_2x2, depthwise_i16_2x2_canonical};
-use super::depthwise_general::depthwise_i8_1x4;
-use super::fully_connected;
-use super::max_pool::max_pool_i8_1x4;
-use super::winograd::winograd_f2_i16_2x4;
-use super::winograd_f4::winograd_f4_i16_2x4;
+use super::{
+    add, average_pool, conv_2d, depthwise, depthwise_general::depthwise_i8_1x4, fully_connected,
+    max_pool, winograd, winograd_f4,
+};
 use crate::format::{opcode, packing};
-use crate::kernels::{Kernel, joined, reference};
+use crate::kernels::packing::depthwise_dsp::Form;
+use crate::kernels::packing::dsp_blocks::Width;
+use crate::kernels::packing::winograd_dsp::Transform;
+use crate::kernels::{Kernel, cases, joined, reference};
 use crate::operator::{Call, Cost, Fault};
 use crate::operator::{elementwise, layers, packed, pools};
 
@@ -31,128 +29,200 @@ const fn kernel(
     }
 }
 
-/// CONV_2D with 16-bit weights.
-pub const CONV_2D_I16: Kernel = kernel(
-    opcode::CONV_2D,
-    packing::DSP_I16,
-    "CONV_2D",
-    |call| layers::check_conv(call, &packed::DSP_I16),
-    conv_2d::run_i16,
-);
-/// CONV_2D with 8-bit weights.
-pub const CONV_2D_I8: Kernel = kernel(
-    opcode::CONV_2D,
-    packing::DSP_I8,
-    "CONV_2D",
-    |call| layers::check_conv(call, &packed::DSP_I8),
-    conv_2d::run_i8,
-);
-/// CONV_2D 3x3 by F(2x2, 3x3).
-pub const CONV_2D_WINOGRAD: Kernel = kernel(
-    opcode::CONV_2D,
-    packing::DSP_WINOGRAD_2X2,
-    "CONV_2D",
-    |call| layers::check_conv(call, &packed::DSP_WINOGRAD_2X2),
-    |call| winograd_f2_i16_2x4(&layers::layer(call)),
-);
-/// CONV_2D 3x3 by F(4x4, 3x3).
-pub const CONV_2D_WINOGRAD_4X4: Kernel = kernel(
-    opcode::CONV_2D,
-    packing::DSP_WINOGRAD_4X4,
-    "CONV_2D",
-    |call| layers::check_conv(call, &packed::DSP_WINOGRAD_4X4),
-    |call| winograd_f4_i16_2x4(&layers::layer(call)),
-);
-/// AVERAGE_POOL_2D.
-pub const AVERAGE_POOL_2D: Kernel = kernel(
-    opcode::AVERAGE_POOL_2D,
-    packing::CANONICAL,
-    "AVERAGE_POOL_2D",
-    pools::check,
-    |call| {
-        let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
-        average_pool_i8_1x4(&window, call.record.clamp_min, call.record.clamp_max, x, y);
-    },
-);
-/// MAX_POOL_2D.
-pub const MAX_POOL_2D: Kernel = kernel(
-    opcode::MAX_POOL_2D,
-    packing::CANONICAL,
-    "MAX_POOL_2D",
-    pools::check,
-    |call| {
-        let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
-        max_pool_i8_1x4(&window, call.record.clamp_min, call.record.clamp_max, x, y);
-    },
-);
-/// FULLY_CONNECTED with 16-bit weights.
-pub const FULLY_CONNECTED_I16: Kernel = kernel(
-    opcode::FULLY_CONNECTED,
-    packing::DSP_I16,
-    "FULLY_CONNECTED",
-    |call| layers::check_fully_connected(call, &packed::DSP_I16_DENSE),
-    fully_connected::run_i16,
-);
-/// FULLY_CONNECTED with 8-bit weights.
-pub const FULLY_CONNECTED_I8: Kernel = kernel(
-    opcode::FULLY_CONNECTED,
-    packing::DSP_I8,
-    "FULLY_CONNECTED",
-    |call| layers::check_fully_connected(call, &packed::DSP_I8_DENSE),
-    fully_connected::run_i8,
-);
-/// DEPTHWISE_CONV_2D 3x3.
-pub const DEPTHWISE_CONV_2D: Kernel = kernel(
-    opcode::DEPTHWISE_CONV_2D,
-    packing::DSP_DEPTHWISE,
-    "DEPTHWISE_CONV_2D",
-    |call| layers::check_depthwise(call, &packed::DSP_DEPTHWISE),
-    |call| depthwise_i16_2x2(&layers::layer(call)),
-);
-/// DEPTHWISE_CONV_2D 3x3 on canonical weights.
-pub const DEPTHWISE_CONV_2D_SMALL: Kernel = kernel(
-    opcode::DEPTHWISE_CONV_2D,
-    packing::DSP_DEPTHWISE_SMALL,
-    "DEPTHWISE_CONV_2D",
-    |call| layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL),
-    |call| depthwise_i16_2x2_canonical(&layers::layer(call)),
-);
-/// DEPTHWISE_CONV_2D of any window.
-pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
-    opcode::DEPTHWISE_CONV_2D,
-    packing::CANONICAL,
-    "DEPTHWISE_CONV_2D",
-    |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
-    |call| depthwise_i8_1x4(&layers::layer(call)),
-);
-/// ADD and SUB of two activations of one shape in one linear form.
-pub const ADD_FITTED: Kernel = kernel(
-    opcode::ADD,
-    packing::FITTED,
-    "ADD",
-    elementwise::check_add_fitted_flat,
-    |call| {
-        let inputs = [call.cells(call.x()), call.cells(call.second())];
-        add_fitted_i8_4(&elementwise::add_fitted(call), inputs, call.cells(call.y()));
-    },
-);
+/// The kernels, compiled for these [`cases`]. Each refuses, when a model is loaded, what needs others.
+#[derive(Debug)]
+pub struct Table<const CASES: u64>;
 
-/// Every kernel of this instruction set.
-pub const OWN: &[Kernel] = &[
-    CONV_2D_I16,
-    CONV_2D_I8,
-    CONV_2D_WINOGRAD,
-    FULLY_CONNECTED_I16,
-    FULLY_CONNECTED_I8,
-    DEPTHWISE_CONV_2D,
-    DEPTHWISE_CONV_2D_SMALL,
-    DEPTHWISE_CONV_2D_ANY,
-    ADD_FITTED,
-    CONV_2D_WINOGRAD_4X4,
-    AVERAGE_POOL_2D,
-    MAX_POOL_2D,
-];
+impl<const CASES: u64> Table<CASES> {
+    /// CONV_2D with 16-bit weights.
+    pub const CONV_2D_I16: Kernel = kernel(
+        opcode::CONV_2D,
+        packing::DSP_I16,
+        "CONV_2D",
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_I16),
+                cases::of_conv(call.y(), form(call), Width::I16),
+            )
+        },
+        conv_2d::run_i16::<CASES>,
+    );
+    /// CONV_2D with 8-bit weights.
+    pub const CONV_2D_I8: Kernel = kernel(
+        opcode::CONV_2D,
+        packing::DSP_I8,
+        "CONV_2D",
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_I8),
+                cases::of_conv(call.y(), form(call), Width::I8),
+            )
+        },
+        conv_2d::run_i8::<CASES>,
+    );
+    /// CONV_2D 3x3 by F(2x2, 3x3).
+    pub const CONV_2D_WINOGRAD: Kernel = kernel(
+        opcode::CONV_2D,
+        packing::DSP_WINOGRAD_2X2,
+        "CONV_2D",
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_WINOGRAD_2X2),
+                cases::of_winograd(call.record, call.x(), form(call), Transform::F2),
+            )
+        },
+        |call| winograd::run::<CASES>(&layers::layer(call)),
+    );
+    /// CONV_2D 3x3 by F(4x4, 3x3).
+    pub const CONV_2D_WINOGRAD_4X4: Kernel = kernel(
+        opcode::CONV_2D,
+        packing::DSP_WINOGRAD_4X4,
+        "CONV_2D",
+        |call| {
+            within::<CASES>(
+                layers::check_conv(call, &packed::DSP_WINOGRAD_4X4),
+                cases::of_winograd(call.record, call.x(), form(call), Transform::F4),
+            )
+        },
+        |call| winograd_f4::run::<CASES>(&layers::layer(call)),
+    );
+    /// AVERAGE_POOL_2D.
+    pub const AVERAGE_POOL_2D: Kernel = kernel(
+        opcode::AVERAGE_POOL_2D,
+        packing::CANONICAL,
+        "AVERAGE_POOL_2D",
+        |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
+        |call| {
+            let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
+            average_pool::run::<CASES>(&window, limits(call), x, y);
+        },
+    );
+    /// MAX_POOL_2D.
+    pub const MAX_POOL_2D: Kernel = kernel(
+        opcode::MAX_POOL_2D,
+        packing::CANONICAL,
+        "MAX_POOL_2D",
+        |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
+        |call| {
+            let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
+            max_pool::run::<CASES>(&window, limits(call), x, y);
+        },
+    );
+    /// FULLY_CONNECTED with 16-bit weights.
+    pub const FULLY_CONNECTED_I16: Kernel = kernel(
+        opcode::FULLY_CONNECTED,
+        packing::DSP_I16,
+        "FULLY_CONNECTED",
+        |call| {
+            within::<CASES>(
+                layers::check_fully_connected(call, &packed::DSP_I16_DENSE),
+                cases::of_dense(call.x(), call.y(), form(call), Width::I16),
+            )
+        },
+        fully_connected::run_i16::<CASES>,
+    );
+    /// FULLY_CONNECTED with 8-bit weights.
+    pub const FULLY_CONNECTED_I8: Kernel = kernel(
+        opcode::FULLY_CONNECTED,
+        packing::DSP_I8,
+        "FULLY_CONNECTED",
+        |call| {
+            within::<CASES>(
+                layers::check_fully_connected(call, &packed::DSP_I8_DENSE),
+                cases::of_dense(call.x(), call.y(), form(call), Width::I8),
+            )
+        },
+        fully_connected::run_i8::<CASES>,
+    );
+    /// DEPTHWISE_CONV_2D 3x3.
+    pub const DEPTHWISE_CONV_2D: Kernel = kernel(
+        opcode::DEPTHWISE_CONV_2D,
+        packing::DSP_DEPTHWISE,
+        "DEPTHWISE_CONV_2D",
+        |call| {
+            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE);
+            let form = Form::of(call.weights()).unwrap_or(Form::Ties);
+            within::<CASES>(cost, cases::of_depthwise(call.record, call.y(), form))
+        },
+        |call| depthwise::packed::<CASES>(&layers::layer(call)),
+    );
+    /// DEPTHWISE_CONV_2D 3x3 on canonical weights.
+    pub const DEPTHWISE_CONV_2D_SMALL: Kernel = kernel(
+        opcode::DEPTHWISE_CONV_2D,
+        packing::DSP_DEPTHWISE_SMALL,
+        "DEPTHWISE_CONV_2D",
+        |call| {
+            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL);
+            let form = cases::of_canonical(call.record, call.y());
+            within::<CASES>(cost, cases::of_depthwise(call.record, call.y(), form))
+        },
+        |call| depthwise::canonical::<CASES>(&layers::layer(call)),
+    );
+    /// DEPTHWISE_CONV_2D of any window.
+    pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
+        opcode::DEPTHWISE_CONV_2D,
+        packing::CANONICAL,
+        "DEPTHWISE_CONV_2D",
+        |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
+        |call| depthwise_i8_1x4(&layers::layer(call)),
+    );
+    /// ADD and SUB of two activations of one shape in one linear form.
+    pub const ADD_FITTED: Kernel = kernel(
+        opcode::ADD,
+        packing::FITTED,
+        "ADD",
+        |call| {
+            within::<CASES>(
+                elementwise::check_add_fitted_flat(call),
+                cases::of_add(call.record, call.y()),
+            )
+        },
+        |call| {
+            let inputs = [call.cells(call.x()), call.cells(call.second())];
+            add::run::<CASES>(&elementwise::add_fitted(call), inputs, call.cells(call.y()));
+        },
+    );
 
-/// These, then the reference kernels.
-pub static KERNELS: [Kernel; OWN.len() + reference::CANONICAL.len()] =
-    joined(OWN, reference::CANONICAL);
+    /// Every kernel of this instruction set.
+    pub const OWN: [Kernel; COUNT] = [
+        Self::CONV_2D_I16,
+        Self::CONV_2D_I8,
+        Self::CONV_2D_WINOGRAD,
+        Self::FULLY_CONNECTED_I16,
+        Self::FULLY_CONNECTED_I8,
+        Self::DEPTHWISE_CONV_2D,
+        Self::DEPTHWISE_CONV_2D_SMALL,
+        Self::DEPTHWISE_CONV_2D_ANY,
+        Self::ADD_FITTED,
+        Self::CONV_2D_WINOGRAD_4X4,
+        Self::AVERAGE_POOL_2D,
+        Self::MAX_POOL_2D,
+    ];
+
+    /// These, then the reference kernels.
+    pub const KERNELS: [Kernel; COUNT + reference::CANONICAL.len()] =
+        joined(&Self::OWN, reference::CANONICAL);
+}
+
+const COUNT: usize = 12;
+
+/// Every kernel of this instruction set, for all cases, then the reference kernels.
+pub static KERNELS: [Kernel; COUNT + reference::CANONICAL.len()] = Table::<{ cases::ALL }>::KERNELS;
+
+/// The cost of an operator, if the kernels were compiled for the cases that it needs.
+#[inline(always)] // Of `needed` only what can be missing is computed.
+fn within<const CASES: u64>(cost: Result<Cost, Fault>, needed: u64) -> Result<Cost, Fault> {
+    if needed & !CASES != 0 {
+        return cost.and(Err(Fault::Cases));
+    }
+    cost
+}
+
+/// The first byte of the weights.
+fn form(call: &Call<'_>) -> u8 {
+    call.weights().first().copied().unwrap_or(0)
+}
+
+fn limits(call: &Call<'_>) -> [i8; 2] {
+    [call.record.clamp_min, call.record.clamp_max]
+}

@@ -11,6 +11,7 @@ use super::copy::copy_words;
 use super::len;
 use super::winograd_inputs::{Patch, transform};
 use super::winograd_tiles::{self as tiles, Kernel, Tiles};
+use crate::kernels::cases;
 use crate::kernels::footprint::dsp_winograd::SUMS;
 pub use crate::kernels::footprint::dsp_winograd::{fits, scratch_len};
 use crate::kernels::layer::Layer;
@@ -22,6 +23,11 @@ use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 /// Exact under the conditions that packing checks. The lower of two output rows is kept in scratch
 /// until both are done, so that input and output may overlap.
 pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
+    run::<{ cases::ALL }>(layer);
+}
+
+/// [`winograd_f2_i16_2x4`] in these cases; the output of others stays as it is.
+pub(super) fn run<const CASES: u64>(layer: &Layer<'_>) {
     let window = &layer.window;
     let [height, width, channels] = window.input;
     let [out_height, out_width, out_channels] = window.output;
@@ -38,12 +44,13 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
     {
         return;
     }
+    let has = |form, channels| CASES & cases::winograd(Transform::F2, form, channels) != 0;
     let kernel: Kernel = match (Form::of(layer.weights), channels) {
-        (Some(Form::Merged), 16) => tiles::two_tiles_16_merged,
-        (Some(Form::Merged), _) => tiles::two_tiles_merged,
-        (Some(Form::Ties), 16) => tiles::two_tiles_16_ties,
-        (Some(Form::Ties), _) => tiles::two_tiles_ties,
-        (None, _) => return,
+        (Some(Form::Merged), 16) if has(Form::Merged, 16) => tiles::two_tiles_16_merged,
+        (Some(Form::Merged), 32..) if has(Form::Merged, 0) => tiles::two_tiles_merged,
+        (Some(Form::Ties), 16) if has(Form::Ties, 16) => tiles::two_tiles_16_ties,
+        (Some(Form::Ties), 32..) if has(Form::Ties, 0) => tiles::two_tiles_ties,
+        _ => return,
     };
     // SAFETY: the lengths and alignments were checked above; `scratch_len` is the sum of the five
     // regions, all multiples of 4 bytes. A patch is read in place only where all of it lies on the
@@ -115,7 +122,7 @@ pub fn winograd_f2_i16_2x4(layer: &Layer<'_>) {
             y += 2;
         }
     }
-    super::limit::limit(layer.min, layer.max, layer.output);
+    super::limit::limit::<CASES>(layer.min, layer.max, layer.output);
 }
 
 /// Copies `rows` times `columns` pixels under tiles whose first output is `(y, x)`, with padding.

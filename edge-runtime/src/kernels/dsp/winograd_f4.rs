@@ -12,6 +12,7 @@ use super::len;
 use super::winograd::gather;
 use super::winograd_f4_inputs::{Patch, transform};
 use super::winograd_f4_tiles::{self as tiles, Kernel, Tiles};
+use crate::kernels::cases;
 use crate::kernels::footprint::dsp_winograd::{COLUMNS, PIXELS, SUMS_4X4 as SUMS};
 pub use crate::kernels::footprint::dsp_winograd::{fits, scratch_len_4x4 as scratch_len};
 use crate::kernels::layer::Layer;
@@ -23,6 +24,11 @@ use crate::kernels::packing::winograd_dsp::{Form, HEADER, Transform};
 /// Exact under the conditions that packing checks. The lower three of four output rows are kept in
 /// scratch until all are done, so that input and output may overlap.
 pub fn winograd_f4_i16_2x4(layer: &Layer<'_>) {
+    run::<{ cases::ALL }>(layer);
+}
+
+/// [`winograd_f4_i16_2x4`] in these cases; the output of others stays as it is.
+pub(super) fn run<const CASES: u64>(layer: &Layer<'_>) {
     let window = &layer.window;
     let [height, width, channels] = window.input;
     let [out_height, out_width, out_channels] = window.output;
@@ -39,12 +45,17 @@ pub fn winograd_f4_i16_2x4(layer: &Layer<'_>) {
     {
         return;
     }
+    let has = |form, channels| CASES & cases::winograd(Transform::F4, form, channels) != 0;
+    // One kernel for any number of channels where those for few and many would both be linked.
+    let any = |form| CASES != cases::ALL && has(form, 16) && has(form, 0);
     let kernel: Kernel = match (Form::of(layer.weights), channels) {
-        (Some(Form::Merged), 16) => tiles::two_tiles_16_merged,
-        (Some(Form::Merged), _) => tiles::two_tiles_merged,
-        (Some(Form::Ties), 16) => tiles::two_tiles_16_ties,
-        (Some(Form::Ties), _) => tiles::two_tiles_ties,
-        (None, _) => return,
+        (Some(Form::Merged), _) if any(Form::Merged) => tiles::two_tiles_any_merged,
+        (Some(Form::Ties), _) if any(Form::Ties) => tiles::two_tiles_any_ties,
+        (Some(Form::Merged), 16) if has(Form::Merged, 16) => tiles::two_tiles_16_merged,
+        (Some(Form::Merged), 32..) if has(Form::Merged, 0) => tiles::two_tiles_merged,
+        (Some(Form::Ties), 16) if has(Form::Ties, 16) => tiles::two_tiles_16_ties,
+        (Some(Form::Ties), 32..) if has(Form::Ties, 0) => tiles::two_tiles_ties,
+        _ => return,
     };
     // SAFETY: the lengths and alignments were checked above; `scratch_len` is the sum of the
     // regions, all multiples of 4 bytes. A patch is read in place only where all of it lies on the
@@ -122,5 +133,5 @@ pub fn winograd_f4_i16_2x4(layer: &Layer<'_>) {
             y += 4;
         }
     }
-    super::limit::limit(layer.min, layer.max, layer.output);
+    super::limit::limit::<CASES>(layer.min, layer.max, layer.output);
 }

@@ -80,21 +80,33 @@ macro_rules! sixteen {
 /// A position of more than sixteen channels.
 macro_rules! position {
     () => {
+        position!("")
+    };
+    ($after_sixteen:literal) => {
         concat!(
             sixteen!(first),
             "add r0, r0, #2240\n",
+            $after_sixteen,
             "2:\n",
             sixteen!(next),
             "add r0, r0, #2240\n",
             "ldr r2, [sp, #4]\n",
             "cmp r0, r2\n",
             "bne 2b\n",
+            "7:\n",
             "ldm sp, {{r2, r3, r4}}\n",
             "stm r2!, {{r6-r12, lr}}\n",
             "adds r3, #64\n",
             "strd r2, r3, [sp]\n",
             "subs r0, r0, r4\n",
         )
+    };
+}
+
+/// A position of any number of channels.
+macro_rules! position_any {
+    () => {
+        position!("ldr r2, [sp, #4]\ncmp r0, r2\nbeq 7f\n")
     };
 }
 
@@ -312,5 +324,7 @@ macro_rules! two_tiles {
 
 two_tiles!(two_tiles_merged, Merged, position);
 two_tiles!(two_tiles_ties, Ties, position);
+two_tiles!(two_tiles_any_merged, Merged, position_any);
+two_tiles!(two_tiles_any_ties, Ties, position_any);
 two_tiles!(two_tiles_16_merged, Merged, positions_16);
 two_tiles!(two_tiles_16_ties, Ties, positions_16);

@@ -28,7 +28,7 @@ struct Block {
     how: u32,
 }
 
-const _: () = assert!(size_of::<Block>() <= PREPARED && PREPARED % 16 == 0);
+const _: () = assert!(size_of::<Block>() <= PREPARED && PREPARED.is_multiple_of(16));
 
 impl Constants {
     fn block(&self, block: usize) -> *const Block {

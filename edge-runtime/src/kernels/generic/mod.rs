@@ -17,22 +17,28 @@ pub(crate) mod finish;
 mod pool;
 mod portable;
 mod rows;
+mod sparse;
 mod table;
 pub(crate) mod tile;
+mod winograd;
 
-pub use portable::{conv_2d, depthwise_conv_2d};
+pub use portable::{conv_2d, conv_2d_winograd, depthwise_conv_2d, fully_connected_sparse};
 
 pub(crate) use add::elements as add_elements;
-pub(crate) use constants::Constants;
+pub(crate) use constants::{Constants, prepared_len};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use constants::{Form, PREPARED};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use depthwise::TOGETHER;
 pub(crate) use depthwise::{Columns, DepthwiseRow, Source, run_depthwise};
-pub(crate) use pool::{Pool, pool, pool_fits};
-pub(crate) use rows::{Lanes, Row, run};
+pub(crate) use pool::{Pool, covered, pool, pool_fits};
+pub(crate) use rows::{Lanes, Row, run, volume};
+pub(crate) use sparse::Sparse;
 pub(crate) use table::{limits, table};
 pub(crate) use tile::Vectors;
+pub(crate) use winograd::{
+    CHUNK, POSITIONS, Products, SUM, UNSCALE, Vector, products, run_winograd,
+};
 
 use super::reference::Window;
 
@@ -40,6 +46,18 @@ use super::reference::Window;
 /// bytes, on any machine. Saturates.
 pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     rows::scratch_len(window, 2)
+}
+
+/// Scratch of CONV_2D on packing [`winograd_16x2`](super::packing::winograd_16x2) in bytes, on any
+/// machine. Saturates.
+pub const fn conv_2d_winograd_scratch_len(window: &Window) -> usize {
+    winograd::scratch_len(window)
+}
+
+/// Scratch of FULLY_CONNECTED on packing [`rows_128`](super::packing::rows_128) in bytes, on any
+/// machine. Saturates.
+pub const fn fully_connected_sparse_scratch_len(window: &Window) -> usize {
+    sparse::scratch_len(window)
 }
 
 /// Scratch of DEPTHWISE_CONV_2D on packing [`depthwise_16x4`](super::packing::depthwise_16x4) in

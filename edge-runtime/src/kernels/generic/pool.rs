@@ -27,7 +27,7 @@ pub(crate) fn pool_fits(window: &Window, input: &[Cell<i8>], output: &[Cell<i8>]
 }
 
 /// The positions of the input that pool `at` covers on an axis.
-fn covered(window: &Window, axis: usize, at: usize) -> Range<usize> {
+pub(crate) fn covered(window: &Window, axis: usize, at: usize) -> Range<usize> {
     let get = |of: [usize; 2]| of.get(axis).copied().unwrap_or(0);
     let len = window.input.get(axis).copied().unwrap_or(0);
     let start = at.saturating_mul(get(window.stride));

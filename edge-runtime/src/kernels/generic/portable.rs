@@ -2,7 +2,7 @@
 //! decoders.
 
 use crate::kernels::layer::Layer;
-use crate::kernels::packing::{depthwise_16x4, dot_16x4};
+use crate::kernels::packing::{depthwise_16x4, dot_16x4, rows_128, winograd_16x2};
 use crate::kernels::reference::Window;
 
 /// CONV_2D and FULLY_CONNECTED on packing [`dot_16x4`](crate::kernels::packing::dot_16x4), any
@@ -16,6 +16,33 @@ pub fn conv_2d(layer: &Layer<'_>) {
         (0..in_channels).fold(0_i32, |sum, c| {
             let at = tap.wrapping_mul(in_channels).wrapping_add(c);
             let weight = shape.weight(layer.weights, channel, at);
+            sum.wrapping_add(i32::from(weight) * read(layer, [y, x], c))
+        })
+    });
+}
+
+/// FULLY_CONNECTED on packing [`rows_128`], windows that it [`fits`](rows_128::fits), any rounding.
+///
+/// As [`conv_2d`], output and input must not overlap.
+pub fn fully_connected_sparse(layer: &Layer<'_>) {
+    let [_, _, inputs] = layer.window.input;
+    each_output(layer, |channel, _, at| {
+        (0..inputs).fold(0_i32, |sum, input| {
+            let weight = rows_128::weight(&layer.window, layer.weights, channel, input);
+            sum.wrapping_add(i32::from(weight) * read(layer, at, input))
+        })
+    });
+}
+
+/// CONV_2D on packing [`winograd_16x2`], windows that it [`fits`](winograd_16x2::fits), any rounding.
+///
+/// As [`conv_2d`], output and input must not overlap.
+pub fn conv_2d_winograd(layer: &Layer<'_>) {
+    let [_, _, in_channels] = layer.window.input;
+    each_output(layer, |channel, tap, [y, x]| {
+        (0..in_channels).fold(0_i32, |sum, c| {
+            let at = tap.wrapping_mul(in_channels).wrapping_add(c);
+            let weight = winograd_16x2::weight(&layer.window, layer.weights, channel, at);
             sum.wrapping_add(i32::from(weight) * read(layer, [y, x], c))
         })
     });

@@ -7,9 +7,10 @@ pub(crate) fn limits(call: &Call<'_>) -> [i8; 2] {
     [call.record.clamp_min, call.record.clamp_max]
 }
 
-/// The table of an instruction set whose kernels are in scope under the names of the operators.
+/// The table of an instruction set whose kernels are in scope under the names of the operators, with
+/// `$more` entries of its own.
 macro_rules! table {
-    ($name:literal) => {
+    ($name:literal $(, $more:ident)*) => {
         use crate::format::{opcode, packing};
         use crate::kernels::reference::broadcast::Operand;
         use crate::kernels::{Kernel, joined, reference};
@@ -100,6 +101,7 @@ macro_rules! table {
 
         /// Every kernel of this instruction set.
         pub const OWN: &[Kernel] = &[
+            $($more,)*
             CONV_2D,
             FULLY_CONNECTED,
             DEPTHWISE_CONV_2D,

@@ -12,7 +12,7 @@ use super::{conv_2d_scratch_len, depthwise_conv_2d_scratch_len};
 use crate::kernels::layer::Layer;
 #[cfg(target_arch = "aarch64")]
 use crate::kernels::neon as native;
-use crate::kernels::packing::affine::{Affine, End, reach};
+use crate::kernels::packing::affine::{End, lines, reach};
 use crate::kernels::packing::{depthwise_16x4, dot_16x4};
 use crate::kernels::reference::Window;
 use crate::kernels::reference::conv_2d::{Conv2d, conv_2d};
@@ -24,6 +24,11 @@ use crate::kernels::wasm as native;
 use crate::kernels::x86 as native;
 use core::cell::Cell;
 use native::{add_fitted, average_pool_2d, max_pool_2d};
+
+#[cfg(target_arch = "x86_64")]
+mod sparse;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
 
 type Kernel = fn(&Layer<'_>);
 
@@ -107,11 +112,11 @@ impl Case {
         output.iter().map(Cell::get).collect()
     }
 
-    fn affine(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<Affine> {
+    fn end(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<End> {
         if cfg!(miri) {
             return None; // the search takes too long there
         }
-        Affine::find(&End {
+        Some(End {
             rounding: self.rounding,
             multiplier: self.multipliers[channel],
             shift: self.shifts[channel],
@@ -135,22 +140,19 @@ impl Case {
             packed[channel * 4..channel * 4 + 4].copy_from_slice(&(sum * -128).to_le_bytes());
         }
         let lanes = self.bias.len().next_multiple_of(16);
-        for channel in 0..lanes {
-            let affine = if channel < self.bias.len() {
-                self.affine(
-                    channel,
-                    (0..self.taps()).map(|tap| self.weights[place(channel, tap).1]),
-                )
-            } else {
-                Some(Affine {
-                    scale: 0.5,
-                    add: 0.0,
+        for block in (0..lanes).step_by(16) {
+            let lines = lines(core::array::from_fn(|lane| {
+                let channel = block + lane;
+                (channel < self.bias.len()).then(|| {
+                    let taps = (0..self.taps()).map(|tap| self.weights[place(channel, tap).1]);
+                    self.end(channel, taps)
                 })
-            };
-            let [scale, add] = affine.map_or([f32::NAN; 2], |affine| [affine.scale, affine.add]);
-            let at = (lanes + channel) * 4;
-            packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
-            packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
+            }));
+            for (lane, [scale, add]) in lines.into_iter().enumerate() {
+                let at = (lanes + block + lane) * 4;
+                packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
+                packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
+            }
         }
         aligned(&packed)
     }
@@ -405,7 +407,7 @@ proptest! {
 
     #[test]
     fn pointwise_convolutions_are_exact(
-        case in (1_usize..8, 1_usize..20, 1_usize..40, 1_usize..140).prop_flat_map(|(height, width, depth, channels)| {
+        case in (1_usize..8, 1_usize..20, 1_usize..100, 1_usize..140).prop_flat_map(|(height, width, depth, channels)| {
             let window = Window {
                 input: [height, width, depth],
                 output: [height, width, channels],

@@ -76,7 +76,7 @@ pub const AVERAGE_POOL_2D: Kernel = kernel(
     packing::CANONICAL,
     "AVERAGE_POOL_2D",
     pools::check,
-    |call| average_pool_2d_i8_x16(&pool(call), call.cells(&call.x()), call.cells(&call.y())),
+    |call| average_pool_2d_i8_x16(&pool(call), call.cells(call.x()), call.cells(call.y())),
 );
 /// MAX_POOL_2D.
 pub const MAX_POOL_2D: Kernel = kernel(
@@ -84,7 +84,7 @@ pub const MAX_POOL_2D: Kernel = kernel(
     packing::CANONICAL,
     "MAX_POOL_2D",
     pools::check,
-    |call| max_pool_2d_i8_x16(&pool(call), call.cells(&call.x()), call.cells(&call.y())),
+    |call| max_pool_2d_i8_x16(&pool(call), call.cells(call.x()), call.cells(call.y())),
 );
 /// ADD and SUB in one linear form.
 pub const ADD_FITTED: Kernel = kernel(
@@ -93,7 +93,7 @@ pub const ADD_FITTED: Kernel = kernel(
     "ADD",
     elementwise::check_add_fitted,
     |call| {
-        let ([first, second], y) = (elementwise::operands(call), call.cells(&call.y()));
+        let ([first, second], y) = (elementwise::operands(call), call.cells(call.y()));
         match (first, second) {
             (Operand::Activation(a), Operand::Activation(b))
                 if a.len() == y.len() && b.len() == y.len() =>

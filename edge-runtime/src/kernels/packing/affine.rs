@@ -9,7 +9,8 @@
 //! With `M = 2^(shift - 31) * multiplier` the steps lie `1 / M` apart, and `f32` has 24 bits: about
 //! all channels with `M > 0.004` have a pair that fits, hardly any below 0.0005. Double rounding
 //! has its halves away from zero, so that its steps are not evenly spaced around zero: few channels
-//! fit that have outputs on both sides of the zero point.
+//! fit that have outputs on both sides of the zero point. For these there is [`Odd`], two lines with a
+//! step at zero.
 
 use crate::kernels::reference::requantise::Rounding;
 
@@ -181,6 +182,118 @@ impl Affine {
     }
 }
 
+/// `round(fma(acc as f32, scale, copysign(tie, acc)))` plus the zero point, limited to the layer's
+/// `min..=max`, is the output. Each operation keeps order here too, so that the same comparisons
+/// decide.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Odd {
+    /// Above 0 and below 1.
+    pub scale: f32,
+    /// Not negative.
+    pub tie: f32,
+}
+
+impl Odd {
+    /// As the vector instructions compute it, before the zero point.
+    fn value(self, acc: i32) -> f32 {
+        let acc = acc as f32;
+        libm::rintf(libm::fmaf(acc, self.scale, libm::copysignf(self.tie, acc)))
+    }
+
+    /// Whether it gives the outputs of `end` for every accumulator in reach.
+    pub fn is_exact(self, end: &End) -> bool {
+        end.grows() && self.fits(end.zero_point.into(), end.steps())
+    }
+
+    fn fits(self, zero_point: i32, mut steps: impl Iterator<Item = (i32, Step)>) -> bool {
+        self.scale > 0.0
+            && self.scale < 1.0
+            && self.tie >= 0.0
+            && steps.all(|(y, step)| {
+                let y = (y - zero_point) as f32;
+                step.from.is_none_or(|acc| self.value(acc) >= y)
+                    && step.below.is_none_or(|acc| self.value(acc) < y)
+            })
+    }
+
+    /// An exact pair, if one near the real scale is.
+    pub fn find(end: &End) -> Option<Self> {
+        /// As in [`Affine::find`].
+        const NEIGHBOURS: i32 = 6;
+        let one = if end.rounding == Rounding::High32 {
+            32.0
+        } else {
+            31.0
+        };
+        let real = f64::from(end.multiplier) * libm::exp2(f64::from(end.shift) - one);
+        if !end.grows() || real >= 0.999 {
+            return None;
+        }
+        let nothing = Step {
+            from: None,
+            below: None,
+        };
+        let mut found = [(0, nothing); 256];
+        let mut count = 0;
+        for (place, step) in found.iter_mut().zip(end.steps()) {
+            *place = step;
+            count += 1;
+        }
+        let steps = || found.iter().copied().take(count);
+        let zero_point = i32::from(end.zero_point);
+        let nearest = (real as f32).max(1e-12).to_bits().cast_signed();
+        (0..=2 * NEIGHBOURS).find_map(|distance| {
+            let sign = if distance % 2 == 0 { 1 } else { -1 };
+            let bits = nearest + sign * ((distance + 1) / 2);
+            let scale = f32::from_bits(bits.cast_unsigned());
+            // The ties that let every step come neither too late nor too early.
+            let (least, most) = steps().fold((0.0, 0.5), |(least, most): (f64, f64), (y, step)| {
+                let half = f64::from(y - zero_point) - 0.5;
+                let room = |acc: i32| half - f64::from(acc) * f64::from(scale);
+                let (mut least, mut most) = (least, most);
+                match step.from {
+                    Some(acc) if acc >= 0 => least = least.max(room(acc)),
+                    Some(acc) => most = most.min(-room(acc)),
+                    None => {}
+                }
+                match step.below {
+                    Some(acc) if acc >= 0 => most = most.min(room(acc)),
+                    Some(acc) => least = least.max(-room(acc)),
+                    None => {}
+                }
+                (least, most)
+            });
+            let tie = ((least + most) / 2.0) as f32;
+            let odd = Self { scale, tie };
+            (least <= most && odd.fits(zero_point, steps())).then_some(odd)
+        })
+    }
+}
+
+/// What a packing keeps for a block of sixteen lanes, `[scale, add]` of each: those of [`Affine`]
+/// where all channels have one; else `[-scale, tie]` of [`Odd`] where all have one; else not numbers
+/// where a channel has no [`Affine`]. A lane that is no channel has whatever does not keep the others
+/// from theirs; a channel without a known end (`Some(None)`) has no line.
+pub fn lines(ends: [Option<Option<End>>; 16]) -> [[f32; 2]; 16] {
+    let known = |lines: &[[f32; 2]; 16]| lines.iter().flatten().all(|value| !value.is_nan());
+    let plain = ends.map(|end| match end {
+        None => [0.5, 0.0],
+        Some(end) => end
+            .and_then(|end| Affine::find(&end))
+            .map_or([f32::NAN; 2], |line| [line.scale, line.add]),
+    });
+    if known(&plain) {
+        return plain;
+    }
+    let odd = ends.map(|end| match end {
+        None => [-0.5, 0.0],
+        Some(end) => end
+            .and_then(|end| Odd::find(&end))
+            .map_or([f32::NAN; 2], |line| [-line.scale, line.tie]),
+    });
+    if known(&odd) { odd } else { plain }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,6 +328,15 @@ mod tests {
                     prop_assert_eq!(limited(value(affine, acc) as i32), expected, "{} {:?}", acc, affine);
                 }
             }
+            if let Some(odd) = Odd::find(&end) {
+                prop_assert!(odd.is_exact(&end));
+                for acc in reach.0..=reach.1 {
+                    let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
+                    let expected = limited(end.value(acc));
+                    let value = odd.value(acc) as i32 + i32::from(zero_point);
+                    prop_assert_eq!(limited(value), expected, "{} {:?}", acc, odd);
+                }
+            }
         }
     }
 
@@ -246,5 +368,32 @@ mod tests {
             [10 - 128 - 254, 10 + 127 + 256]
         );
         assert_eq!(reach(i32::MAX, [1].into_iter()), [i32::MIN, i32::MAX]);
+    }
+
+    #[test]
+    fn channels_around_their_zero_point_are_odd() {
+        let end = End {
+            rounding: Rounding::Double,
+            multiplier: 1_500_000_000,
+            shift: -7,
+            zero_point: 4,
+            min: -128,
+            max: 127,
+            reach: [i32::MIN, i32::MAX],
+        };
+        assert_eq!(Affine::find(&end), None);
+        let odd = Odd::find(&end).unwrap();
+        assert!(
+            !Odd {
+                tie: odd.tie + 0.01,
+                ..odd
+            }
+            .is_exact(&end)
+        );
+        let mut ends = [None; 16];
+        ends[3] = Some(Some(end));
+        assert_eq!(lines(ends)[3], [-odd.scale, odd.tie]);
+        ends[5] = Some(None);
+        assert!(lines(ends)[5][0].is_nan());
     }
 }

@@ -93,9 +93,9 @@ pub struct Shared {
 
 impl Shared {
     /// The form that takes any shifts to the right.
-    pub fn form(&self) -> Form {
+    pub const fn form(&self) -> Form {
         match self.rounding {
-            Rounding::Double if i32::from(self.min) < self.zero_point => Form::Ties,
+            Rounding::Double if (self.min as i32) < self.zero_point => Form::Ties,
             _ => Form::Merged,
         }
     }

@@ -16,7 +16,7 @@
 //!
 //! The offsets turn sums over `x + 128` (unsigned activations, which the dot-product instructions
 //! of x86-64 want) back into sums over `x`: both kinds of kernels run the same image. Scales and
-//! adds are the channel's [`Affine`](super::affine::Affine), or not a number where it has none.
+//! adds are what [`lines`](super::affine::lines) gives for a block.
 
 use crate::kernels::reference::Window;
 

@@ -38,7 +38,7 @@ pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     if !fits(window) {
         return 0;
     }
-    Panels::new(window).len()
+    Panels::new(window).bytes()
 }
 
 /// Lengths that follow from a window that [`fits`].
@@ -56,12 +56,11 @@ pub struct Panels {
 
 impl Panels {
     /// Bytes of all of them, a multiple of 16.
-    pub const fn len(&self) -> usize {
+    pub const fn bytes(&self) -> usize {
         (self.pair * self.batch + self.gather * 2 + 15) & !15
     }
 
     /// Of a window that [`fits`]; of others the lengths overflow.
-    #[inline(always)]
     pub const fn new(window: &Window) -> Self {
         let [out_height, out_width, out_channels] = window.output;
         let taps = Taps::of(window);
@@ -166,6 +165,11 @@ pub const fn fully_connected_scratch_len(window: &Window) -> usize {
 pub const fn is_direct(window: &Window) -> bool {
     let [_, _, inputs] = window.input;
     let [_, _, outputs] = window.output;
+    is_direct_len(inputs, outputs)
+}
+
+/// [`is_direct`] of numbers of inputs and outputs.
+pub const fn is_direct_len(inputs: usize, outputs: usize) -> bool {
     outputs <= CHANNELS && inputs.is_multiple_of(4)
 }
 

@@ -18,4 +18,6 @@ pub mod mve_depthwise_any;
 pub mod mve_direct;
 pub mod mve_panel;
 pub mod pair_blocks;
+pub mod rows_128;
+pub mod winograd_16x2;
 pub mod winograd_dsp;

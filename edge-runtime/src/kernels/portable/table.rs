@@ -56,7 +56,7 @@ pub const ADD_FITTED: Kernel = Kernel {
     instruction_set: "portable",
     check: elementwise::check_add_fitted,
     run: |call| {
-        let (operands, y) = (elementwise::operands(call), call.cells(&call.y()));
+        let (operands, y) = (elementwise::operands(call), call.cells(call.y()));
         let broadcast = elementwise::broadcast(call);
         add_fitted(&elementwise::add_fitted(call), &broadcast, operands, y);
     },
@@ -74,7 +74,7 @@ pub const AVERAGE_POOL_2D: Kernel = Kernel {
             min: call.record.clamp_min,
             max: call.record.clamp_max,
         };
-        average_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+        average_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
     },
 };
 /// MAX_POOL_2D.
@@ -90,7 +90,7 @@ pub const MAX_POOL_2D: Kernel = Kernel {
             min: call.record.clamp_min,
             max: call.record.clamp_max,
         };
-        max_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+        max_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
     },
 };
 

@@ -14,7 +14,9 @@ use crate::kernels::packing::mve_direct::MveDirect;
 use crate::kernels::packing::mve_panel::MvePanel;
 use crate::kernels::packing::pair_blocks::PairBlocks;
 use crate::kernels::packing::winograd_dsp::Transform;
-use crate::kernels::packing::{depthwise_16x4, depthwise_dsp, dot_16x4, winograd_dsp};
+use crate::kernels::packing::{
+    depthwise_16x4, depthwise_dsp, dot_16x4, rows_128, winograd_16x2, winograd_dsp,
+};
 use crate::kernels::portable::depthwise_conv_2d::by_channel;
 use crate::operator::layers::{self, Packed};
 use crate::operator::packed;
@@ -149,12 +151,28 @@ pub const KERNELS: &[Kernel] = entries![
     ),
     (CONV_2D, DOT_16X4, check_conv, layer, run_conv, dot),
     (
+        CONV_2D,
+        WINOGRAD_16X2,
+        check_conv,
+        layer,
+        run_conv,
+        winograd_blocks
+    ),
+    (
         FULLY_CONNECTED,
         DOT_16X4,
         check_fully_connected,
         flat_layer,
         run_fully_connected,
         dot
+    ),
+    (
+        FULLY_CONNECTED,
+        ROWS_128,
+        check_fully_connected,
+        flat_layer,
+        run_fully_connected,
+        rows
     ),
     (
         DEPTHWISE_CONV_2D,
@@ -374,6 +392,22 @@ fn dot<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>
     Apart {
         layer: *layer,
         weight: move |channel, tap| shape.weight(packed, channel, tap),
+    }
+}
+
+fn winograd_blocks<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+    let (window, packed) = (layer.window, layer.weights);
+    Apart {
+        layer: *layer,
+        weight: move |channel, tap| winograd_16x2::weight(&window, packed, channel, tap),
+    }
+}
+
+fn rows<'a>(layer: &Layer<'a>) -> Apart<'a, impl Fn(usize, usize) -> i8 + use<'a>> {
+    let (window, packed) = (layer.window, layer.weights);
+    Apart {
+        layer: *layer,
+        weight: move |channel, tap| rows_128::weight(&window, packed, channel, tap),
     }
 }
 

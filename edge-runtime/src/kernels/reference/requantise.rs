@@ -26,6 +26,7 @@ impl Rounding {
 
     /// Scales an accumulator. Shifts beyond the range of the mode are limited to it; a result
     /// beyond 32 bits saturates (`Single` only); the left shift before a product wraps.
+    #[cfg_attr(target_os = "none", inline(never))] // On a device its size counts.
     pub fn scale(self, acc: i32, multiplier: i32, shift: i8) -> i32 {
         match self {
             Self::Double => {
@@ -76,6 +77,7 @@ pub(crate) fn limit(value: i32, min: i8, max: i8) -> i8 {
 
 /// gemmlowp's SaturatingRoundingDoublingHighMul: `a * b / 2^31`, halves upwards; only
 /// `i32::MIN * i32::MIN` saturates.
+#[cfg_attr(target_os = "none", inline(never))] // On a device its size counts.
 pub fn doubling_high_multiply(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
@@ -88,6 +90,7 @@ pub fn doubling_high_multiply(a: i32, b: i32) -> i32 {
 
 /// gemmlowp's RoundingDivideByPOT: `x / 2^exponent`, halves away from zero. Defined up to an
 /// exponent of 62 here (gemmlowp: 31); greater ones are limited to that.
+#[cfg_attr(target_os = "none", inline(never))] // On a device its size counts.
 pub fn rounding_divide_by_power(x: i32, exponent: u32) -> i32 {
     let exponent = exponent.min(62);
     let x = i64::from(x);

@@ -72,7 +72,7 @@ pub const MAX_POOL_2D: Kernel = kernel(opcode::MAX_POOL_2D, "MAX_POOL_2D", pools
         min: call.record.clamp_min,
         max: call.record.clamp_max,
     };
-    max_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+    max_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
 });
 /// AVERAGE_POOL_2D.
 pub const AVERAGE_POOL_2D: Kernel = kernel(
@@ -85,21 +85,21 @@ pub const AVERAGE_POOL_2D: Kernel = kernel(
             min: call.record.clamp_min,
             max: call.record.clamp_max,
         };
-        average_pool_2d(&settings, call.cells(&call.x()), call.cells(&call.y()));
+        average_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
     },
 );
 /// RESHAPE.
 pub const RESHAPE: Kernel = kernel(opcode::RESHAPE, "RESHAPE", shape::check_reshape, |call| {
-    reshape(call.cells(&call.x()), call.cells(&call.y()));
+    reshape(call.cells(call.x()), call.cells(call.y()));
 });
 /// SOFTMAX.
 pub const SOFTMAX: Kernel = kernel(opcode::SOFTMAX, "SOFTMAX", rows::check_softmax, |call| {
-    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     softmax(&rows::softmax(call), x, y);
 });
 /// CLAMP.
 pub const CLAMP: Kernel = kernel(opcode::CLAMP, "CLAMP", elementwise::check_clamp, |call| {
-    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     clamp(call.record.clamp_min, call.record.clamp_max, x, y);
 });
 
@@ -121,32 +121,27 @@ pub const TRANSPOSE_CONV: Kernel = kernel(
 );
 /// ADD and SUB.
 pub const ADD: Kernel = kernel(opcode::ADD, "ADD", elementwise::check_add, |call| {
-    let y = call.cells(&call.y());
+    let y = call.cells(call.y());
     add(&elementwise::add(call), elementwise::operands(call), y);
 });
 /// ADD and SUB in one linear form.
 pub const ADD_FITTED: Kernel = Kernel {
     packing: packing::FITTED,
     ..kernel(opcode::ADD, "ADD", elementwise::check_add_fitted, |call| {
-        let (operands, y) = (elementwise::operands(call), call.cells(&call.y()));
+        let (operands, y) = (elementwise::operands(call), call.cells(call.y()));
         let broadcast = elementwise::broadcast(call);
         add_fitted(&elementwise::add_fitted(call), &broadcast, operands, y);
     })
 };
 /// MUL.
 pub const MUL: Kernel = kernel(opcode::MUL, "MUL", elementwise::check_mul, |call| {
-    let y = call.cells(&call.y());
+    let y = call.cells(call.y());
     mul(&elementwise::mul(call), elementwise::operands(call), y);
 });
 /// PRELU.
 pub const PRELU: Kernel = kernel(opcode::PRELU, "PRELU", elementwise::check_prelu, |call| {
-    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
-    prelu(
-        &elementwise::prelu(call),
-        x,
-        call.operand(&call.second()),
-        y,
-    );
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
+    prelu(&elementwise::prelu(call), x, call.operand(call.second()), y);
 });
 /// Any function of one element, as a table.
 pub const LOOKUP: Kernel = kernel(
@@ -154,7 +149,7 @@ pub const LOOKUP: Kernel = kernel(
     "LOOKUP",
     elementwise::check_lookup,
     |call| {
-        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        let (x, y) = (call.cells(call.x()), call.cells(call.y()));
         if let Ok(table) = signed(call.weights()).try_into() {
             lookup(table, x, y);
         }
@@ -163,19 +158,19 @@ pub const LOOKUP: Kernel = kernel(
 /// Strided copies.
 pub const COPY: Kernel = kernel(opcode::COPY, "COPY", shape::check_copy, |call| {
     if let Some(settings) = shape::copy(call) {
-        copy(&settings, call.operand(&call.x()), call.cells(&call.y()));
+        copy(&settings, call.operand(call.x()), call.cells(call.y()));
     }
 });
 /// One value everywhere.
 pub const FILL: Kernel = kernel(opcode::FILL, "FILL", shape::check_fill, |call| {
-    fill(call.record.clamp_min, call.cells(&call.y()));
+    fill(call.record.clamp_min, call.cells(call.y()));
 });
 /// MEAN.
 pub const MEAN: Kernel = kernel(opcode::MEAN, "MEAN", rows::check_mean, |call| {
     mean(
         &rows::mean(call),
-        call.cells(&call.x()),
-        call.cells(&call.y()),
+        call.cells(call.x()),
+        call.cells(call.y()),
     );
 });
 /// RESIZE_NEAREST_NEIGHBOR.
@@ -184,7 +179,7 @@ pub const RESIZE_NEAREST: Kernel = kernel(
     "RESIZE_NEAREST_NEIGHBOR",
     shape::check_resize_nearest,
     |call| {
-        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        let (x, y) = (call.cells(call.x()), call.cells(call.y()));
         resize_nearest(&shape::resize_nearest(call), x, y);
     },
 );
@@ -194,7 +189,7 @@ pub const RESIZE_BILINEAR: Kernel = kernel(
     "RESIZE_BILINEAR",
     shape::check_resize_bilinear,
     |call| {
-        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        let (x, y) = (call.cells(call.x()), call.cells(call.y()));
         resize_bilinear(&shape::resize_bilinear(call), x, y);
     },
 );
@@ -204,16 +199,16 @@ pub const LSTM: Kernel = kernel(
     "UNIDIRECTIONAL_SEQUENCE_LSTM",
     recurrent::check_lstm,
     |call| {
-        let hidden = call.cells(&call.second());
-        let cell = recurrent::state(call, &call.info(call.record.state));
-        let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+        let hidden = call.cells(call.second());
+        let cell = recurrent::state(call, call.info(call.record.state));
+        let (x, y) = (call.cells(call.x()), call.cells(call.y()));
         unidirectional_sequence_lstm(&recurrent::lstm(call), x, hidden, cell, y);
     },
 );
 /// SVDF.
 pub const SVDF: Kernel = kernel(opcode::SVDF, "SVDF", recurrent::check_svdf, |call| {
-    let state = recurrent::state(call, &call.second());
-    let (x, y) = (call.cells(&call.x()), call.cells(&call.y()));
+    let state = recurrent::state(call, call.second());
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     svdf(&recurrent::svdf(call), x, state, y);
 });
 

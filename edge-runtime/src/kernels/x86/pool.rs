@@ -32,6 +32,9 @@ fn dispatch(pool: Pool, window: &Window, limits: [i8; 2], input: &[Cell<i8>], ou
     }
     let settings = (pool, window, limits);
     match level() {
+        Level::Avx512Vnni if pool == Pool::Average => {
+            super::super::avx512::average_pool_2d(window, limits, input, output);
+        }
         // SAFETY: the machine has the instructions.
         Level::Avx512Vnni => unsafe { avx512(settings, input, output) },
         // SAFETY: as above.
