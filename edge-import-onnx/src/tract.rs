@@ -37,10 +37,10 @@ pub fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, String> {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or(panic.downcast_ref::<&str>().copied());
-            Err(format!(
-                "tract failed: {}",
-                text.unwrap_or("without a message")
-            ))
+            // It may be that of an error, which has a backtrace in it.
+            let text = text.and_then(|text| text.split("\n\nStack backtrace").next());
+            let text = text.unwrap_or("without a message");
+            Err(format!("tract failed: {text}"))
         }
     }
 }

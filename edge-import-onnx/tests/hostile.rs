@@ -83,6 +83,32 @@ fn a_float_model_without_samples_names_every_tensor() {
     ));
 }
 
+/// tract panics on this axis of a ReduceMean.
+#[test]
+fn panics_of_tract_become_errors() {
+    let mut model = model("reduce_mean");
+    // Attribute `axes`: name, then two integers.
+    let name = b"axes";
+    let at = model.windows(4).position(|bytes| bytes == name).unwrap();
+    let axes = model[at..]
+        .windows(4)
+        .position(|bytes| matches!(bytes, [0x40, 2, 0x40, 3]))
+        .unwrap();
+    model[at + axes + 1] = 82;
+    let calibration = Calibration {
+        samples: vec![vec![0.5; 120]],
+        ..Calibration::default()
+    };
+    let options = OnnxOptions {
+        calibration: Some(calibration),
+        ..OnnxOptions::default()
+    };
+    match import(&model, &options) {
+        Err(OnnxError::Shapes(text)) => assert!(text.lines().count() == 1, "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn every_unknown_operator_is_named() {
     // The operator's name stands in the file as it is.

@@ -153,3 +153,26 @@ fn calibrated_models_follow_the_real_ones() {
     }
     assert!(wrong.is_empty(), "{wrong:?}");
 }
+
+/// Functions that a file spells out are tables, and what is picked before a QuantizeLinear has its
+/// scale.
+#[test]
+fn spelled_out_functions_are_one_operator() {
+    let find = |name: &str| {
+        let golden = goldens::goldens()
+            .into_iter()
+            .find(|golden| golden.name == name);
+        imported(&golden.unwrap(), Ends::ChannelsLast).imported
+    };
+    // Gemm, GELU, Gemm.
+    assert_eq!(find("gelu_mlp").graph.operators.len(), 3);
+    // Three convolutions and three functions.
+    assert_eq!(find("exported_activations").graph.operators.len(), 6);
+    // A MaxPool that the quantiser left out.
+    assert_eq!(find("pools_i8_channels").graph.operators.len(), 3);
+    let notes = find("norm_first").notes;
+    assert!(
+        notes.iter().any(|note| note.contains("BatchNormalization")),
+        "{notes:?}"
+    );
+}

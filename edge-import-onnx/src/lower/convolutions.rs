@@ -190,6 +190,11 @@ impl Builder<'_> {
             data: Data::Float(values),
         };
         let constants = weights(&list(factors), 3, Some(&list(summands)), from)?;
+        let name = self.name(output);
+        self.notes.push(format!(
+            "the BatchNormalization at `{name}` is a layer of its own, which costs time: fold it into \
+             the convolution before it, before the model is quantised"
+        ));
         let (activation, rest) = self.clamp(node, to);
         let [w, b] = self.layer(&[1, 1, 1, channels], constants, 3);
         let like = self.tensor_shape(x).to_vec();
