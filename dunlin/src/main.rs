@@ -23,7 +23,7 @@ enum Command {
     Loop(commands::field_loop::Arguments),
     /// Trains and quantises a recipe's model and leaves a run folder.
     Train(commands::train::Arguments),
-    /// Compiles a `.tflite` file or a run into a model image for a board.
+    /// Compiles a `.tflite` or `.onnx` file or a run into a model image for a board.
     Compile(commands::compile::Arguments),
     /// Shows what a model image holds, its memory plan and what it is expected to take.
     Inspect(commands::inspect::Arguments),

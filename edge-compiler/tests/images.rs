@@ -186,7 +186,9 @@ fn the_report_names_every_part() {
         .iter()
         .map(|part| part.bytes.next_multiple_of(16))
         .sum();
-    assert_eq!(flash as usize, model.image_len());
+    // Constants of vector kernels start on a line of 64 bytes.
+    let between = model.image_len().checked_sub(flash as usize);
+    assert!(between.is_some_and(|bytes| bytes < 64));
     // What the report reads from the image is what the plan said.
     for (tensor, lifetime) in summary.tensors.iter().zip(&compiled.plan.lifetimes) {
         assert_eq!(tensor.live.as_ref(), Some(lifetime));

@@ -23,6 +23,18 @@ pub enum OnnxError {
     Graph(ImportError),
 }
 
+/// The end of the reason why a tensor without a scale is refused.
+pub(crate) const NO_SAMPLES: &str = "there are no samples to calibrate it with";
+
+impl OnnxError {
+    /// Whether the model has tensors without scales that [`crate::Calibration`] would give them.
+    #[must_use]
+    pub fn lacks_samples(&self) -> bool {
+        let lacks = |one: &Unsupported| one.reason.ends_with(NO_SAMPLES);
+        matches!(self, Self::Unsupported(all) if all.iter().any(lacks))
+    }
+}
+
 fn lines(all: &[Unsupported]) -> String {
     all.iter().map(|one| format!("\n  {one}")).collect()
 }

@@ -1,37 +1,32 @@
 //! Damaged files give errors, not panics.
 
-use std::io::Read;
+#[path = "../../fuzz/src/onnx.rs"]
+mod fuzz;
+mod goldens;
+
+use std::{fs, path::Path};
 
 use edge_import_onnx::{Calibration, OnnxError, OnnxOptions, import, samples_from};
 
-const ARCHIVE: &[u8] = include_bytes!("goldens/onnx.bin.gz");
+use goldens::goldens;
 
-/// Name, whether of real numbers, and file of every model in the archive.
-fn models() -> Vec<(String, bool, Vec<u8>)> {
-    let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(ARCHIVE)
-        .read_to_end(&mut bytes)
-        .unwrap();
-    let mut rest = &bytes[8..];
-    let mut take = |len: usize| {
-        let (taken, behind) = rest.split_at(len);
-        rest = behind;
-        taken.to_vec()
-    };
-    let word = |bytes: Vec<u8>| u32::from_le_bytes(bytes.try_into().unwrap()) as usize;
-    let count = word(take(4));
-    let mut models = Vec::new();
-    for _ in 0..count {
-        let len = u16::from_le_bytes(take(2).try_into().unwrap());
-        let name = String::from_utf8(take(len.into())).unwrap();
-        let real = take(1) == [1];
-        let len = word(take(4));
-        let model = take(len);
-        let sizes: Vec<usize> = (0..4).map(|_| word(take(4))).collect();
-        take(4 * (sizes[0] * sizes[2] + sizes[1] * (sizes[2] + sizes[3])));
-        models.push((name, real, model));
+/// The file of a golden model.
+fn model(name: &str) -> Vec<u8> {
+    goldens()
+        .into_iter()
+        .find(|golden| golden.name == name)
+        .unwrap()
+        .model
+}
+
+#[test]
+fn files_that_were_once_at_fault() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/regressions/onnx");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        println!("{}", path.display());
+        fuzz::onnx(&fs::read(path).unwrap());
     }
-    models
 }
 
 #[test]
@@ -44,7 +39,8 @@ fn damaged_files_are_errors() {
             .wrapping_add(1442695040888963407);
         (state >> 33) as usize % below
     };
-    for (_, _, model) in models().into_iter().filter(|(_, real, _)| !real) {
+    for golden in goldens().into_iter().filter(|golden| !golden.real) {
+        let model = golden.model;
         for _ in 0..30 {
             let mut damaged = model.clone();
             for _ in 0..=random(3) {
@@ -65,12 +61,11 @@ fn damaged_files_are_errors() {
 
 #[test]
 fn a_float_model_without_samples_names_every_tensor() {
-    let (_, _, model) = models()
-        .into_iter()
-        .find(|(name, ..)| name == "conv_relu")
-        .unwrap();
-    let Err(OnnxError::Unsupported(all)) = import(&model, &OnnxOptions::default()) else {
-        panic!("it was imported");
+    let model = model("conv_relu");
+    let error = import(&model, &OnnxOptions::default()).unwrap_err();
+    assert!(error.lacks_samples());
+    let OnnxError::Unsupported(all) = error else {
+        panic!("{error}");
     };
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all.iter().all(|one| one.reason.contains("calibrate")));
@@ -91,10 +86,7 @@ fn a_float_model_without_samples_names_every_tensor() {
 #[test]
 fn every_unknown_operator_is_named() {
     // The operator's name stands in the file as it is.
-    let (_, _, mut model) = models()
-        .into_iter()
-        .find(|(name, ..)| name == "residual")
-        .unwrap();
+    let mut model = model("residual");
     for at in 0..model.len() - 4 {
         if &model[at..at + 4] == b"Relu" && model[at - 1] == 4 {
             model[at..at + 4].copy_from_slice(b"Nope");

@@ -1,9 +1,21 @@
-//! Runs an image on every row of input, between markers at which an emulator's plugin counts
-//! instructions: `count_image IMAGE ROWS EXPECTED native|reference`. Prints how many outputs
-//! differ. `count_image markers` prints the addresses of the markers instead: before a run, after
-//! each operator, after a run.
+//! Runs an image on every row of input, between markers at which a plugin of an emulator's counts
+//! instructions: `count_image IMAGE ROWS EXPECTED TABLE`. Prints how many bytes of output differ.
 //!
-//! `reference` runs the plain kernels, for an image whose weights are canonical.
+//! `ROWS` holds input tensors one after the other, `EXPECTED` the output tensors that they give, a
+//! byte an element. `TABLE` says which kernels run: `native`, the best for this machine; `portable`,
+//! plain Rust, for an image that was compiled for a core without packed arithmetic; `reference`, the
+//! definitions, which take any image and are fast on none.
+//!
+//! `count_image markers` prints where the markers are instead, as the arguments of
+//! `emulator/plugin/counts.c`: before a run, after each operator, after a run. `cargo xtask bench
+//! aarch64` builds and runs all this. By hand:
+//!
+//! ```text
+//! gcc -O2 -shared -fPIC -fvisibility=hidden emulator/plugin/counts.c -o counts.so
+//! qemu-aarch64 -cpu max \
+//!     -plugin ./counts.so,$(qemu-aarch64 count_image markers),code=0,bytes=0,out=counts \
+//!     count_image model.dnl model.input.i8 model.output.i8 native
+//! ```
 #![allow(unsafe_code)] // markers need a name, and must not be optimised away
 
 use edge_runtime::kernels::{Kernel, native, portable, reference};

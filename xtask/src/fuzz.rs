@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::steps::{cargo, must_succeed};
 
-const TARGETS: [&str; 2] = ["tflite", "image"];
+const TARGETS: [&str; 3] = ["tflite", "image", "onnx"];
 /// What cargo-fuzz builds with; all of it works on a stable compiler.
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
      -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -108,6 +108,8 @@ fn build(target: &str, nightly: bool, host: &str) -> Result<PathBuf> {
                 "--bin",
                 target,
             ])
+            // Those that take long to build are features.
+            .args((target == "onnx").then_some("--features=onnx"))
             .arg("--manifest-path")
             .arg(manifest())
             .arg("--target-dir")

@@ -4,17 +4,26 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use edge_compiler::import::Format;
-use edge_compiler::import::lower::{self, ImportOptions, ReferenceRounding};
+use edge_compiler::import::lower::{self, ImportOptions, Imported, ReferenceRounding};
 use edge_compiler::source::{Origin, compile_imported};
 use edge_compiler::{Compiled, Optimize, Options, Target, compile_with};
+use edge_import_onnx::{Calibration, OnnxOptions};
 use host_trainer::run::Run;
 
 use super::print;
 
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// A `.tflite` file, or a folder that `dunlin train` left.
+    /// A `.tflite` or `.onnx` file, or a folder that `dunlin train` left.
     model: PathBuf,
+    /// Samples that give an ONNX model of real numbers its scales: a folder of files, or one file.
+    ///
+    /// A file holds raw little-endian f32 values, of one sample or of several, one behind another. A
+    /// sample holds all inputs of the model, one behind another, in the file's own order of elements:
+    /// images with their channels first, if the file has them so. Some hundred samples of what the
+    /// device will see are a good number.
+    #[arg(long, value_name = "FOLDER")]
+    calibrate: Option<PathBuf>,
     /// Board to compile for; `dunlin boards` lists them.
     #[arg(long, default_value = "host")]
     target: String,
@@ -78,6 +87,11 @@ impl Arguments {
     /// What `dunlin train` left.
     fn compile_run(&self, target: &Target, options: Options) -> Result<Compiled> {
         ensure!(
+            self.calibrate.is_none(),
+            "--calibrate is for ONNX models: {} was trained here and has its scales",
+            self.model.display()
+        );
+        ensure!(
             self.rounding.is_none(),
             "--rounding is for imported models: {} was trained here and has its own",
             self.model.display()
@@ -96,11 +110,20 @@ impl Arguments {
             Some(Rounding::Tflm) => ReferenceRounding::Tflm,
             Some(Rounding::Litert) | None => ReferenceRounding::Litert,
         };
+        let options_of_import = ImportOptions { rounding };
         let imported = match Format::of(path, &file) {
-            Some(Format::Tflite) => lower::import(&file, &ImportOptions { rounding })
-                .with_context(|| format!("{} cannot be imported", path.display()))?,
+            Some(Format::Tflite) => {
+                ensure!(
+                    self.calibrate.is_none(),
+                    "--calibrate is for ONNX models: {} is a .tflite file and has its scales",
+                    path.display()
+                );
+                lower::import(&file, &options_of_import)
+                    .with_context(|| format!("{} cannot be imported", path.display()))?
+            }
+            Some(Format::Onnx) => self.import_onnx(&file, options_of_import)?,
             _ => bail!(
-                "{} is neither a .tflite file nor a folder that `dunlin train` left",
+                "{} is neither a .tflite or .onnx file nor a folder that `dunlin train` left",
                 path.display()
             ),
         };
@@ -113,6 +136,37 @@ impl Arguments {
         };
         compile_imported(&imported, origin, target, options)
             .with_context(|| format!("{} cannot be compiled for {}", path.display(), target.name))
+    }
+}
+
+impl Arguments {
+    /// An ONNX model, calibrated where that is asked for.
+    fn import_onnx(&self, file: &[u8], import: ImportOptions) -> Result<Imported> {
+        let failed = || format!("{} cannot be imported", self.model.display());
+        let calibration = match &self.calibrate {
+            None => None,
+            Some(samples) => {
+                let len = edge_import_onnx::sample_len(file).with_context(failed)?;
+                Some(Calibration {
+                    samples: edge_import_onnx::samples_from(samples, len)?,
+                    ..Calibration::default()
+                })
+            }
+        };
+        let options = OnnxOptions {
+            import,
+            calibration,
+            ..OnnxOptions::default()
+        };
+        match edge_import_onnx::import(file, &options) {
+            Err(error) if error.lacks_samples() => Err(error).with_context(|| {
+                format!(
+                    "{} has tensors without scales: give samples with --calibrate FOLDER",
+                    self.model.display()
+                )
+            }),
+            other => other.with_context(failed),
+        }
     }
 }
 

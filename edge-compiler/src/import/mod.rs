@@ -11,6 +11,8 @@ use std::path::Path;
 pub enum Format {
     /// TensorFlow Lite: [`lower::import`].
     Tflite,
+    /// ONNX, which the crate `edge-import-onnx` reads.
+    Onnx,
 }
 
 impl Format {
@@ -23,7 +25,8 @@ impl Format {
         if contents.get(4..8) == Some(b"TFL3") || is("tflite") {
             return Some(Self::Tflite);
         }
-        None
+        // Nothing in an ONNX file says what it is.
+        is("onnx").then_some(Self::Onnx)
     }
 }
 
@@ -38,5 +41,10 @@ mod tests {
         assert_eq!(of("model.TFLITE", b""), Some(Format::Tflite));
         assert_eq!(of("model.bin", b"\x1c\0\0\0TFL2"), None);
         assert_eq!(of("tflite", b""), None);
+        assert_eq!(of("model.onnx", b"\x08\x08"), Some(Format::Onnx));
+        assert_eq!(
+            of("model.onnx", b"\x1c\0\0\0TFL3\0\0"),
+            Some(Format::Tflite)
+        );
     }
 }

@@ -28,8 +28,10 @@ pub enum Kind {
     Square,
     /// 2x3, 5 channels to 7, strides of 2 and 1: divisible by nothing.
     Odd,
-    /// 70 inputs or more, 9 outputs.
+    /// 70 inputs or more, 9 outputs; 4 where it takes thousands of inputs.
     Dense,
+    /// 64 inputs, 12 outputs: whole blocks, which are smaller than canonical weights.
+    DenseBlocks,
     /// 3x3 on 8 channels, padded.
     Depthwise,
     /// 3x2 on 5 channels.
@@ -37,11 +39,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pointwise,
         Self::Square,
         Self::Odd,
         Self::Dense,
+        Self::DenseBlocks,
         Self::Depthwise,
         Self::DepthwiseOdd,
     ];
@@ -123,9 +126,10 @@ impl Settings {
             Kind::Odd => ([1, 6, 5, 5], [1, 3, 3, 7], 30),
             Kind::Dense => {
                 let inputs = needed.max(70);
-                let outputs = if large { 2 } else { 9 };
+                let outputs = if large { 4 } else { 9 };
                 ([1, 1, 1, inputs], [1, 1, 1, outputs], inputs)
             }
+            Kind::DenseBlocks => ([1, 1, 1, 64], [1, 1, 1, 12], 64),
             Kind::Depthwise => ([1, 5, 6, 8], [1, 5, 6, 8], 9),
             Kind::DepthwiseOdd => ([1, 6, 5, 5], [1, 4, 4, 5], 6),
         };
@@ -198,7 +202,7 @@ impl Settings {
         };
         let dilation = [1, 1];
         match self.kind {
-            Kind::Dense => OperatorKind::FullyConnected {
+            Kind::Dense | Kind::DenseBlocks => OperatorKind::FullyConnected {
                 weights,
                 activation,
                 rounding,
@@ -654,9 +658,9 @@ pub fn borders() -> Vec<Border> {
         "8-bit weights that borrow, dense",
         M4F,
         size,
-        base(Kind::Dense),
+        base(Kind::DenseBlocks),
         &|far| far.lowest = Lowest::Everywhere,
-        [(DSP_I8, SMALL), (DSP_I16, FIXED)],
+        [(DSP_I8, SMALL), (CANONICAL, 0)],
     );
 
     // Winograd's convolutions.

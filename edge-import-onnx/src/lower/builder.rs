@@ -2,35 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use edge_compiler::graph::{GraphError, OperatorKind};
-use edge_compiler::import::lower::{ImportError, Imported};
-use edge_compiler::import::tflite::{Builtin, ElementType, Model, Operator, Options, Tensor};
+use edge_compiler::import::tflite::{ElementType, Options};
 use edge_compiler::prepare::Quantisation;
 
 use super::ends::End;
-use crate::error::OnnxError;
+use crate::error::NO_SAMPLES;
 use crate::source::{Node, Source, ValueId};
 
 /// A step of the lowering; an error is the reason why an operator is unsupported.
 pub(super) type Lowered<T = ()> = Result<T, String>;
 
 /// A tensor of the TFLite model.
-struct Raw {
-    name: String,
-    shape: Vec<usize>,
-    element: ElementType,
-    scales: Vec<f32>,
-    zero_points: Vec<i64>,
-    dimension: i32,
-    data: Option<Vec<u8>>,
+pub(super) struct Raw {
+    pub name: String,
+    pub shape: Vec<usize>,
+    pub element: ElementType,
+    pub scales: Vec<f32>,
+    pub zero_points: Vec<i64>,
+    pub dimension: i32,
+    pub data: Option<Vec<u8>>,
 }
 
 /// An operator of the TFLite model, and the index of the node it stems from.
-struct Made {
-    node: usize,
-    inputs: Vec<Option<usize>>,
-    output: usize,
-    options: Options,
+pub(super) struct Made {
+    pub node: usize,
+    pub inputs: Vec<Option<usize>>,
+    pub output: usize,
+    pub options: Options,
 }
 
 /// What TFLite has no operator for, put into the graph afterwards.
@@ -56,9 +54,9 @@ pub(super) struct Stored {
 /// Turns a source into a TFLite model.
 pub(super) struct Builder<'s> {
     pub source: &'s Source,
-    tensors: Vec<Raw>,
-    operators: Vec<Made>,
-    patches: BTreeMap<usize, Patch>,
+    pub tensors: Vec<Raw>,
+    pub operators: Vec<Made>,
+    pub patches: BTreeMap<usize, Patch>,
     pub stored: Vec<Option<Stored>>,
     /// Index of the node that is being lowered.
     pub current: usize,
@@ -142,8 +140,7 @@ impl<'s> Builder<'s> {
         self.source.values[value].quantisation.ok_or_else(|| {
             let name = self.name(value);
             format!(
-                "its output `{name}` has no scale: no QuantizeLinear follows it, and there are no \
-                 samples to calibrate it with"
+                "its output `{name}` has no scale: no QuantizeLinear follows it, and {NO_SAMPLES}"
             )
         })
     }
@@ -352,88 +349,5 @@ impl<'s> Builder<'s> {
                 });
             }
         }
-    }
-
-    // The end.
-
-    /// The whole model.
-    pub fn model(&self) -> Model<'_> {
-        let tensors = self.tensors.iter().map(|raw| Tensor {
-            name: raw.name.clone(),
-            shape: raw.shape.clone(),
-            shape_signature: Vec::new(),
-            element: raw.element,
-            scales: raw.scales.clone(),
-            zero_points: raw.zero_points.clone(),
-            quantized_dimension: raw.dimension,
-            data: raw.data.as_deref(),
-            is_variable: false,
-        });
-        let operators = self
-            .operators
-            .iter()
-            .enumerate()
-            .map(|(index, made)| Operator {
-                index,
-                builtin: Builtin::CUSTOM,
-                custom_name: Some(
-                    self.source
-                        .nodes
-                        .get(made.node)
-                        .map_or_else(|| "Transpose".into(), |node| node.operator.clone()),
-                ),
-                version: 1,
-                inputs: made.inputs.clone(),
-                outputs: vec![made.output],
-                intermediates: Vec::new(),
-                options: made.options.clone(),
-            });
-        Model {
-            description: String::new(),
-            tensors: tensors.collect(),
-            operators: operators.collect(),
-            inputs: self.input_tensors.clone(),
-            outputs: self.output_tensors.clone(),
-        }
-    }
-
-    /// The node that an operator of the TFLite model stems from.
-    pub fn node_of(&self, operator: usize) -> Option<&'s Node> {
-        self.source.nodes.get(self.operators.get(operator)?.node)
-    }
-
-    /// Puts in what TFLite has no operators for, and the file's indices.
-    pub fn finish(&self, imported: &mut Imported) -> Result<(), OnnxError> {
-        for operator in &mut imported.graph.operators {
-            let Some(made) = operator.source else {
-                continue;
-            };
-            let node = self.node_of(made);
-            operator.source = node.map(|node| node.source);
-            match (&mut operator.kind, self.patches.get(&made)) {
-                // Relabelling is an identity; every other table here stands for a patch.
-                (OperatorKind::Lookup { table, function }, Some(Patch::Table(patch)))
-                    if function != "IDENTITY" =>
-                {
-                    *table = patch.to_vec();
-                }
-                (
-                    OperatorKind::ResizeNearest { rows, columns },
-                    Some(Patch::Nearest {
-                        rows: own_rows,
-                        columns: own_columns,
-                    }),
-                ) => {
-                    rows.clone_from(own_rows);
-                    columns.clone_from(own_columns);
-                }
-                (OperatorKind::TransposeConv { padding, .. }, Some(Patch::Cut(cut))) => {
-                    *padding = *cut;
-                }
-                _ => {}
-            }
-        }
-        let checked: Result<(), GraphError> = imported.graph.check();
-        checked.map_err(|error| OnnxError::Graph(ImportError::Graph(error)))
     }
 }

@@ -4,6 +4,7 @@ use edge_compiler::import::lower::Unsupported;
 
 use super::builder::{Builder, Stored, channels_last, ordered, plain};
 use crate::Ends;
+use crate::error::NO_SAMPLES;
 use crate::source::{Element, Source, ValueId};
 
 /// An input or output of the graph.
@@ -33,9 +34,9 @@ impl Builder<'_> {
                     operator: None,
                     name: "input".into(),
                     location: name.into(),
-                    reason: "it has no scale: no QuantizeLinear follows it, and there are no \
-                             samples to calibrate it with"
-                        .into(),
+                    reason: format!(
+                        "it has no scale: no QuantizeLinear follows it, and {NO_SAMPLES}"
+                    ),
                 });
                 continue;
             };

@@ -1,8 +1,10 @@
 //! From [`Source`] to a graph, by way of the operators of TFLite, whose lowering knows the rest.
 
 mod builder;
+mod convolutions;
 mod elementwise;
 mod ends;
+mod finish;
 pub mod functions;
 mod layers;
 mod moving;

@@ -54,7 +54,8 @@ fn bytes(file: &str) -> Option<Vec<i8>> {
 /// What a job is to be compared with.
 enum Expected {
     Outputs(Vec<i8>),
-    Layers(Imported),
+    /// With `true` of every operator, with `false` of those that fusion left.
+    Layers(Imported, bool),
 }
 
 struct Case {
@@ -116,7 +117,7 @@ fn cases(model: &str, board: &BenchBoard, cases: &mut Vec<Case>) {
                 rows: rows(&compiled)[..1].to_vec(),
                 compiled,
                 keep_state: false,
-                expected: Expected::Layers(imported),
+                expected: Expected::Layers(imported, unfused),
             });
         }
     }
@@ -141,7 +142,7 @@ fn is_compacted(found: &[i8], channels: usize, expected: &[i8]) -> bool {
 
 /// Compares the layers that the image still has with those of the model; how many those were, or
 /// what differs.
-fn layers(case: &Case, imported: &Imported, run: &BenchRun) -> Result<usize, String> {
+fn layers(case: &Case, imported: &Imported, all: bool, run: &BenchRun) -> Result<usize, String> {
     let mut compared = 0;
     // Where several operators come from one of the model's, the last gives its output.
     let mut traced = vec![None; imported.operators.len()];
@@ -154,8 +155,14 @@ fn layers(case: &Case, imported: &Imported, run: &BenchRun) -> Result<usize, Str
     for (index, found) in traced.iter().enumerate() {
         let operator = &imported.operators[index].name;
         let file = format!("{}.layers/{index:02}_{operator}.i8", case.model);
-        let (Some((found, channels)), Some(expected)) = (found, bytes(&file)) else {
+        let Some(expected) = bytes(&file) else {
             continue;
+        };
+        let Some((found, channels)) = found else {
+            match all {
+                true => return Err(format!("operator {index} ({operator}) is missing")),
+                false => continue,
+            }
         };
         if **found != expected && !is_compacted(found, *channels, &expected) {
             return Err(format!("operator {index} ({operator})"));
@@ -175,7 +182,7 @@ fn judge(case: &Case, run: &BenchRun) -> Result<usize, String> {
             run.stack_peak, run.stack_bound
         )),
         Expected::Outputs(_) => Ok(0),
-        Expected::Layers(imported) => layers(case, imported, run),
+        Expected::Layers(imported, all) => layers(case, imported, *all, run),
     }
 }
 
@@ -193,7 +200,7 @@ fn published_models_answer_as_their_references_on_every_board() {
             .map(|case| Job {
                 image: &case.compiled.image,
                 rows: &case.rows,
-                trace: matches!(case.expected, Expected::Layers(_)),
+                trace: matches!(case.expected, Expected::Layers(..)),
                 keep_state: case.keep_state,
             })
             .collect();

@@ -1,8 +1,10 @@
-//! Writes the inputs that fuzzing begins with: `seeds FOLDER` makes `FOLDER/tflite` and
-//! `FOLDER/image`, from the repository's random golden models and its sample image.
+//! Writes the inputs that fuzzing begins with: `seeds FOLDER` makes `FOLDER/tflite`, `FOLDER/image`
+//! and `FOLDER/onnx`, from the repository's random golden models and its sample image.
 
 #[path = "../../../edge-compiler/tests/goldens/mod.rs"]
 mod goldens;
+#[path = "../../../edge-import-onnx/tests/goldens/mod.rs"]
+mod onnx_goldens;
 
 use std::{collections::BTreeMap, error::Error, fs, path::PathBuf};
 
@@ -44,6 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                     fs::write(images.join(file), &*compiled.image)?;
                 }
             }
+        }
+    }
+    let models = folder.join("onnx");
+    fs::create_dir_all(&models)?;
+    for golden in onnx_goldens::goldens() {
+        if golden.model.len() <= LARGEST {
+            fs::write(models.join(&golden.name), &golden.model)?;
         }
     }
     Ok(())

@@ -7,17 +7,18 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::finish::{finish, finish_pixel};
+use super::finish::{finish, finish_64, finish_pixel};
 use super::requantise::{prepare, starts};
-use crate::kernels::generic::{Constants, Lanes, Row};
-use crate::kernels::packing::dot_16x4::GROUP;
+use crate::kernels::generic::{Constants, Lanes, Row, prepared_len};
+use crate::kernels::layer::Layer;
+use crate::kernels::packing::dot_16x4::{GROUP, STEP};
 
 /// How far ahead of their use weights of a single pixel are fetched, in bytes: worth 3 % where they
 /// come from the second cache.
-const AHEAD: usize = 1536;
+const AHEAD: usize = 3072;
 
-/// Pixels whose sums wait for their end: a multiple of every tile's width.
-const STRIP: usize = 24;
+/// Pixels whose sums wait for their end: at most three tiles of nearly the same width.
+const STRIP: usize = 32;
 
 impl Lanes for Vnni {
     const BYTES: usize = 1;
@@ -258,6 +259,63 @@ unsafe fn pixel<const B: usize>(part: &Part<'_>) -> usize {
         *sum = _mm512_add_epi32(*sum, odd);
     }
     // SAFETY: the blocks are in the layer.
-    unsafe { finish_pixel(&row.constants, part.block, sums, row.output) };
+    unsafe {
+        let constants = &row.constants;
+        match sums.first_chunk::<4>() {
+            Some(sums) if constants.channels >= (part.block + 4) * 16 => {
+                finish_64(constants, part.block, *sums, row.output);
+            }
+            _ => finish_pixel(constants, part.block, sums, row.output),
+        }
+    }
     B
+}
+
+/// A fully connected layer: [`run`](crate::kernels::generic::run) without what windows need. Leaves
+/// the output alone where a slice is too short.
+///
+/// # Safety
+/// The machine has the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+pub(super) unsafe fn one_pixel(layer: &Layer<'_>) -> Option<()> {
+    let ([_, _, inputs], [_, _, channels]) = (layer.window.input, layer.window.output);
+    let steps = inputs.div_ceil(STEP);
+    let blocks = channels.div_ceil(16);
+    let needed = blocks
+        .checked_mul(steps)?
+        .checked_mul(64)?
+        .checked_add(blocks.checked_mul(192)?)?;
+    let prepared = prepared_len(channels);
+    let fits = layer.weights.len() >= needed
+        && layer.scratch.len() >= prepared.checked_add(inputs)?.checked_add(64)?
+        && layer.input.len() >= inputs
+        && layer.output.len() >= channels;
+    if !fits {
+        return None;
+    }
+    let ring = layer.scratch.as_ptr().cast::<u8>().cast_mut();
+    // SAFETY: the scratch holds prepared constants, which one pixel does without, the inputs, and 64
+    // bytes that may be read behind them; the weights have as many steps.
+    unsafe {
+        let ring = ring.add(prepared);
+        widen(layer.input.as_ptr().cast(), ring, inputs);
+        all_groups(&Row {
+            ring,
+            ring_rows: 1,
+            row_bytes: inputs,
+            first: 0,
+            row_step: 1,
+            kernel_rows: 1,
+            segments: 1,
+            segment_bytes: 0,
+            steps,
+            pixel_bytes: inputs,
+            weights: layer.weights.as_ptr().add(blocks * 192).cast(),
+            constants: Constants::new(layer, channels)?,
+            // `Cell::as_ptr` of the first one would only be good for that one; this is good for all.
+            output: layer.output.as_ptr().cast::<i8>().cast_mut(),
+            pixels: 1,
+        });
+    }
+    Some(())
 }

@@ -244,9 +244,12 @@ pub(super) unsafe fn finish_64(
 ) {
     // SAFETY: passed on.
     unsafe {
-        let lines = [0, 1, 2, 3].map(|b| Lines::load(constants, block + b));
-        if lines.iter().all(|lines| lines.plain()) {
-            let [p, q, r, s] = lines;
+        // Closures would not have the instructions, and be calls.
+        let p = Lines::load(constants, block);
+        let q = Lines::load(constants, block + 1);
+        let r = Lines::load(constants, block + 2);
+        let s = Lines::load(constants, block + 3);
+        if p.plain() && q.plain() && r.plain() && s.plain() {
             let outputs = [p.outputs(a), q.outputs(b), r.outputs(c), s.outputs(d)];
             let bytes = Narrow::limits(constants.min, constants.max).apply(outputs);
             _mm512_storeu_si512(output.add(block * 16).cast(), bytes);

@@ -29,8 +29,19 @@ struct Vnni;
 /// 12 pixels by 32 channels. See [`x86::conv_2d`](super::x86::conv_2d).
 pub fn conv_2d(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni {
+        let window = &layer.window;
+        let ([rows, columns, _], [rows_out, columns_out, _]) = (window.input, window.output);
+        let ([height, width], [top, left]) = (window.kernel, window.padding);
+        let pixels = (rows | columns | rows_out | columns_out | height | width) == 1;
         // SAFETY: the machine has the instructions.
-        unsafe { super::generic::run::<Vnni>(layer) }
+        unsafe {
+            if pixels && top | left == 0 {
+                // Where it finds a slice too short nothing is written.
+                let _ = conv::one_pixel(layer);
+            } else {
+                super::generic::run::<Vnni>(layer);
+            }
+        }
     }
 }
 

@@ -50,11 +50,18 @@ impl Lines {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) unsafe fn load(constants: &Constants, block: usize) -> Self {
+        let (scale, add) = (constants.scales, constants.adds);
         // SAFETY: they are there for all lanes of the block.
-        let [scale, add] = [constants.scales, constants.adds]
-            .map(|from| unsafe { _mm512_loadu_si512(from.add(block * 16).cast()) })
-            .map(|values| _mm512_castsi512_ps(twice(constants, values)));
-        Self { scale, add }
+        let (scale, add) = unsafe {
+            (
+                _mm512_loadu_si512(scale.add(block * 16).cast()),
+                _mm512_loadu_si512(add.add(block * 16).cast()),
+            )
+        };
+        Self {
+            scale: _mm512_castsi512_ps(twice(constants, scale)),
+            add: _mm512_castsi512_ps(twice(constants, add)),
+        }
     }
 
     /// Whether all channels have one.

@@ -25,7 +25,7 @@ mod winograd;
 pub use portable::{conv_2d, conv_2d_winograd, depthwise_conv_2d, fully_connected_sparse};
 
 pub(crate) use add::elements as add_elements;
-pub(crate) use constants::Constants;
+pub(crate) use constants::{Constants, prepared_len};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use constants::{Form, PREPARED};
 #[cfg(target_arch = "x86_64")]

@@ -32,6 +32,8 @@ pub fn config(cases: u32) -> ProptestConfig {
     }
 }
 
+type Pool<'a> = &'a dyn Fn(&[Cell<i8>], &[Cell<i8>]);
+
 /// A generator of test data: proptest draws only its seed, so that shapes shrink and data do not.
 pub struct Data(pub u64);
 
@@ -103,7 +105,7 @@ impl Channels {
                 })
                 .collect(),
             shifts: (0..count)
-                .map(|_| data.within((*shifts.start()), (*shifts.end())) as i8)
+                .map(|_| data.within(*shifts.start(), *shifts.end()) as i8)
                 .collect(),
             pad: data.within(-128, 127) as i8,
             zero_point,
@@ -497,7 +499,7 @@ proptest! {
         let channels = Channels::draw(&mut data, 0);
         let average = AveragePool2d { window, min, max };
         let max = MaxPool2d { window, min, max };
-        let run = |kernel: &dyn Fn(&[Cell<i8>], &[Cell<i8>])| {
+        let run = |kernel: Pool<'_>| {
             run(&window, &channels, &[], &input, slack, 0, |layer| kernel(layer.input, layer.output))
         };
         let expected = run(&|x, y| average_pool_2d(&average, x, y));

@@ -33,8 +33,8 @@ pub fn level() -> Level {
 
 /// Bits of CPUID and XCR0 as in Intel's manual, volume 1, chapters 13 and 14.
 fn detect() -> Level {
-    // Of leaf 1: ECX FMA, OSXSAVE, AVX.
-    const LEAF_1: u32 = 1 << 12 | 1 << 27 | 1 << 28;
+    // Of leaf 1: ECX FMA, POPCNT, OSXSAVE, AVX.
+    const LEAF_1: u32 = 1 << 12 | 1 << 23 | 1 << 27 | 1 << 28;
     const AVX2: u32 = 1 << 5;
     // Of leaf 7: EBX F, BW, VL and ECX VBMI, VNNI.
     const AVX512_EBX: u32 = 1 << 16 | 1 << 30 | 1 << 31;

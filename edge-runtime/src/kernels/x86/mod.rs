@@ -95,11 +95,14 @@ pub fn fully_connected_sparse(layer: &Layer<'_>) {
     }
 }
 
+#[cfg(test)]
+type Run = fn(&Layer<'_>);
+
 /// The Winograd kernels of each instruction set that the machine has.
 #[cfg(test)]
-pub(super) fn winograd_implementations() -> std::vec::Vec<fn(&Layer<'_>)> {
+pub(super) fn winograd_implementations() -> std::vec::Vec<Run> {
     use super::{avx2, avx512};
-    let all: [(Level, fn(&Layer<'_>)); 2] = [
+    let all: [(Level, Run); 2] = [
         (Level::Avx2, avx2::conv_2d_winograd),
         (Level::Avx512Vnni, avx512::conv_2d_winograd),
     ];
@@ -109,9 +112,9 @@ pub(super) fn winograd_implementations() -> std::vec::Vec<fn(&Layer<'_>)> {
 
 /// The sparse kernels of each instruction set that the machine has.
 #[cfg(test)]
-pub(super) fn sparse_implementations() -> std::vec::Vec<fn(&Layer<'_>)> {
+pub(super) fn sparse_implementations() -> std::vec::Vec<Run> {
     use super::{avx2, avx512};
-    let all: [(Level, fn(&Layer<'_>)); 2] = [
+    let all: [(Level, Run); 2] = [
         (Level::Avx2, avx2::fully_connected_sparse),
         (Level::Avx512Vnni, avx512::fully_connected_sparse),
     ];
@@ -121,9 +124,9 @@ pub(super) fn sparse_implementations() -> std::vec::Vec<fn(&Layer<'_>)> {
 
 /// The kernels for convolutions, or depthwise ones, of each instruction set that the machine has.
 #[cfg(test)]
-pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<fn(&Layer<'_>)> {
+pub(super) fn implementations(depthwise: bool) -> std::vec::Vec<Run> {
     use super::{avx2, avx512};
-    let all: [(Level, [fn(&Layer<'_>); 2]); 2] = [
+    let all: [(Level, [Run; 2]); 2] = [
         (Level::Avx2, [avx2::conv_2d, avx2::depthwise_conv_2d]),
         (
             Level::Avx512Vnni,
