@@ -211,19 +211,16 @@ mod tests {
         let at = word(SAMPLE, offset_of!(Header, operators)).unwrap();
         let mut image = Vec::from(SAMPLE);
         let record = operator(SAMPLE, 0).unwrap();
-        assert_eq!(record.opcode, crate::format::opcode::FULLY_CONNECTED);
+        assert_eq!(record.opcode, crate::format::opcode::CONV_2D);
         image[at + offset_of!(OperatorRecord, packing)] = crate::format::packing::DSP_I16;
         let form = word(SAMPLE, offset_of!(Header, constants)).unwrap() + record.weights as usize;
         for code in [0, 4, 1] {
             image[form] = code;
             let set = cases_of_image(&image);
-            let [x, _] = record.inputs;
-            let (x, y) = (
-                tensor(&image, x).unwrap(),
-                tensor(&image, record.output).unwrap(),
-            );
+            let y = tensor(&image, record.output).unwrap();
             let width = crate::kernels::packing::dsp_blocks::Width::I16;
-            assert_eq!(set, cases::of_dense(&x, &y, code, width));
+            let needed = cases::of_conv(&y, code, width);
+            assert_eq!(set & needed, needed);
             assert_eq!(cases::forms(set, width), 1 << code);
         }
     }
