@@ -2,7 +2,7 @@
 
 use crate::features::FeaturePipeline;
 use crate::format::{self, BINS, Header, OperatorRecord, SelfTestRecord, TensorRecord};
-use crate::kernels::{self, Kernel};
+use crate::kernels::{self, Kernel, cases};
 use crate::validate;
 use core::fmt;
 use sha2::block_api::compress256;
@@ -79,7 +79,7 @@ impl<'a> Model<'a> {
     ///
     /// Says what is wrong with the first part that is; nothing of a refused image is used.
     pub fn load(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        validate::load(bytes, kernels::native())
+        validate::load::<{ cases::ALL }>(bytes, kernels::native())
     }
 
     /// As [`Model::load`], but the model may need only the kernels given, and runs on them.
@@ -88,7 +88,20 @@ impl<'a> Model<'a> {
     ///
     /// As [`Model::load`]; [`LoadError::Kernels`] says which are missing.
     pub fn load_with(bytes: &'a [u8], kernels: &'static [Kernel]) -> Result<Self, LoadError> {
-        validate::load(bytes, kernels)
+        validate::load::<{ cases::ALL }>(bytes, kernels)
+    }
+
+    /// As [`Model::load_with`], in the [`cases`] given, those of an image: without the checks, and so
+    /// without the code for them, of sections that it does not have.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load_with`]; [`LoadError::Unsupported`] for any byte of such a section.
+    pub fn load_in<const CASES: u64>(
+        bytes: &'a [u8],
+        kernels: &'static [Kernel],
+    ) -> Result<Self, LoadError> {
+        validate::load::<CASES>(bytes, kernels)
     }
 
     /// Length of the image in bytes; what follows it in the slice given to [`Model::load`] is not

@@ -11,7 +11,7 @@ use crate::format::{
     ALIGNMENT, BINS, DriftHeader, FORMAT_MAJOR, FORMAT_MINOR, FeatureHeader, Header, MAGIC,
     OperatorRecord, Section, SelfTestRecord, TensorRecord, element, kernel_set, storage,
 };
-use crate::kernels::{self, Kernel};
+use crate::kernels::{self, Kernel, cases};
 use crate::model::{DriftReference, Model, TensorInfo, image_hash_words};
 use crate::operator::Call;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
@@ -19,7 +19,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 /// Most operators of an image: bounds the check of the plan, which is quadratic.
 pub const MAX_OPERATORS: usize = 1024;
 
-pub(crate) fn load<'a>(
+/// In these [`cases`] of sections.
+pub(crate) fn load<'a, const CASES: u64>(
     bytes: &'a [u8],
     kernels: &'static [Kernel],
 ) -> Result<Model<'a>, LoadError> {
@@ -65,11 +66,27 @@ pub(crate) fn load<'a>(
         further_outputs,
     })?;
 
-    check_features(&features(image, header, &input)?)?;
-    check_labels(checked_text(image, header.labels, Part::Labels)?, &output)?;
-    check_drift(&drift(image, header, &input, &output)?)?;
+    if CASES & cases::FEATURES == 0 {
+        check_absent(image, header.features, Part::Features)?;
+    } else {
+        check_features(&features(image, header, &input)?)?;
+    }
+    if CASES & cases::LABELS == 0 {
+        check_absent(image, header.labels, Part::Labels)?;
+    } else {
+        check_labels(checked_text(image, header.labels, Part::Labels)?, &output)?;
+    }
+    if CASES & cases::DRIFT == 0 {
+        check_absent(image, header.drift, Part::Drift)?;
+    } else {
+        check_drift(&drift(image, header, &input, &output)?)?;
+    }
     self_test(image, header)?;
-    checked_text(image, header.metadata, Part::Metadata)?;
+    if CASES & cases::METADATA == 0 {
+        check_absent(image, header.metadata, Part::Metadata)?;
+    } else {
+        checked_text(image, header.metadata, Part::Metadata)?;
+    }
     Ok(Model {
         header,
         kernels,
@@ -106,6 +123,14 @@ fn header(bytes: &[u8]) -> Result<&Header, LoadError> {
 /// The bytes of a section, if it lies behind the header, inside the image and is aligned.
 fn section(image: &[u8], section: Section, part: Part) -> Result<&[u8], LoadError> {
     found(image, section.offset, section.len).ok_or(LoadError::Section(part))
+}
+
+/// A section without any bytes: for more this program has no checks.
+fn check_absent(image: &[u8], at: Section, part: Part) -> Result<(), LoadError> {
+    if section(image, at, part)?.is_empty() {
+        return Ok(());
+    }
+    Err(LoadError::Unsupported(part))
 }
 
 #[inline(never)]

@@ -56,6 +56,42 @@ const ADD_SHIFTS: u32 = 40;
 /// ADD in linear form with another shift, or of elements that fill no four.
 pub(crate) const ADD_ANY: u64 = 1 << 44;
 
+/// Depthwise: four outputs at a time, unrolled, instead of one.
+pub(crate) const DEPTHWISE_PAIRS: u64 = 1 << 45;
+/// CONV_2D: words in a pass through the unrolled loop, six bits from this one on; zero for
+/// [`COMPACT_WORDS`].
+const LOOP: u32 = 48;
+/// Most words that a loop is unrolled to.
+pub(crate) const LOOP_WORDS: usize = 36;
+/// Words of the loop where it is not to be unrolled.
+const COMPACT_WORDS: usize = 2;
+/// The image has a feature pipeline.
+pub(crate) const FEATURES: u64 = 1 << 54;
+/// The image has labels.
+pub(crate) const LABELS: u64 = 1 << 55;
+/// The image has a drift reference.
+pub(crate) const DRIFT: u64 = 1 << 56;
+/// The image has metadata.
+pub(crate) const METADATA: u64 = 1 << 57;
+/// Loops that are unrolled for speed. A firmware that leaves these bits out of its cases has a few
+/// kilobytes less of kernels, which take up to half as many instructions again.
+pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS;
+
+/// The case of a loop of so many words.
+pub(crate) const fn loop_of(words: usize) -> u64 {
+    let words = if words < LOOP_WORDS { words } else { LOOP_WORDS };
+    (words as u64) << LOOP
+}
+
+/// Words in a pass through the loop of CONV_2D.
+pub(crate) const fn loop_words(cases: u64) -> usize {
+    match (cases >> LOOP & 0x3F) as usize {
+        0 => COMPACT_WORDS,
+        words if words < LOOP_WORDS => words,
+        _ => LOOP_WORDS,
+    }
+}
+
 /// The case of a form of weights of a width.
 pub(crate) const fn form(width: Width, form: Form) -> u64 {
     let first = match width {

@@ -14,8 +14,9 @@
 //! };
 //! ```
 
+use super::packing::dsp_blocks::Taps;
 use super::{Kernel, cases, reference};
-use crate::format::{Header, OperatorRecord, TensorRecord};
+use crate::format::{Header, OperatorRecord, TensorRecord, opcode};
 use core::mem::offset_of;
 
 /// How many kernels an image names: pairs of operator and packing. 0 for what is too short to be an
@@ -84,6 +85,7 @@ const fn is_first(image: &[u8], index: usize, [opcode, packing]: [u8; 2]) -> boo
 pub const fn cases_of_image(image: &[u8]) -> u64 {
     let (mut set, mut index) = (0, 0);
     let (mut pixels, mut rows, mut all) = (0_u64, 0_u64, 0_u64);
+    let mut words = 0;
     while let Some(record) = operator(image, index) {
         let [input, _] = record.inputs;
         let (Some(x), Some(y)) = (tensor(image, input), tensor(image, record.output)) else {
@@ -101,6 +103,11 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
             }
         };
         set |= cases::of(&record, &x, &y, form);
+        if record.opcode == opcode::CONV_2D {
+            // The first word comes before the loop.
+            let own = taps(&record, &x).words().saturating_sub(1);
+            words = if own > words { own } else { words };
+        }
         let odd = cases::odd(&record, &x, &y);
         match odd.case {
             cases::ODD_PIXELS => pixels = pixels.saturating_add(odd.saved),
@@ -120,7 +127,35 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
     if rows > all / 1000 {
         set |= cases::ODD_ROWS;
     }
-    set
+    set | cases::loop_of(words) | cases::DEPTHWISE_PAIRS | sections(image)
+}
+
+/// The taps of a convolution.
+const fn taps(record: &OperatorRecord, x: &TensorRecord) -> Taps {
+    let ([rows, columns], [_, _, _, depth]) = (record.kernel, x.shape);
+    Taps {
+        rows: rows as usize,
+        row: columns as usize * depth as usize,
+    }
+}
+
+/// The cases of the sections that an image may do without, and has.
+const fn sections(image: &[u8]) -> u64 {
+    let [features, labels, drift, metadata] = [
+        (offset_of!(Header, features), cases::FEATURES),
+        (offset_of!(Header, labels), cases::LABELS),
+        (offset_of!(Header, drift), cases::DRIFT),
+        (offset_of!(Header, metadata), cases::METADATA),
+    ];
+    has(image, features) | has(image, labels) | has(image, drift) | has(image, metadata)
+}
+
+/// The case, if the section that the header describes at an offset has any bytes.
+const fn has(image: &[u8], (section, case): (usize, u64)) -> u64 {
+    match word(image, section.saturating_add(4)) {
+        Some(0) => 0,
+        _ => case,
+    }
 }
 
 /// Opcode and packing of an operator; `None` behind the last one.
@@ -211,7 +246,7 @@ mod tests {
         let at = word(SAMPLE, offset_of!(Header, operators)).unwrap();
         let mut image = Vec::from(SAMPLE);
         let record = operator(SAMPLE, 0).unwrap();
-        assert_eq!(record.opcode, crate::format::opcode::CONV_2D);
+        assert_eq!(record.opcode, opcode::CONV_2D);
         image[at + offset_of!(OperatorRecord, packing)] = crate::format::packing::DSP_I16;
         let form = word(SAMPLE, offset_of!(Header, constants)).unwrap() + record.weights as usize;
         for code in [0, 4, 1] {

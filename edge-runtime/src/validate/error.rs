@@ -30,6 +30,8 @@ pub enum LoadError {
     Reserved,
     /// A section lies outside the image, is not aligned, or has not the length of its content.
     Section(Part),
+    /// The image has a section that the program was compiled without, see [`crate::kernels::cases`].
+    Unsupported(Part),
     /// A section that should be UTF-8 is not.
     Text(Part),
     /// A tensor is inconsistent.
@@ -210,6 +212,9 @@ impl fmt::Display for LoadError {
             Self::Length => f.write_str("the length in the header is impossible"),
             Self::Hash => f.write_str("the hash does not match: the image is damaged"),
             Self::Reserved => f.write_str("a reserved field of the header is not zero"),
+            Self::Unsupported(part) => {
+                write!(f, "the program was compiled for images without {part:?}")
+            }
             Self::Section(part) => write!(f, "section {part:?} is misplaced or has a wrong length"),
             Self::Text(part) => write!(f, "section {part:?} is not UTF-8"),
             Self::Tensor { index, fault } => write!(f, "tensor {index}: {fault:?}"),

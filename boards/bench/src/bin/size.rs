@@ -9,13 +9,19 @@
 
 use bench_boards::memory;
 use core::hint::black_box;
-use edge_runtime::kernels::{Kernel, cases_of_image, native_for, of_image, of_image_len};
+use edge_runtime::kernels::{Kernel, cases, cases_of_image, native_for, of_image, of_image_len};
 use edge_runtime::{Model, Session};
 
 const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 
+/// Its cases; with the feature `compact` short loops.
+const CASES: u64 = match cfg!(feature = "compact") {
+    true => cases_of_image(IMAGE) & !cases::UNROLLED,
+    false => cases_of_image(IMAGE),
+};
+
 static KERNELS: [Kernel; of_image_len(IMAGE)] =
-    match of_image(IMAGE, native_for::<{ cases_of_image(IMAGE) }>()) {
+    match of_image(IMAGE, native_for::<CASES>()) {
         Some(kernels) => kernels,
         None => panic!("the image was compiled for another board"),
     };
@@ -23,7 +29,7 @@ static KERNELS: [Kernel; of_image_len(IMAGE)] =
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {
     let (image, arena) = memory::take();
-    if let Ok(model) = Model::load_with(image, &KERNELS)
+    if let Ok(model) = Model::load_in::<CASES>(image, &KERNELS)
         && let Ok(mut session) = Session::new(&model, arena)
     {
         loop {

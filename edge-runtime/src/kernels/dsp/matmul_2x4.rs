@@ -8,13 +8,15 @@ use super::job::{Driven, Job};
 use crate::kernels::cases;
 use crate::kernels::packing::dsp_blocks::Width;
 
-/// Activation words in a pass through the unrolled loop. A 3x3 window takes four times 18 for each 16
-/// channels; where most of them are transformed, a shorter loop costs little.
+/// Activation words in a pass through the unrolled loop: as many as the longest window has, if not too
+/// many. A 3x3 window takes four times 18 for each 16 channels; where most of them are transformed, a
+/// shorter loop costs little.
 const fn unroll(cases: u64) -> usize {
-    if cases != cases::ALL && cases & cases::WINOGRAD != 0 {
+    let words = cases::loop_words(cases);
+    if cases != cases::ALL && cases & cases::WINOGRAD != 0 && words > 18 {
         18
     } else {
-        36
+        words
     }
 }
 
@@ -185,19 +187,21 @@ unsafe extern "C" fn matmul_i8_2x4<const CASES: u64>(job: *const Job) {
         "ldrd r0, r3, [sp, #40]\n",
         small!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
         ".endif
+         .if {forms} & 64
+         b.w 27f
+         .endif
+         26:
+         .if {forms} & 64",
+        separate_doubled!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
+        "ldr r0, [sp, #40]\n",
+        small_linear!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
+        ".endif
          27:
          .if {forms} & 96",
         halve!("r4", "r5", "r6", "r7"),
         halve!("r8", "r9", "r10", "r11"),
         store_2!(),
         ".endif
-         26:
-         .if {forms} & 64",
-        separate_doubled!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
-        "ldr r0, [sp, #40]\n",
-        small_linear!("r4", "r8"; "r5", "r9"; "r6", "r10"; "r7", "r11"),
-        "b.w 27b
-         .endif
          22:
          .if {forms} & 4",
         separate!("r4" "r5", "r6" "r7", "r8" "r9", "r10" "r11"),
