@@ -152,7 +152,8 @@ fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scra
     let Some((two, one)) = kernels::<CASES>(form, stride) else {
         return;
     };
-    if CASES & cases::ODD_COLUMNS == 0 && out_width % 2 == 1 {
+    let pairs = CASES & cases::DEPTHWISE_PAIRS != 0;
+    if pairs && CASES & cases::ODD_COLUMNS == 0 && out_width % 2 == 1 {
         return;
     }
 
@@ -182,14 +183,14 @@ fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scra
         let mut y = 0;
         while y < out_height {
             // The second row of a last pair without one is computed and left in scratch.
-            let pair = CASES & cases::ODD_ROWS == 0 || y + 1 < out_height;
+            let pair = pairs && (CASES & cases::ODD_ROWS == 0 || y + 1 < out_height);
             let words = if pair {
                 column_words(window)
             } else {
                 FOUR_ROWS
             };
             let first = stage.add(padding_x * words);
-            if y == 0 || !pair {
+            if y == 0 || (pairs && !pair) {
                 // The layout changes: columns beside the input.
                 for column in (0..padding_x).chain(padding_x + interior..all_columns) {
                     for word in 0..words {
@@ -198,12 +199,18 @@ fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scra
                 }
             }
             let top = y * stride;
+            let (step, end) = if pairs {
+                (2 * channels, out_width / 2 * 2)
+            } else {
+                (4 * FOUR_ROWS * (stride - 1), out_width)
+            };
+            let lowest = if pairs { top + 3 } else { top };
             let rows = Rows {
                 working: [0; 4],
-                step: 2 * channels,
-                pairs_end: stage.add(out_width / 2 * 2 * stride * words),
+                step,
+                pairs_end: stage.add(end * stride * words),
                 // The lowest rows count only for a pair.
-                rows: [row(top), row(top + 1), row(top + 2), row(top + 3)],
+                rows: [row(top), row(top + 1), row(top + 2), row(lowest)],
                 channels,
                 interior: [first, first.add(interior * words)],
                 columns: stage,
@@ -211,10 +218,10 @@ fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scra
                 outputs: [upper.cast(), lower.cast()],
                 groups: channels / 4,
                 odd: out_width % 2,
-                fifth_row: row(top + 4),
+                fifth_row: if pairs { row(top + 4) } else { padding_row.cast() },
             };
             (if pair { two } else { one })(&rows);
-            let count = if y + 1 < out_height { 2 } else { 1 };
+            let count = if pairs && y + 1 < out_height { 2 } else { 1 };
             let output = layer.output.as_ptr().cast::<u32>().cast_mut();
             copy_words(output.add(y * row_words), upper, count * row_words);
             y += count;
@@ -244,6 +251,14 @@ fn kernels<const CASES: u64>(form: Form, stride: usize) -> Option<(Kernel, Kerne
     let narrow = CASES & strides == cases::STRIDE_1 || (CASES & strides == strides && stride == 1);
     let has_odd = CASES & cases::ODD_ROWS != 0;
     let pair = |two: Kernel, one: Kernel| (two, if has_odd { one } else { two });
+    if CASES & cases::DEPTHWISE_PAIRS == 0 {
+        let single: Kernel = match (is_ties, is_merged) {
+            (true, _) => loops::single_ties::<CASES>,
+            (_, true) => loops::single_merged::<CASES>,
+            _ => loops::single_fixed::<CASES>,
+        };
+        return Some((single, single));
+    }
     Some(match (narrow, is_ties, is_merged) {
         (true, true, _) => pair(loops::two_rows_ties::<CASES>, loops::one_row_ties::<CASES>),
         (true, _, true) => pair(

@@ -420,6 +420,29 @@ macro_rules! channel_1x1 {
     };
 }
 
+/// The four channels of one output, in a loop to `3:`. Output rows begin on 4-byte boundaries, so the
+/// address of the last channel's successor is one too.
+macro_rules! channel_any {
+    ($form:ident) => {
+        concat!(
+            "ldm r1!, {{r2-r8}}\n",
+            column!("0", "0"),
+            upper!("r8", "r8", "r2", "r3"),
+            column!("0", "1"),
+            upper!("r8", "r8", "r4", "r5"),
+            column!("0", "2"),
+            upper!("r8", "r8", "r6", "r7"),
+            finish!($form, "r8"),
+            "ldr r4, [sp]\n",
+            "adds r0, #8\n",
+            "strb r8, [r4], #1\n",
+            "str r4, [sp]\n",
+            "tst r4, #3\n",
+            "bne 3b\n",
+        )
+    };
+}
+
 /// After a block: to the next two outputs, or on to the one without a partner.
 macro_rules! advance {
     ($bytes:literal) => {

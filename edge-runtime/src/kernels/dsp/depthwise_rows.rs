@@ -141,6 +141,43 @@ macro_rules! one_row {
     };
 }
 
+macro_rules! single {
+    ($name:ident, $form:ident) => {
+        /// One output row, one output at a time, any stride: a quarter of the code. `step` is the
+        /// bytes of columns from behind an output's first one to the next output's, `pairs_end` where
+        /// the outputs end.
+        ///
+        /// # Safety
+        /// See [`Kernel`].
+        #[unsafe(naked)]
+        pub(super) unsafe extern "C" fn $name<const CASES: u64>(rows: &Rows) {
+            naked_asm!(
+                dsp_cpu!(),
+                enter!(),
+                widen!(),
+                "3:",
+                channel_any!($form),
+                "
+                ldrd r12, lr, [sp, #16]
+                ldr r5, [sp, #40]
+                add r0, r0, r12
+                subs r5, #4
+                add r4, r4, r5
+                str r4, [sp]
+                subs r1, #160
+                cmp r0, lr
+                bne 3b
+                4:
+                ",
+                leave!(),
+            )
+        }
+    };
+}
+
+single!(single_fixed, Fixed);
+single!(single_merged, Merged);
+single!(single_ties, Ties);
 two_rows!(two_rows_fixed, Fixed);
 two_rows!(two_rows_merged, Merged);
 two_rows!(two_rows_ties, Ties);
