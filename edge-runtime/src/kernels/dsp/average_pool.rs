@@ -6,6 +6,7 @@ use super::limit::limit;
 use super::pool_walk::pools;
 use crate::kernels::cases;
 use crate::kernels::reference::Window;
+use crate::kernels::reference::average_pool_2d::rounded_mean;
 
 /// The mean of each channel under the pool, halves away from zero, limited to `min..=max`; padding
 /// does not count. Four channels at a time.
@@ -30,31 +31,26 @@ pub(super) fn run<const CASES: u64>(
     output: &[Cell<i8>],
 ) {
     pools(window, input, output, |pool, pixel| {
-        let count = pool.count() as i32;
-        let mean = |sum: i32| {
-            let half = if sum > 0 { count / 2 } else { -(count / 2) };
-            (sum + half).checked_div(count).map(|mean| mean as i8)
-        };
         for (quad, outputs) in pixel.chunks(4).enumerate() {
             let channel = quad * 4;
-            let sums = pool.sums(input, channel);
-            if sums.is_none() && CASES & cases::POOL_ANY == 0 {
+            let means = pool.means(input, channel);
+            if means.is_none() && (CASES & cases::POOL_ANY == 0 || pool.count() == 0) {
                 continue;
             }
-            let sums = sums.unwrap_or_else(|| {
-                let mut sums = [0; 4];
-                for (next, sum) in sums.iter_mut().take(outputs.len()).enumerate() {
-                    *sum = pool.inputs(input, channel + next).map(i32::from).sum();
+            let means = means.unwrap_or_else(|| {
+                let mut means = [0; 4];
+                for (next, mean) in means.iter_mut().take(outputs.len()).enumerate() {
+                    let sum = pool.inputs(input, channel + next).map(i32::from).sum();
+                    let rounded = rounded_mean(sum, pool.count() as i32);
+                    *mean = rounded.unwrap_or(0) as i8;
                 }
-                sums
+                means
             });
-            for (output, sum) in outputs.iter().zip(sums) {
-                if let Some(mean) = mean(sum) {
-                    output.set(mean);
-                }
+            for (output, mean) in outputs.iter().zip(means) {
+                output.set(mean);
             }
         }
-        if count > 0 {
+        if pool.count() > 0 {
             limit::<CASES>(min, max, pixel);
         }
     });

@@ -191,11 +191,9 @@ fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scra
             };
             let first = stage.add(padding_x * words);
             if y == 0 || (pairs && !pair) {
-                // The layout changes: columns beside the input.
-                for column in (0..padding_x).chain(padding_x + interior..all_columns) {
-                    for word in 0..words {
-                        stage.add(column * words + word).write(pad_halves);
-                    }
+                // The layout changes: columns beside the input keep this, the others are written.
+                for word in 0..all_columns * words {
+                    stage.add(word).write(pad_halves);
                 }
             }
             let top = y * stride;

@@ -31,7 +31,7 @@ pub(super) struct Pool {
 }
 
 /// Hands the pools of a window and their output pixels to a function, in raster order; none where
-/// lengths do not fit the window, extents are 2^15 or more, or it has gaps.
+/// the input's length does not fit the window. Dilation is not looked at: pools have none.
 #[inline(always)] // The function is most of it.
 pub(super) fn pools(
     window: &Window,
@@ -40,29 +40,18 @@ pub(super) fn pools(
     mut each: impl FnMut(Pool, &[Cell<i8>]),
 ) {
     let [height, width, channels] = window.input;
-    let [out_height, out_width, out_channels] = window.output;
-    let extents = [window.input, window.output];
-    let axes = [window.kernel, window.stride, window.padding];
-    let small = |extent: &usize| *extent < 1 << 15;
-    if !extents
-        .as_flattened()
-        .iter()
-        .all(|extent| *extent != 0 && small(extent))
-        || !axes.as_flattened().iter().all(small)
-        || window.dilation.iter().any(|dilation| *dilation != 1)
-        || channels != out_channels
-        || Some(input.len()) != len(window.input)
-        || Some(output.len()) != len(window.output)
-    {
+    let [out_height, out_width, _] = window.output;
+    // Bounds every place in the input; outputs are runs of a checked slice.
+    if Some(input.len()) != len(window.input) {
         return;
     }
     let ([rows, columns], [down, right], [top, left]) =
         (window.kernel, window.stride, window.padding);
     let mut pixels = runs(output, channels);
     for y in 0..out_height {
-        let (top, rows) = range(y * down, rows, top, height);
+        let (top, rows) = range(y.wrapping_mul(down), rows, top, height);
         for x in 0..out_width {
-            let (left, columns) = range(x * right, columns, left, width);
+            let (left, columns) = range(x.wrapping_mul(right), columns, left, width);
             let pool = Pool {
                 top,
                 left,
@@ -80,7 +69,7 @@ pub(super) fn pools(
 
 /// The first input under a pool along an axis, and how many there are.
 fn range(at: usize, kernel: usize, padding: usize, extent: usize) -> (usize, usize) {
-    let end = (at + kernel).saturating_sub(padding).min(extent);
+    let end = at.wrapping_add(kernel).saturating_sub(padding).min(extent);
     let start = at.saturating_sub(padding).min(extent);
     (start, end.saturating_sub(start))
 }
@@ -111,13 +100,12 @@ impl Pool {
         Some(greatest.to_le_bytes().map(u8::cast_signed))
     }
 
-    /// The sums of four channels from `channel` on; `None` as for `greatest`.
-    pub fn sums(self, input: &[Cell<i8>], channel: usize) -> Option<[i32; 4]> {
+    /// The means of four channels from `channel` on, halves away from zero; `None` as for `greatest`.
+    pub fn means(self, input: &[Cell<i8>], channel: usize) -> Option<[i8; 4]> {
         let (first, walk) = self.walk(input, channel)?;
-        let mut sums = [0; 4];
-        // SAFETY: see `walk`; the sums are four words.
-        unsafe { sum(first, &walk, &mut sums) };
-        Some(sums)
+        // SAFETY: see `walk`.
+        let means = unsafe { means(first, &walk) };
+        Some(means.to_le_bytes().map(u8::cast_signed))
     }
 
     /// A walk over rows of words that all lie in the input.
@@ -150,16 +138,35 @@ impl Pool {
     }
 }
 
+/// A sum to its mean, halves away from zero: `r2` is the number of inputs, `r3` half of it.
+macro_rules! mean {
+    ($sum:literal) => {
+        concat!(
+            "cmp ", $sum, ", #0\n",
+            "ite gt\n",
+            "addgt ", $sum, ", ", $sum, ", r3\n",
+            "suble ", $sum, ", ", $sum, ", r3\n",
+            "sdiv ", $sum, ", ", $sum, ", r2\n",
+        )
+    };
+}
+
+/// Four means in the bytes of a word.
+///
 /// # Safety
 /// The words of the walk may be read; at least one row and column.
 #[unsafe(naked)]
-unsafe extern "C" fn sum(first: *const i8, walk: &Walk, sums: &mut [i32; 4]) {
+unsafe extern "C" fn means(first: *const i8, walk: &Walk) -> u32 {
     naked_asm!(
         dsp_cpu!(),
         "
         push {{r4-r10, lr}}
         ldm r1, {{r3, r4, r5, r6}}
-        ldm r2, {{r7, r8, r9, r10}}
+        mul r2, r4, r6
+        movs r7, #0
+        mov r8, r7
+        mov r9, r7
+        mov r10, r7
     1:  mov r1, r4
     2:  ldr r12, [r0]
         add r0, r0, r3
@@ -172,7 +179,17 @@ unsafe extern "C" fn sum(first: *const i8, walk: &Walk, sums: &mut [i32; 4]) {
         add r0, r0, r5
         subs r6, #1
         bne 1b
-        stm r2, {{r7, r8, r9, r10}}
+        lsrs r3, r2, #1
+        ",
+        mean!("r7"),
+        mean!("r8"),
+        mean!("r9"),
+        mean!("r10"),
+        "
+        uxtb r0, r7
+        bfi r0, r8, #8, #8
+        bfi r0, r9, #16, #8
+        bfi r0, r10, #24, #8
         pop {{r4-r10, pc}}
         "
     )

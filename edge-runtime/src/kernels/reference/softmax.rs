@@ -147,7 +147,7 @@ fn one_over_one_plus(a: i32) -> i32 {
     const ONE_Q2: i32 = 1 << 29;
     const Q2_48_OVER_17: i32 = 1_515_870_810;
     const Q2_MINUS_32_OVER_17: i32 = -1_010_580_540;
-    let half_denominator = rounding_half_sum(a, i32::MAX);
+    let half_denominator = half_of_one_and(a);
     let mut x = Q2_48_OVER_17.wrapping_add(doubling_high_multiply(
         half_denominator,
         Q2_MINUS_32_OVER_17,
@@ -160,13 +160,13 @@ fn one_over_one_plus(a: i32) -> i32 {
     shift_left_saturating(x, 1)
 }
 
-/// `(a + b) / 2`, halves away from zero.
-fn rounding_half_sum(a: i32, b: i32) -> i32 {
-    let sum = i64::from(a) + i64::from(b);
-    ((sum + if sum >= 0 { 1 } else { -1 }) / 2) as i32
+/// `(a + (2^31 - 1)) / 2` for `a` of zero or more, halves away from zero: without the 64 bits that
+/// gemmlowp's RoundingHalfSum takes for any two numbers.
+fn half_of_one_and(a: i32) -> i32 {
+    (a.cast_unsigned().wrapping_add(1 << 31) >> 1).cast_signed()
 }
 
-/// `x * 2^exponent`, saturating.
+/// `x * 2^exponent`, saturating; `exponent` is below 31.
 fn shift_left_saturating(x: i32, exponent: u32) -> i32 {
-    (i64::from(x) << exponent).clamp(i32::MIN.into(), i32::MAX.into()) as i32
+    x.saturating_mul(1_i32.wrapping_shl(exponent))
 }

@@ -13,8 +13,9 @@ use super::mean::mean;
 use super::mul::mul;
 use super::packed::KERNELS as PACKED;
 use super::prelu::prelu;
-use super::requantise::Requantise;
+use super::requantise::{Requantise, Rounding};
 use super::reshape::reshape;
+use super::runs;
 use super::resize_bilinear::resize_bilinear;
 use super::resize_nearest::resize_nearest;
 use super::softmax::softmax;
@@ -49,7 +50,7 @@ pub const FULLY_CONNECTED: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     "FULLY_CONNECTED",
     |call| layers::check_fully_connected(call, &layers::CANONICAL),
-    |call| run_fully_connected(&layers::flat_layer(call), canonical),
+    run_flat,
 );
 /// CONV_2D.
 pub const CONV_2D: Kernel = kernel(
@@ -265,6 +266,31 @@ pub(crate) fn canonical_depthwise<'a>(layer: &Layer<'a>) -> CanonicalDepthwise<'
 
 fn signed(bytes: &[u8]) -> &[i8] {
     <[i8]>::ref_from_bytes(bytes).unwrap_or_default()
+}
+
+/// [`fully_connected`] on canonical weights, shorter: one row of inputs, and no more of a layer than
+/// that takes.
+fn run_flat(call: &Call<'_>) {
+    let record = call.record;
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
+    let requantise = Requantise {
+        rounding: Rounding::from_code(record.rounding).unwrap_or(Rounding::Double),
+        zero_point: call.y().zero_point,
+        min: record.clamp_min,
+        max: record.clamp_max,
+    };
+    let constants = call
+        .i32s(record.bias, y.len())
+        .iter()
+        .zip(call.i32s(record.multipliers, y.len()))
+        .zip(call.i8s(record.shifts, y.len()));
+    let rows = runs(signed(call.weights()), x.len());
+    for ((y, weights), ((bias, multiplier), shift)) in y.iter().zip(rows).zip(constants) {
+        let acc = weights.iter().zip(x).fold(*bias, |acc, (weight, x)| {
+            acc.wrapping_add(i32::from(*weight) * i32::from(x.get()))
+        });
+        y.set(requantise.apply(acc, *multiplier, *shift));
+    }
 }
 
 /// Runs a fully connected layer in a packing that `decode` reads.
