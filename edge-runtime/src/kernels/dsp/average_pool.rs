@@ -31,11 +31,12 @@ pub(super) fn run<const CASES: u64>(
     output: &[Cell<i8>],
 ) {
     pools(window, input, output, |pool, pixel| {
-        for (quad, outputs) in pixel.chunks(4).enumerate() {
-            let channel = quad * 4;
+        let (mut rest, mut channel) = (pixel, 0);
+        while !rest.is_empty() {
+            let (outputs, behind) = rest.split_at_checked(4).unwrap_or((rest, &[]));
             let means = pool.means(input, channel);
             if means.is_none() && (CASES & cases::POOL_ANY == 0 || pool.count() == 0) {
-                continue;
+                break; // The other channels are no different.
             }
             let means = means.unwrap_or_else(|| {
                 let mut means = [0; 4];
@@ -49,6 +50,8 @@ pub(super) fn run<const CASES: u64>(
             for (output, mean) in outputs.iter().zip(means) {
                 output.set(mean);
             }
+            channel += 4;
+            rest = behind;
         }
         if pool.count() > 0 {
             limit::<CASES>(min, max, pixel);

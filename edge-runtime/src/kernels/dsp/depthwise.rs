@@ -46,14 +46,11 @@ pub fn depthwise_i16_2x2_canonical(layer: &Layer<'_>) {
 /// [`depthwise_i16_2x2_canonical`] in these cases; the output of others stays as it is.
 pub(super) fn canonical<const CASES: u64>(layer: &Layer<'_>) {
     let channels = layer.window.input[2];
-    let constants = [
-        layer.bias.len(),
-        layer.multipliers.len(),
-        layer.shifts.len(),
-    ];
     if !fits(&layer.window)
         || layer.weights.len() != channels * 9
-        || constants != [channels; 3]
+        || layer.bias.len() != channels
+        || layer.multipliers.len() != channels
+        || layer.shifts.len() != channels
         || layer.scratch.len() < scratch_len_canonical(&layer.window)
         || !layer.scratch.as_ptr().addr().is_multiple_of(4)
     {

@@ -270,7 +270,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
-    #[inline(always)]
+    #[inline(never)] // Called twice, for few windows.
     unsafe fn rows(
         &self,
         to: *mut u8,

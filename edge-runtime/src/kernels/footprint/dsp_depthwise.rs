@@ -15,11 +15,10 @@ pub const fn fits(window: &Window) -> bool {
     let [height, width, channels] = window.input;
     let [out_height, out_width, out_channels] = window.output;
     let stride = window.stride[0];
-    height > 0
+    // Below 2^15 where none has a higher bit.
+    (height | width | channels) < 1 << 15
+        && height > 0
         && width > 0
-        && height < 1 << 15
-        && width < 1 << 15
-        && channels < 1 << 15
         && out_height > 0
         && out_width > 0
         && channels > 0

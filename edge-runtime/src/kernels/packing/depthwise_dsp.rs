@@ -135,27 +135,28 @@ pub fn finish(shared: &Shared, shift: i8, form: Form) -> Option<Finish> {
             shift: right as u8,
         });
     }
-    let (nudge, bits) = match shared.rounding {
+    // The nudge is one power of two or the sum of two.
+    let (low, high, bits) = match shared.rounding {
         Rounding::Double if i32::from(shared.min) < shared.zero_point => return None,
-        Rounding::Double if right == 0 => (1_u64 << 30, 31),
-        Rounding::Double => ((1 << 30) + (1_u64 << (30 + right)), 31 + right),
-        Rounding::Single => (1 << (30 + right), 31 + right),
-        Rounding::High32 => (1 << 31, 32),
+        Rounding::Double if right == 0 => (30, None, 31),
+        Rounding::Double => (30, Some(30 + right), 31 + right),
+        Rounding::Single => (30 + right, None, 31 + right),
+        Rounding::High32 => (31, None, 32),
     };
     let extra = match form {
         Form::Fixed => (32 + Form::FIXED_SHIFT).checked_sub(bits)?,
-        _ => 32_u32
-            .saturating_sub(nudge.trailing_zeros())
-            .max(32_u32.saturating_sub(bits)),
+        _ => 32_u32.saturating_sub(low).max(32_u32.saturating_sub(bits)),
     };
     let right = (bits + extra).checked_sub(32)?;
-    let nudge = nudge << extra;
-    if nudge.trailing_zeros() < 32 || right > 21 || left + extra > 15 {
+    if low + extra < 32 || right > 21 || left + extra > 15 {
         return None;
     }
+    let above = |power: u32| 1_i32.wrapping_shl((power + extra).wrapping_sub(32));
     Some(Finish {
         scale: (left + extra) as u8,
-        addend: ((nudge >> 32) as i32).wrapping_add(shared.zero_point << right),
+        addend: above(low)
+            .wrapping_add(high.map_or(0, above))
+            .wrapping_add(shared.zero_point << right),
         shift: right as u8,
     })
 }

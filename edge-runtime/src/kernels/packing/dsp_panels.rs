@@ -20,16 +20,16 @@ pub const fn fits(window: &Window) -> bool {
     let [top, left] = window.padding;
     let [down, right] = window.stride;
     let [dilation_y, dilation_x] = window.dilation;
-    let spatial = height < LIMIT && width < LIMIT && out_height < LIMIT && out_width < LIMIT;
-    let steps = down > 0 && right > 0 && down < LIMIT && right < LIMIT;
-    let rest = top < LIMIT && left < LIMIT && dilation_y < LIMIT && dilation_x < LIMIT;
-    let kernel = kernel_height > 0 && kernel_width > 0;
+    // All below a power of two where none has a higher bit.
+    let extents = height | width | channels | out_height | out_width | kernel_height | kernel_width;
+    let steps = top | left | down | right | dilation_y | dilation_x;
+    if extents | steps >= LIMIT || out_channels == 0 {
+        return false;
+    }
     // Below 2^15 * 2^15 each time, which does not wrap.
-    let small = kernel_height < LIMIT && kernel_width < LIMIT && channels < LIMIT;
-    let taps = small
-        && kernel_width * channels < 1 << 24
-        && (kernel_width * channels).saturating_mul(kernel_height) < 1 << 24;
-    spatial && steps && rest && kernel && taps && channels > 0 && out_channels > 0
+    let row = kernel_width * channels;
+    let taps = row.saturating_mul(kernel_height);
+    row < 1 << 24 && taps < 1 << 24 && taps > 0 && down * right > 0
 }
 
 /// Bytes of scratch of CONV_2D: panels of about four bytes a tap for one or more pairs of pixels, and

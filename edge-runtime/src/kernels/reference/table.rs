@@ -13,9 +13,8 @@ use super::mean::mean;
 use super::mul::mul;
 use super::packed::KERNELS as PACKED;
 use super::prelu::prelu;
-use super::requantise::{Requantise, Rounding};
+use super::requantise::Requantise;
 use super::reshape::reshape;
-use super::runs;
 use super::resize_bilinear::resize_bilinear;
 use super::resize_nearest::resize_nearest;
 use super::softmax::softmax;
@@ -268,25 +267,15 @@ fn signed(bytes: &[u8]) -> &[i8] {
     <[i8]>::ref_from_bytes(bytes).unwrap_or_default()
 }
 
-/// [`fully_connected`] on canonical weights, shorter: one row of inputs, and no more of a layer than
-/// that takes.
+/// [`fully_connected`] on canonical weights, shorter: one row of inputs.
 fn run_flat(call: &Call<'_>) {
-    let record = call.record;
-    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
-    let requantise = Requantise {
-        rounding: Rounding::from_code(record.rounding).unwrap_or(Rounding::Double),
-        zero_point: call.y().zero_point,
-        min: record.clamp_min,
-        max: record.clamp_max,
-    };
-    let constants = call
-        .i32s(record.bias, y.len())
-        .iter()
-        .zip(call.i32s(record.multipliers, y.len()))
-        .zip(call.i8s(record.shifts, y.len()));
-    let rows = runs(signed(call.weights()), x.len());
-    for ((y, weights), ((bias, multiplier), shift)) in y.iter().zip(rows).zip(constants) {
-        let acc = weights.iter().zip(x).fold(*bias, |acc, (weight, x)| {
+    // Its output is one pixel, so that the channels are those of the flattened layer.
+    let layer = layers::layer(call);
+    let requantise = requantise(&layer);
+    let mut weights = signed(layer.weights).iter();
+    let constants = layer.bias.iter().zip(layer.multipliers).zip(layer.shifts);
+    for (y, ((bias, multiplier), shift)) in layer.output.iter().zip(constants) {
+        let acc = layer.input.iter().zip(&mut weights).fold(*bias, |acc, (x, weight)| {
             acc.wrapping_add(i32::from(*weight) * i32::from(x.get()))
         });
         y.set(requantise.apply(acc, *multiplier, *shift));
