@@ -278,8 +278,8 @@ fn check_operators(
         };
         let cost = (kernel.check)(&call).map_err(fault)?;
         // Each at most 2^32 for at most 1024 operators: no overflow.
-        macs = macs.saturating_add(cost.macs);
-        work = work.saturating_add(cost.work);
+        macs = macs.saturating_add(cost.macs.into());
+        work = work.saturating_add(cost.work.into());
     }
     let missing = header.kernel_set & !supported;
     if missing != 0 {

@@ -17,7 +17,7 @@ fn check_unary(call: &Call<'_>) -> Result<Cost, Fault> {
     if x.shape != y.shape {
         return Err(Fault::Geometry);
     }
-    Ok(Cost::of_work(y.elements() as u64))
+    Ok(Cost::of_work(y.len))
 }
 
 pub(crate) fn check_clamp(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -49,7 +49,7 @@ fn check_binary(call: &Call<'_>) -> Result<Cost, Fault> {
             }
         }
     }
-    Ok(Cost::of_work(y.elements() as u64))
+    Ok(Cost::of_work(y.len))
 }
 
 /// A multiplier that is not negative and a shift that the rounding knows.

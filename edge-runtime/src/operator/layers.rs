@@ -22,7 +22,7 @@ pub(crate) const CANONICAL: Packed = Packed {
     holds: |window, weights| {
         let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
         let [height, width] = window.kernel;
-        product(&[channels, height, width, depth]) == Ok(weights.len() as u64)
+        product(&[channels, height, width, depth]) == Ok(weights.len() as u32)
     },
     scratch_len: |_| 0,
     channels_apart: true,
@@ -33,7 +33,7 @@ pub(crate) const CANONICAL_DEPTHWISE: Packed = Packed {
     holds: |window, weights| {
         let [_, _, channels] = window.output;
         let [height, width] = window.kernel;
-        product(&[channels, height, width]) == Ok(weights.len() as u64)
+        product(&[channels, height, width]) == Ok(weights.len() as u32)
     },
     scratch_len: |_| 0,
     channels_apart: true,
@@ -190,7 +190,7 @@ fn axis_follows(axis: [usize; 6]) -> bool {
 fn check_constants(call: &Call<'_>, packed: &Packed, window: &Window) -> Result<(), Fault> {
     call.no_parameters()?;
     call.no_state()?;
-    call.check_weights(call.record.weights_len.into())?;
+    call.check_weights(call.record.weights_len as usize)?;
     if !(packed.holds)(window, call.weights()) {
         return Err(Fault::Weights);
     }

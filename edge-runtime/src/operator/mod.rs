@@ -36,19 +36,19 @@ pub(crate) struct Call<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Cost {
     /// Multiply-accumulate operations.
-    pub macs: u64,
+    pub macs: u32,
     /// These, comparisons and elements.
-    pub work: u64,
+    pub work: u32,
 }
 
 impl Cost {
     /// Of an operator that multiplies: each multiplication is a step.
-    pub fn of_macs(macs: u64) -> Self {
+    pub fn of_macs(macs: u32) -> Self {
         Self { macs, work: macs }
     }
 
     /// Of an operator that only moves or compares.
-    pub fn of_work(work: u64) -> Self {
+    pub fn of_work(work: u32) -> Self {
         Self { macs: 0, work }
     }
 }
@@ -346,9 +346,9 @@ impl<'a> Call<'a> {
     }
 
     /// Weights of exactly `expected` bytes on a 16-byte boundary.
-    pub fn check_weights(&self, expected: u64) -> Result<(), Fault> {
+    pub fn check_weights(&self, expected: usize) -> Result<(), Fault> {
         let len = self.record.weights_len as usize;
-        if u64::from(self.record.weights_len) != expected
+        if len != expected
             || self
                 .checked_bytes(self.record.weights, len, ALIGNMENT)
                 .is_none()
@@ -367,7 +367,8 @@ pub(crate) fn same_quantisation(a: &TensorRecord, b: &TensorRecord) -> Result<()
 }
 
 /// The product, if it is at most 2^32 - 1.
-pub(crate) fn product(factors: &[usize]) -> Result<u64, Fault> {
+#[cfg_attr(target_os = "none", inline(never))] // On a device its size counts.
+pub(crate) fn product(factors: &[usize]) -> Result<u32, Fault> {
     let mut product = 1_u32;
     for factor in factors {
         product = u32::try_from(*factor)
@@ -375,7 +376,7 @@ pub(crate) fn product(factors: &[usize]) -> Result<u64, Fault> {
             .and_then(|factor| product.checked_mul(factor))
             .ok_or(Fault::Work)?;
     }
-    Ok(product.into())
+    Ok(product)
 }
 
 /// Whether two `(start, length)` ranges share a byte.

@@ -51,7 +51,7 @@ fn check_recurrent(call: &Call<'_>) -> Result<(), Fault> {
     call.no_window()?;
     call.no_channels()?;
     call.no_clamp()?;
-    call.check_weights(call.record.weights_len.into())
+    call.check_weights(call.record.weights_len as usize)
 }
 
 fn check_scale(multiplier: i32, shift: i32) -> Result<(), Fault> {

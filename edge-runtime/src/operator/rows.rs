@@ -60,15 +60,15 @@ pub(crate) fn check_mean(call: &Call<'_>) -> Result<Cost, Fault> {
         ..
     } = mean(call);
     if reduce == 0
-        || product(&[outer, reduce, inner])? != call.x().elements() as u64
-        || product(&[outer, inner])? != call.y().elements() as u64
+        || product(&[outer, reduce, inner])? != call.x().len
+        || product(&[outer, inner])? != call.y().len
     {
         return Err(Fault::Geometry);
     }
     if multiplier < 0 || !(-31..=30).contains(&shift) {
         return Err(Fault::Parameters);
     }
-    Ok(Cost::of_work(call.x().elements() as u64))
+    Ok(Cost::of_work(call.x().len))
 }
 
 pub(crate) fn mean(call: &Call<'_>) -> Mean {

@@ -18,7 +18,7 @@ pub(crate) fn check_reshape(call: &Call<'_>) -> Result<Cost, Fault> {
         return Err(Fault::Geometry);
     }
     same_quantisation(x, y)?;
-    Ok(Cost::of_work(y.elements() as u64))
+    Ok(Cost::of_work(y.len))
 }
 
 /// Words that describe a copy: sizes, strides of the input, strides of the output, both starts.
@@ -31,12 +31,12 @@ pub(crate) fn check_copy(call: &Call<'_>) -> Result<Cost, Fault> {
     call.no_parameters()?;
     call.no_clamp()?;
     call.no_state()?;
-    call.check_weights((COPY_WORDS * 4) as u64)?;
+    call.check_weights(COPY_WORDS * 4)?;
     same_quantisation(call.x(), call.y())?;
     let copy = copy(call).ok_or(Fault::Parameters)?;
     // Elements outside a tensor are skipped, so that only the work needs a bound.
     let work = product(&copy.sizes)?;
-    if work > call.y().elements() as u64 {
+    if work > call.y().len {
         return Err(Fault::Parameters);
     }
     Ok(Cost::of_work(work))
@@ -76,7 +76,7 @@ pub(crate) fn check_fill(call: &Call<'_>) -> Result<Cost, Fault> {
     if call.record.clamp_min != call.record.clamp_max {
         return Err(Fault::Clamp);
     }
-    Ok(Cost::of_work(call.y().elements() as u64))
+    Ok(Cost::of_work(call.y().len))
 }
 
 pub(crate) fn check_resize_nearest(call: &Call<'_>) -> Result<Cost, Fault> {
@@ -92,13 +92,13 @@ pub(crate) fn check_resize_nearest(call: &Call<'_>) -> Result<Cost, Fault> {
     if depth != channels {
         return Err(Fault::Geometry);
     }
-    call.check_weights(height.saturating_add(width).saturating_mul(2) as u64)?;
+    call.check_weights(height.saturating_add(width).saturating_mul(2))?;
     let resize = resize_nearest(call);
     let inside = |table: &[u16], len| table.iter().all(|index| usize::from(*index) < len);
     if !inside(resize.rows, in_height) || !inside(resize.columns, in_width) {
         return Err(Fault::Parameters);
     }
-    Ok(Cost::of_work(y.elements() as u64))
+    Ok(Cost::of_work(y.len))
 }
 
 pub(crate) fn resize_nearest<'a>(call: &Call<'a>) -> ResizeNearest<'a> {

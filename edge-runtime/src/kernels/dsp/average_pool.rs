@@ -31,27 +31,14 @@ pub(super) fn run<const CASES: u64>(
     output: &[Cell<i8>],
 ) {
     pools(window, input, output, |pool, pixel| {
-        let (mut rest, mut channel) = (pixel, 0);
-        while !rest.is_empty() {
-            let (outputs, behind) = rest.split_at_checked(4).unwrap_or((rest, &[]));
-            let means = pool.means(input, channel);
-            if means.is_none() && (CASES & cases::POOL_ANY == 0 || pool.count() == 0) {
-                break; // The other channels are no different.
+        pool.set_means(input, pixel);
+        if CASES & cases::POOL_ANY != 0 && pool.count() > 0 {
+            let count = pool.count() as i32;
+            let whole = pixel.len() / 4 * 4;
+            for (channel, output) in pixel.iter().enumerate().skip(whole) {
+                let sum = pool.inputs(input, channel).map(i32::from).sum();
+                output.set(rounded_mean(sum, count).unwrap_or(0) as i8);
             }
-            let means = means.unwrap_or_else(|| {
-                let mut means = [0; 4];
-                for (next, mean) in means.iter_mut().take(outputs.len()).enumerate() {
-                    let sum = pool.inputs(input, channel + next).map(i32::from).sum();
-                    let rounded = rounded_mean(sum, pool.count() as i32);
-                    *mean = rounded.unwrap_or(0) as i8;
-                }
-                means
-            });
-            for (output, mean) in outputs.iter().zip(means) {
-                output.set(mean);
-            }
-            channel += 4;
-            rest = behind;
         }
         if pool.count() > 0 {
             limit::<CASES>(min, max, pixel);

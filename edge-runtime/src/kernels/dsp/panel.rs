@@ -270,7 +270,7 @@ impl<'a> Panel<'a> {
     /// # Safety
     ///
     /// `to` has room for them.
-    #[inline(never)] // Called twice, for few windows.
+    #[inline(always)]
     unsafe fn rows(
         &self,
         to: *mut u8,

@@ -94,22 +94,30 @@ impl Pool {
     /// The greatest of four channels from `channel` on; `None` for an empty pool or where there are
     /// not four.
     pub fn greatest(self, input: &[Cell<i8>], channel: usize) -> Option<[i8; 4]> {
-        let (first, walk) = self.walk(input, channel)?;
-        // SAFETY: see `walk`.
-        let greatest = unsafe { greatest(first, &walk) };
+        if channel + 4 > self.channels {
+            return None;
+        }
+        let (first, walk) = self.walk(input)?;
+        // SAFETY: see `walk`; the pixels have four channels from this one on.
+        let greatest = unsafe { greatest(first.add(channel), &walk) };
         Some(greatest.to_le_bytes().map(u8::cast_signed))
     }
 
-    /// The means of four channels from `channel` on, halves away from zero; `None` as for `greatest`.
-    pub fn means(self, input: &[Cell<i8>], channel: usize) -> Option<[i8; 4]> {
-        let (first, walk) = self.walk(input, channel)?;
-        // SAFETY: see `walk`.
-        let means = unsafe { means(first, &walk) };
-        Some(means.to_le_bytes().map(u8::cast_signed))
+    /// Sets the whole fours of the channels of an output pixel to their means, halves away from zero;
+    /// none for an empty pool.
+    pub fn set_means(self, input: &[Cell<i8>], pixel: &[Cell<i8>]) {
+        if let Some((first, walk)) = self.walk(input)
+            && pixel.len() == self.channels
+            && self.channels >= 4
+        {
+            // SAFETY: see `walk`; input and output pixels have so many fours of channels, and cells
+            // may be written through a shared reference.
+            unsafe { means(first, &walk, pixel.as_ptr(), self.channels / 4) };
+        }
     }
 
-    /// A walk over rows of words that all lie in the input.
-    fn walk(self, input: &[Cell<i8>], channel: usize) -> Option<(*const i8, Walk)> {
+    /// A walk over rows of pixels that all lie in the input.
+    fn walk(self, input: &[Cell<i8>]) -> Option<(*const i8, Walk)> {
         let Self {
             top,
             left,
@@ -117,16 +125,12 @@ impl Pool {
             columns,
             width,
             channels,
-            ..
         } = self;
-        let start = (top * width + left) * channels + channel;
-        let end = ((top + rows).checked_sub(1)? * width + left + columns).checked_sub(1)?
-            * channels
-            + channel
-            + 4;
-        if rows == 0 || columns == 0 || left + columns > width || channel + 4 > channels {
+        if rows == 0 || columns == 0 || left + columns > width {
             return None;
         }
+        let start = (top * width + left) * channels;
+        let end = ((top + rows - 1) * width + left + columns) * channels;
         let first = input.get(start..end)?.as_ptr().cast();
         let walk = Walk {
             step: channels,
@@ -151,16 +155,19 @@ macro_rules! mean {
     };
 }
 
-/// Four means in the bytes of a word.
+/// The means of four channels after four, so many times.
 ///
 /// # Safety
-/// The words of the walk may be read; at least one row and column.
+/// The words of the walk may be read, those of the following channels too; at least one row, column
+/// and four. The output has as many bytes.
 #[unsafe(naked)]
-unsafe extern "C" fn means(first: *const i8, walk: &Walk) -> u32 {
+unsafe extern "C" fn means(first: *const i8, walk: &Walk, output: *const Cell<i8>, fours: usize) {
     naked_asm!(
         dsp_cpu!(),
         "
         push {{r4-r10, lr}}
+        push {{r0-r3}}
+    0:  ldrd r0, r1, [sp]
         ldm r1, {{r3, r4, r5, r6}}
         mul r2, r4, r6
         movs r7, #0
@@ -186,10 +193,16 @@ unsafe extern "C" fn means(first: *const i8, walk: &Walk) -> u32 {
         mean!("r9"),
         mean!("r10"),
         "
-        uxtb r0, r7
-        bfi r0, r8, #8, #8
-        bfi r0, r9, #16, #8
-        bfi r0, r10, #24, #8
+        bfi r7, r8, #8, #8
+        bfi r7, r9, #16, #8
+        bfi r7, r10, #24, #8
+        pop {{r0-r3}}
+        str r7, [r2], #4
+        adds r0, #4
+        subs r3, #1
+        push {{r0-r3}}
+        bne 0b
+        add sp, #16
         pop {{r4-r10, pc}}
         "
     )
