@@ -67,8 +67,9 @@ impl<'m, 'a> Session<'m, 'a> {
 
     /// Forgets what recurrent operators remember of earlier runs, as a new session does.
     pub fn reset_state(&mut self) {
-        for tensor in self.model.tensors() {
-            if tensor.storage == storage::STATE {
+        for record in self.model.tensors {
+            if record.storage == storage::STATE {
+                let tensor = TensorInfo::of(record);
                 let zero = if tensor.is_wide { 0 } else { tensor.zero_point };
                 if let Some(values) = self.arena.get_mut(range(&tensor)) {
                     for value in values {

@@ -46,6 +46,10 @@ pub(crate) fn load<'a, const CASES: u64>(
     let tensors: &[TensorRecord] = records(image, header.tensors, Part::Tensors)?;
     let constants = section(image, header.constants, Part::Constants)?;
     check_tensors(tensors, header.arena_bytes, constants)?;
+    let is_state = |tensor: &TensorRecord| tensor.storage == storage::STATE;
+    if CASES & cases::STATES == 0 && tensors.iter().any(is_state) {
+        return Err(LoadError::Unsupported(Part::Tensors));
+    }
     let tensor = |index: u16, part| {
         tensors
             .get(usize::from(index))
@@ -55,10 +59,17 @@ pub(crate) fn load<'a, const CASES: u64>(
     let input = tensor(header.input, Part::Tensors)?;
     let output = tensor(header.output, Part::Tensors)?;
 
-    let (further_inputs, further_outputs) = further(header, tensors, constants)?;
+    let (further_inputs, further_outputs) = if CASES & cases::FURTHER == 0 {
+        if header.further_inputs | header.further_outputs != 0 || header.further != 0 {
+            return Err(LoadError::Unsupported(Part::Tensors));
+        }
+        Default::default()
+    } else {
+        further(header, tensors, constants)?
+    };
     let operators: &[OperatorRecord] = records(image, header.operators, Part::Operators)?;
     check_operators(header, tensors, operators, constants, kernels)?;
-    plan::check(&plan::Plan {
+    plan::check::<CASES>(&plan::Plan {
         header,
         tensors,
         operators,
@@ -215,7 +226,8 @@ fn check_tensor(
         (storage::STATE, element::I16) => 2,
         _ => return Err(TensorFault::Element),
     };
-    if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
+    // Finite and above zero: as bits, which takes less code.
+    if !(1..f32::INFINITY.to_bits()).contains(&tensor.scale.to_bits()) {
         return Err(TensorFault::Scale);
     }
     if !(-128..=127).contains(&tensor.zero_point) {

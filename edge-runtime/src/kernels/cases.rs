@@ -73,6 +73,10 @@ pub(crate) const LABELS: u64 = 1 << 55;
 pub(crate) const DRIFT: u64 = 1 << 56;
 /// The image has metadata.
 pub(crate) const METADATA: u64 = 1 << 57;
+/// The image has states.
+pub(crate) const STATES: u64 = 1 << 58;
+/// The image has further inputs or outputs.
+pub(crate) const FURTHER: u64 = 1 << 59;
 /// Loops that are unrolled for speed. A firmware that leaves these bits out of its cases has a few
 /// kilobytes less of kernels, which take up to half as many instructions again.
 pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS;

@@ -16,7 +16,7 @@
 
 use super::packing::dsp_blocks::Taps;
 use super::{Kernel, cases, reference};
-use crate::format::{Header, OperatorRecord, TensorRecord, opcode};
+use crate::format::{Header, OperatorRecord, TensorRecord, opcode, storage};
 use core::mem::offset_of;
 
 /// How many kernels an image names: pairs of operator and packing. 0 for what is too short to be an
@@ -127,7 +127,7 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
     if rows > all / 1000 {
         set |= cases::ODD_ROWS;
     }
-    set | cases::loop_of(words) | cases::DEPTHWISE_PAIRS | sections(image)
+    set | cases::loop_of(words) | cases::DEPTHWISE_PAIRS | sections(image) | tensors(image)
 }
 
 /// The taps of a convolution.
@@ -148,6 +148,25 @@ const fn sections(image: &[u8]) -> u64 {
         (offset_of!(Header, metadata), cases::METADATA),
     ];
     has(image, features) | has(image, labels) | has(image, drift) | has(image, metadata)
+}
+
+/// The cases of tensors that few images have.
+const fn tensors(image: &[u8]) -> u64 {
+    let mut set = match word(image, offset_of!(Header, further_inputs)) {
+        Some(0) => 0,
+        _ => cases::FURTHER,
+    };
+    let mut index = 0;
+    while let Some(record) = tensor(image, index) {
+        if record.storage == storage::STATE {
+            set |= cases::STATES;
+        }
+        index = index.saturating_add(1);
+        if index == u16::MAX {
+            return set | cases::STATES;
+        }
+    }
+    set
 }
 
 /// The case, if the section that the header describes at an offset has any bytes.
