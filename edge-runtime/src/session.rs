@@ -71,12 +71,10 @@ impl<'m, 'a> Session<'m, 'a> {
             if record.storage == storage::STATE {
                 let tensor = TensorInfo::of(record);
                 let zero = if tensor.is_wide { 0 } else { tensor.zero_point };
-                if let Some(values) = self.arena.get_mut(range(&tensor)) {
-                    for value in values {
-                        *value = zero.clamp(-128, 127) as i8;
-                        // Keeps the compiler from linking `memset`, 230 bytes, for this alone.
-                        compiler_fence(Ordering::SeqCst);
-                    }
+                for value in self.arena.get_mut(range(&tensor)).unwrap_or_default() {
+                    *value = zero as i8; // -128..=127
+                    // Keeps the compiler from linking `memset`, 230 bytes, for this alone.
+                    compiler_fence(Ordering::SeqCst);
                 }
             }
         }

@@ -77,6 +77,9 @@ pub(crate) const METADATA: u64 = 1 << 57;
 pub(crate) const STATES: u64 = 1 << 58;
 /// The image has further inputs or outputs.
 pub(crate) const FURTHER: u64 = 1 << 59;
+/// All parts of an image that it may do without.
+#[cfg(test)]
+pub(crate) const OF_SECTIONS: u64 = FEATURES | LABELS | DRIFT | METADATA | STATES | FURTHER;
 /// Loops that are unrolled for speed. A firmware that leaves these bits out of its cases has a few
 /// kilobytes less of kernels, which take up to half as many instructions again.
 pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS;
@@ -96,13 +99,24 @@ pub(crate) const fn loop_words(cases: u64) -> usize {
     }
 }
 
+/// The case of a bit below 32: where the bit is not known when a program is compiled, a shift of 64 bits
+/// would be a dozen instructions on a device.
+const fn word(bit: u32) -> u64 {
+    1_u32.wrapping_shl(bit) as u64
+}
+
+/// The case of a bit from 32 on, likewise.
+const fn upper(bit: u32) -> u64 {
+    (1_u32.wrapping_shl(bit) as u64) << 32
+}
+
 /// The case of a form of weights of a width.
 pub(crate) const fn form(width: Width, form: Form) -> u64 {
     let first = match width {
         Width::I16 => FORMS_I16,
         Width::I8 => FORMS_I8,
     };
-    1 << (first + form.code() as u32)
+    word(first + form.code() as u32)
 }
 
 /// The forms of weights of a width, by their codes.
@@ -116,7 +130,7 @@ pub(crate) const fn forms(cases: u64, width: Width) -> u32 {
 
 /// The case of a form of depthwise weights.
 pub(crate) const fn depthwise_form(form: depthwise_dsp::Form) -> u64 {
-    1 << (DEPTHWISE_FORMS + form as u32)
+    word(DEPTHWISE_FORMS + form as u32)
 }
 
 /// The case of a transformation, a form and a number of input channels.
@@ -129,13 +143,13 @@ pub(crate) const fn winograd(
         winograd_dsp::Transform::F2 => WINOGRAD_2X2,
         winograd_dsp::Transform::F4 => WINOGRAD_4X4,
     };
-    1 << (first + form as u32 + if channels == 16 { 0 } else { 2 })
+    upper(first + form as u32 + if channels == 16 { 0 } else { 2 })
 }
 
 /// The case of a shift of ADD in linear form.
 pub(crate) const fn add_shift(shift: u32) -> u64 {
     match shift {
-        20..=23 => 1 << (ADD_SHIFTS + shift - 20),
+        20..=23 => upper(ADD_SHIFTS + shift - 20),
         _ => ADD_ANY,
     }
 }
@@ -208,7 +222,7 @@ const fn of_blocks(channels: u32, form: u8, width: Width) -> u64 {
     } else {
         PARTIAL
     };
-    partial | 1 << (first + (form as u32 & 7))
+    partial | word(first + (form as u32 & 7))
 }
 
 /// Of CONV_2D by a transformation.

@@ -228,7 +228,8 @@ const fn word(image: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Model;
+    use crate::model::Part;
+    use crate::{LoadError, Model};
     use crate::format::ALIGNMENT;
     use std::vec::Vec;
 
@@ -258,7 +259,8 @@ mod tests {
     #[test]
     fn cases_are_those_of_the_operators() {
         // The sample is for any device.
-        assert_eq!(cases_of_image(SAMPLE), 0);
+        let of_kernels = cases_of_image(SAMPLE) & !cases::UNROLLED & !cases::OF_SECTIONS;
+        assert_eq!(of_kernels, 0);
         assert_eq!(cases_of_image(&SAMPLE[..100]), cases::ALL);
         assert_eq!(cases_of_image(&[]), cases::ALL);
         // With another packing its first layer has cases.
@@ -276,6 +278,28 @@ mod tests {
             let needed = cases::of_conv(&y, code, width);
             assert_eq!(set & needed, needed);
             assert_eq!(cases::forms(set, width), 1 << code);
+        }
+    }
+
+    #[test]
+    fn what_a_program_was_compiled_without_is_refused() {
+        const CASES: u64 = cases_of_image(SAMPLE);
+        let mut room: Vec<u128> = std::vec![0; SAMPLE.len().div_ceil(ALIGNMENT)];
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(room.as_mut_slice());
+        bytes[..SAMPLE.len()].copy_from_slice(SAMPLE);
+        assert!(Model::load_in::<CASES>(bytes, reference::CANONICAL).is_ok());
+        for (section, part, case) in [
+            (offset_of!(Header, features), Part::Features, cases::FEATURES),
+            (offset_of!(Header, labels), Part::Labels, cases::LABELS),
+            (offset_of!(Header, drift), Part::Drift, cases::DRIFT),
+            (offset_of!(Header, metadata), Part::Metadata, cases::METADATA),
+        ] {
+            let is_there = word(SAMPLE, section + 4) != Some(0);
+            assert_eq!(CASES & case != 0, is_there, "{part:?}");
+            if is_there {
+                let refused = Model::load_in::<0>(bytes, reference::CANONICAL);
+                assert!(matches!(refused, Err(LoadError::Unsupported(_))));
+            }
         }
     }
 

@@ -128,6 +128,12 @@ pub(crate) fn add(call: &Call<'_>) -> Add {
 
 pub(crate) fn check_add_fitted(call: &Call<'_>) -> Result<Cost, Fault> {
     let cost = check_binary(call)?;
+    check_linear_form(call)?;
+    Ok(cost)
+}
+
+/// The parameters of a linear form, and nothing else.
+fn check_linear_form(call: &Call<'_>) -> Result<(), Fault> {
     let record = call.record;
     let constants = record.weights | record.weights_len | record.bias | record.multipliers;
     if constants | record.shifts | u32::from(record.rounding) != 0 {
@@ -137,20 +143,23 @@ pub(crate) fn check_add_fitted(call: &Call<'_>) -> Result<Cost, Fault> {
     if !(0..=31).contains(&shift) || last != 0 {
         return Err(Fault::Parameters);
     }
-    Ok(cost)
+    Ok(())
 }
 
 /// As [`check_add_fitted`], of two tensors of the arena that are as large as their sum.
 #[cfg(all(target_arch = "arm", feature = "dsp"))]
 pub(crate) fn check_add_fitted_flat(call: &Call<'_>) -> Result<Cost, Fault> {
-    let cost = check_add_fitted(call)?;
+    call.check_record(Inputs::Two, Sharing::InPlace)?;
+    call.no_window()?;
+    call.no_state()?;
+    check_linear_form(call)?;
     let y = call.y();
     for x in [call.x(), call.second()] {
         if x.shape != y.shape || x.storage != crate::format::storage::ARENA {
             return Err(Fault::Geometry);
         }
     }
-    Ok(cost)
+    Ok(Cost::of_work(y.len))
 }
 
 pub(crate) fn add_fitted(call: &Call<'_>) -> AddFitted {

@@ -380,6 +380,7 @@ pub(crate) fn product(factors: &[usize]) -> Result<u32, Fault> {
 }
 
 /// Whether two `(start, length)` ranges share a byte.
+#[cfg_attr(target_os = "none", inline(never))] // On a device its size counts.
 pub(crate) fn shares((a, a_len): (u32, u32), (b, b_len): (u32, u32)) -> bool {
     a < b.saturating_add(b_len) && b < a.saturating_add(a_len) && a_len != 0 && b_len != 0
 }

@@ -18,16 +18,15 @@ pub(crate) fn check_softmax(call: &Call<'_>) -> Result<Cost, Fault> {
         return Err(Fault::Quantisation);
     }
     let [multiplier, left_shift, smallest_difference, a, b] = call.record.parameters;
-    if [a, b] != [0, 0] {
+    if a | b != 0 {
         return Err(Fault::Unused);
     }
     // 31 in Q5.26: the greatest magnitude that a difference may have after the shift.
-    let greatest = (0..=31)
-        .contains(&left_shift)
-        .then(|| (31_i32 << 26) >> left_shift);
+    let greatest = (31_i32 << 26).wrapping_shr(left_shift.cast_unsigned());
     let [_, _, channels] = y.hwc();
     if multiplier < 0
-        || greatest.is_none_or(|greatest| !(-greatest..=0).contains(&smallest_difference))
+        || !(0..=31).contains(&left_shift)
+        || !(-greatest..=0).contains(&smallest_difference)
         || channels > MAX_CHANNELS
     {
         return Err(Fault::Softmax);
