@@ -69,7 +69,7 @@ pub(crate) fn load<'a, const CASES: u64>(
     };
     let operators: &[OperatorRecord] = records(image, header.operators, Part::Operators)?;
     check_operators(header, tensors, operators, constants, kernels)?;
-    plan::check::<CASES>(&plan::Plan {
+    plan::check(&plan::Plan::<CASES> {
         header,
         tensors,
         operators,

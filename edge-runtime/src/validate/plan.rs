@@ -5,8 +5,8 @@ use crate::format::{Header, OperatorRecord, TensorRecord, element, opcode, stora
 use crate::kernels::cases;
 use crate::operator::shares;
 
-/// What a plan consists of.
-pub(super) struct Plan<'a> {
+/// What a plan consists of; [`cases`] of the image.
+pub(super) struct Plan<'a, const CASES: u64> {
     pub header: &'a Header,
     pub tensors: &'a [TensorRecord],
     pub operators: &'a [OperatorRecord],
@@ -16,7 +16,7 @@ pub(super) struct Plan<'a> {
 
 /// Follows every tensor from where it is written to where it is last read. Indices and ranges of
 /// the operators were checked before.
-pub(super) fn check<const CASES: u64>(plan: &Plan<'_>) -> Result<(), LoadError> {
+pub(super) fn check<const CASES: u64>(plan: &Plan<'_, CASES>) -> Result<(), LoadError> {
     for (index, operator) in plan.operators.iter().enumerate() {
         let fault = |fault| LoadError::Operator { index, fault };
         let (before, _) = plan.operators.split_at_checked(index).unwrap_or_default();
@@ -48,7 +48,10 @@ pub(super) fn check<const CASES: u64>(plan: &Plan<'_>) -> Result<(), LoadError> 
         let written = plan.operators.iter().any(|o| o.output == *output);
         written && plan.alive(plan.operators, *output)
     };
-    if !reaches(&plan.header.output) || !plan.further_outputs.iter().all(reaches) {
+    let has_further = CASES & cases::FURTHER != 0;
+    if !reaches(&plan.header.output)
+        || has_further && !plan.further_outputs.iter().all(reaches)
+    {
         return Err(lost);
     }
     if CASES & cases::STATES == 0 {
@@ -68,13 +71,14 @@ fn writes_a_part(operator: &OperatorRecord) -> bool {
     matches!(operator.opcode, opcode::COPY | opcode::FILL)
 }
 
-impl Plan<'_> {
+impl<const CASES: u64> Plan<'_, CASES> {
     fn tensor(&self, index: u16) -> Option<&TensorRecord> {
         self.tensors.get(usize::from(index))
     }
 
     fn is_input(&self, tensor: u16) -> bool {
-        tensor == self.header.input || self.further_inputs.contains(&tensor)
+        let has_further = CASES & cases::FURTHER != 0;
+        tensor == self.header.input || has_further && self.further_inputs.contains(&tensor)
     }
 
     fn in_arena(&self, tensor: u16) -> bool {
