@@ -31,6 +31,15 @@ impl Profile {
     }
 }
 
+/// The image that a program is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct ForImage<'a> {
+    /// Its file.
+    pub path: &'a Path,
+    /// Whether its kernels have short loops instead of unrolled ones.
+    pub is_compact: bool,
+}
+
 /// A board's program, in both profiles, built and checked.
 pub struct Built {
     machine: &'static Machine,
@@ -96,9 +105,13 @@ pub fn small(machine: &Machine) -> PathBuf {
 }
 
 /// Builds the board's program with the kernels of one image, and no others.
-pub fn for_image(machine: &'static Machine, profile: Profile, image: &Path) -> Result<PathBuf> {
+pub fn for_image(
+    machine: &'static Machine,
+    profile: Profile,
+    image: ForImage<'_>,
+) -> Result<PathBuf> {
     setup::rust_targets(&[machine.target])?;
-    let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
     let path = folder().join(format!("{PREFIX}{stem}-{}.elf", machine.name));
     program(machine, "bench", profile, Some(image), &path)?;
     Ok(path)
@@ -107,9 +120,9 @@ pub fn for_image(machine: &'static Machine, profile: Profile, image: &Path) -> R
 /// Bytes of flash that the runtime takes for one image, the image not counted: what a program that
 /// loads and runs it has more than the same program without the runtime, which has the vector table,
 /// start-up and fault handler.
-pub fn code_bytes(machine: &Machine, profile: Profile, image: &Path) -> Result<u32> {
+pub fn code_bytes(machine: &Machine, profile: Profile, image: ForImage<'_>) -> Result<u32> {
     setup::rust_targets(&[machine.target])?;
-    let stem = image.file_stem().unwrap_or_default().to_string_lossy();
+    let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
     let path = |name: &str| folder().join(format!("{name}-{}.elf", machine.name));
     let with = program(
         machine,
@@ -164,14 +177,15 @@ fn program(
     machine: &Machine,
     name: &str,
     profile: Profile,
-    image: Option<&Path>,
+    image: Option<ForImage<'_>>,
     path: &Path,
 ) -> Result<u32> {
     let mut build = cargo_for(machine, "build", profile.name());
     build.args(["--quiet", "--bin", name]);
     if let Some(image) = image {
-        build.args(["--features", "image"]);
-        build.env("DUNLIN_IMAGE", image);
+        let feature = if image.is_compact { "compact" } else { "image" };
+        build.args(["--features", feature]);
+        build.env("DUNLIN_IMAGE", image.path);
     }
     let status = build.status().context("cannot run cargo")?;
     if !status.success() {

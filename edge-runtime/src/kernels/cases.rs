@@ -86,7 +86,11 @@ pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS;
 
 /// The case of a loop of so many words.
 pub(crate) const fn loop_of(words: usize) -> u64 {
-    let words = if words < LOOP_WORDS { words } else { LOOP_WORDS };
+    let words = if words < LOOP_WORDS {
+        words
+    } else {
+        LOOP_WORDS
+    };
     (words as u64) << LOOP
 }
 

@@ -228,9 +228,9 @@ const fn word(image: &[u8], at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::ALIGNMENT;
     use crate::model::Part;
     use crate::{LoadError, Model};
-    use crate::format::ALIGNMENT;
     use std::vec::Vec;
 
     const SAMPLE: &[u8] = include_bytes!("../../tests/golden/sample.dnl");
@@ -289,10 +289,18 @@ mod tests {
         bytes[..SAMPLE.len()].copy_from_slice(SAMPLE);
         assert!(Model::load_in::<CASES>(bytes, reference::CANONICAL).is_ok());
         for (section, part, case) in [
-            (offset_of!(Header, features), Part::Features, cases::FEATURES),
+            (
+                offset_of!(Header, features),
+                Part::Features,
+                cases::FEATURES,
+            ),
             (offset_of!(Header, labels), Part::Labels, cases::LABELS),
             (offset_of!(Header, drift), Part::Drift, cases::DRIFT),
-            (offset_of!(Header, metadata), Part::Metadata, cases::METADATA),
+            (
+                offset_of!(Header, metadata),
+                Part::Metadata,
+                cases::METADATA,
+            ),
         ] {
             let is_there = word(SAMPLE, section + 4) != Some(0);
             assert_eq!(CASES & case != 0, is_there, "{part:?}");

@@ -49,9 +49,7 @@ pub(super) fn check<const CASES: u64>(plan: &Plan<'_, CASES>) -> Result<(), Load
         written && plan.alive(plan.operators, *output)
     };
     let has_further = CASES & cases::FURTHER != 0;
-    if !reaches(&plan.header.output)
-        || has_further && !plan.further_outputs.iter().all(reaches)
-    {
+    if !reaches(&plan.header.output) || has_further && !plan.further_outputs.iter().all(reaches) {
         return Err(lost);
     }
     if CASES & cases::STATES == 0 {

@@ -82,11 +82,10 @@ const CASES: u64 = match cfg!(feature = "compact") {
 };
 /// The kernels of that image, as the program `size` has them.
 #[cfg(feature = "image")]
-static KERNELS: [Kernel; of_image_len(IMAGE)] =
-    match of_image(IMAGE, native_for::<CASES>()) {
-        Some(kernels) => kernels,
-        None => panic!("the image was compiled for another board"),
-    };
+static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
+    Some(kernels) => kernels,
+    None => panic!("the image was compiled for another board"),
+};
 
 #[cfg(feature = "image")]
 fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {

@@ -20,11 +20,10 @@ const CASES: u64 = match cfg!(feature = "compact") {
     false => cases_of_image(IMAGE),
 };
 
-static KERNELS: [Kernel; of_image_len(IMAGE)] =
-    match of_image(IMAGE, native_for::<CASES>()) {
-        Some(kernels) => kernels,
-        None => panic!("the image was compiled for another board"),
-    };
+static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
+    Some(kernels) => kernels,
+    None => panic!("the image was compiled for another board"),
+};
 
 #[unsafe(no_mangle)]
 extern "C" fn main() -> ! {

@@ -213,7 +213,11 @@ fn run<const CASES: u64>(layer: &Layer<'_>, form: Form, records: *const u8, scra
                 outputs: [upper.cast(), lower.cast()],
                 groups: channels / 4,
                 odd: out_width % 2,
-                fifth_row: if pairs { row(top + 4) } else { padding_row.cast() },
+                fifth_row: if pairs {
+                    row(top + 4)
+                } else {
+                    padding_row.cast()
+                },
             };
             (if pair { two } else { one })(&rows);
             let count = if pairs && y + 1 < out_height { 2 } else { 1 };

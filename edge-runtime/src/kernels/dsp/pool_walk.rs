@@ -146,11 +146,8 @@ impl Pool {
 macro_rules! mean {
     ($sum:literal) => {
         concat!(
-            "cmp ", $sum, ", #0\n",
-            "ite gt\n",
-            "addgt ", $sum, ", ", $sum, ", r3\n",
-            "suble ", $sum, ", ", $sum, ", r3\n",
-            "sdiv ", $sum, ", ", $sum, ", r2\n",
+            "cmp ", $sum, ", #0\n", "ite gt\n", "addgt ", $sum, ", ", $sum, ", r3\n", "suble ",
+            $sum, ", ", $sum, ", r3\n", "sdiv ", $sum, ", ", $sum, ", r2\n",
         )
     };
 }

@@ -275,9 +275,13 @@ fn run_flat(call: &Call<'_>) {
     let mut weights = signed(layer.weights).iter();
     let constants = layer.bias.iter().zip(layer.multipliers).zip(layer.shifts);
     for (y, ((bias, multiplier), shift)) in layer.output.iter().zip(constants) {
-        let acc = layer.input.iter().zip(&mut weights).fold(*bias, |acc, (x, weight)| {
-            acc.wrapping_add(i32::from(*weight) * i32::from(x.get()))
-        });
+        let acc = layer
+            .input
+            .iter()
+            .zip(&mut weights)
+            .fold(*bias, |acc, (x, weight)| {
+                acc.wrapping_add(i32::from(*weight) * i32::from(x.get()))
+            });
         y.set(requantise.apply(acc, *multiplier, *shift));
     }
 }
