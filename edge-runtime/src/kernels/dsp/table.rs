@@ -41,7 +41,7 @@ impl<const CASES: u64> Table<CASES> {
         "CONV_2D",
         |call| {
             within::<CASES>(
-                layers::check_conv(call, &packed::DSP_I16),
+                layers::check_conv(call, &packed::DSP_I16)?,
                 cases::of_conv(call.y(), form(call), Width::I16),
             )
         },
@@ -54,7 +54,7 @@ impl<const CASES: u64> Table<CASES> {
         "CONV_2D",
         |call| {
             within::<CASES>(
-                layers::check_conv(call, &packed::DSP_I8),
+                layers::check_conv(call, &packed::DSP_I8)?,
                 cases::of_conv(call.y(), form(call), Width::I8),
             )
         },
@@ -67,7 +67,7 @@ impl<const CASES: u64> Table<CASES> {
         "CONV_2D",
         |call| {
             within::<CASES>(
-                layers::check_conv(call, &packed::DSP_WINOGRAD_2X2),
+                layers::check_conv(call, &packed::DSP_WINOGRAD_2X2)?,
                 cases::of_winograd(call.record, call.x(), form(call), Transform::F2),
             )
         },
@@ -80,7 +80,7 @@ impl<const CASES: u64> Table<CASES> {
         "CONV_2D",
         |call| {
             within::<CASES>(
-                layers::check_conv(call, &packed::DSP_WINOGRAD_4X4),
+                layers::check_conv(call, &packed::DSP_WINOGRAD_4X4)?,
                 cases::of_winograd(call.record, call.x(), form(call), Transform::F4),
             )
         },
@@ -91,7 +91,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::AVERAGE_POOL_2D,
         packing::CANONICAL,
         "AVERAGE_POOL_2D",
-        |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
+        |call| within::<CASES>(pools::check(call)?, cases::of_pool(call.record, call.y())),
         |call| {
             let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
             average_pool::run::<CASES>(&window, limits(call), x, y);
@@ -102,7 +102,7 @@ impl<const CASES: u64> Table<CASES> {
         opcode::MAX_POOL_2D,
         packing::CANONICAL,
         "MAX_POOL_2D",
-        |call| within::<CASES>(pools::check(call), cases::of_pool(call.record, call.y())),
+        |call| within::<CASES>(pools::check(call)?, cases::of_pool(call.record, call.y())),
         |call| {
             let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
             max_pool::run::<CASES>(&window, limits(call), x, y);
@@ -115,7 +115,7 @@ impl<const CASES: u64> Table<CASES> {
         "FULLY_CONNECTED",
         |call| {
             within::<CASES>(
-                layers::check_fully_connected(call, &packed::DSP_I16_DENSE),
+                layers::check_fully_connected(call, &packed::DSP_I16_DENSE)?,
                 cases::of_dense(call.x(), call.y(), form(call), Width::I16),
             )
         },
@@ -128,7 +128,7 @@ impl<const CASES: u64> Table<CASES> {
         "FULLY_CONNECTED",
         |call| {
             within::<CASES>(
-                layers::check_fully_connected(call, &packed::DSP_I8_DENSE),
+                layers::check_fully_connected(call, &packed::DSP_I8_DENSE)?,
                 cases::of_dense(call.x(), call.y(), form(call), Width::I8),
             )
         },
@@ -140,7 +140,7 @@ impl<const CASES: u64> Table<CASES> {
         packing::DSP_DEPTHWISE,
         "DEPTHWISE_CONV_2D",
         |call| {
-            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE);
+            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE)?;
             let form = Form::of(call.weights()).unwrap_or(Form::Ties);
             within::<CASES>(cost, cases::of_depthwise(call.record, call.y(), form))
         },
@@ -152,7 +152,7 @@ impl<const CASES: u64> Table<CASES> {
         packing::DSP_DEPTHWISE_SMALL,
         "DEPTHWISE_CONV_2D",
         |call| {
-            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL);
+            let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL)?;
             let form = cases::of_canonical(call.record, call.y());
             within::<CASES>(cost, cases::of_depthwise(call.record, call.y(), form))
         },
@@ -173,7 +173,7 @@ impl<const CASES: u64> Table<CASES> {
         "ADD",
         |call| {
             within::<CASES>(
-                elementwise::check_add_fitted_flat(call),
+                elementwise::check_add_fitted_flat(call)?,
                 cases::of_add(call.record, call.y()),
             )
         },
@@ -211,11 +211,11 @@ pub static KERNELS: [Kernel; COUNT + reference::CANONICAL.len()] = Table::<{ cas
 
 /// The cost of an operator, if the kernels were compiled for the cases that it needs.
 #[inline(always)] // Of `needed` only what can be missing is computed.
-fn within<const CASES: u64>(cost: Result<Cost, Fault>, needed: u64) -> Result<Cost, Fault> {
+fn within<const CASES: u64>(cost: Cost, needed: u64) -> Result<Cost, Fault> {
     if needed & !CASES != 0 {
-        return cost.and(Err(Fault::Cases));
+        return Err(Fault::Cases);
     }
-    cost
+    Ok(cost)
 }
 
 /// The first byte of the weights.
