@@ -16,7 +16,7 @@ pub struct Operator {
     /// The tensor it writes; nothing else writes it, except that several copies and fills may
     /// write parts of one.
     pub output: TensorId,
-    /// The operator of an imported model that it stems from; not part of [`Graph::hash`].
+    /// The operator of an imported model that it stems from; not part of [`super::Graph::hash`].
     #[serde(default)]
     pub source: Option<usize>,
 }

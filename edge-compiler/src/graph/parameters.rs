@@ -48,7 +48,7 @@ impl SlidingWindow {
 /// Dimensions of a [`StridedCopy`].
 pub const COPY_RANK: usize = edge_runtime::format::COPY_RANK;
 
-/// See [`OperatorKind::Copy`]. Unused dimensions have size 1, outermost first.
+/// See [`super::OperatorKind::Copy`]. Unused dimensions have size 1, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StridedCopy {
     /// Elements along each dimension.
