@@ -97,7 +97,7 @@ pub const fn native() -> &'static [Kernel] {
 }
 
 /// [`native`] for images that need no other [`cases`] than the ones given, for which the kernels are
-/// compiled.
+/// compiled: those of [`cases_of_image`], for short loops without [`cases::UNROLLED`].
 pub const fn native_for<const CASES: u64>() -> &'static [Kernel] {
     #[cfg(all(target_arch = "arm", feature = "dsp", not(feature = "mve")))]
     return &dsp::Table::<CASES>::KERNELS;
