@@ -69,6 +69,8 @@ pub(super) unsafe fn finish_block(
         };
         if parameters.affine.exist() && parameters.affine.odd() {
             strip.write::<ODD>(&parameters);
+        } else if parameters.centred() {
+            strip.write::<CENTRED>(&parameters);
         } else if parameters.affine.exist() {
             strip.write::<AFFINE>(&parameters);
         } else if !parameters.covers(constants.rounding) {
@@ -108,8 +110,10 @@ const RELU: u8 = 1;
 const SIGNED: u8 = 2;
 /// [`Lines::outputs`],
 const AFFINE: u8 = 3;
-/// or [`Lines::odd_outputs`].
+/// [`Lines::odd_outputs`],
 const ODD: u8 = 4;
+/// or [`Parameters::centred_outputs`].
+const CENTRED: u8 = 5;
 
 /// One block of a strip.
 struct Strip<'a> {
@@ -157,6 +161,7 @@ impl Strip<'_> {
             SIGNED => parameters.signed(sum),
             AFFINE => parameters.affine.outputs(sum),
             ODD => parameters.affine.odd_outputs(sum),
+            CENTRED => parameters.centred_outputs(sum),
             _ => sum,
         }
     }
@@ -166,8 +171,8 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
-        // The affine form has it.
-        let zero_point = if HOW == AFFINE {
+        // The affine forms have it.
+        let zero_point = if HOW == AFFINE || HOW == CENTRED {
             0
         } else {
             self.constants.zero_point
