@@ -7,7 +7,7 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::finish::{finish, finish_64, finish_pixel};
+use super::finish::{How, finish, finish_64, finish_pixel, finish_tile};
 use super::requantise::{prepare, starts};
 use crate::kernels::generic::{Constants, Lanes, Row, prepared_len};
 use crate::kernels::layer::Layer;
@@ -73,6 +73,8 @@ struct Part<'a> {
     weights: *const i8,
     /// Bytes of a step of the group.
     step: usize,
+    /// How tiles write their outputs themselves, if they can.
+    ends: Option<How>,
 }
 
 /// # Safety
@@ -91,6 +93,12 @@ unsafe fn all_groups(row: &Row) {
                 // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
                 weights: unsafe { row.weights.add((group * steps + block) * 64) },
                 step: in_group * 64,
+                // SAFETY: the block is in the layer.
+                ends: if row.pixels.is_multiple_of(4) {
+                    unsafe { How::of(&row.constants, group + block, in_group - block) }
+                } else {
+                    None
+                },
             };
             // SAFETY: the blocks are in the group, and all lies where `row` says.
             block += unsafe {
@@ -109,12 +117,28 @@ unsafe fn all_groups(row: &Row) {
 
 /// Runs `tile::<P, $blocks>` over all pixels in strips of nearly the same width; returns the blocks.
 macro_rules! strips {
-    ($name:ident, $blocks:literal, $most:literal, [$($p:literal)*]) => {
+    ($name:ident, $blocks:literal, $most:literal, [$($p:literal)*], [$($whole:literal)*]) => {
         /// # Safety
         /// The blocks of `part` are in the layer; else as [`Lanes::row`].
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
         unsafe fn $name(part: &Part<'_>) -> usize {
             let row = part.row;
+            if let Some(how) = part.ends {
+                let mut start = 0;
+                while start < row.pixels {
+                    let left = row.pixels - start;
+                    let width = left.div_ceil(left.div_ceil($most).max(1)).next_multiple_of(4);
+                    // SAFETY: the pixels are in the row.
+                    unsafe {
+                        match width {
+                            $($whole => whole_tile::<$whole, $blocks>(part, start, how),)*
+                            _ => break,
+                        }
+                    }
+                    start += width;
+                }
+                return $blocks;
+            }
             // Through memory, on purpose: an array that loops index would live there all the time.
             let mut sums = [MaybeUninit::<__m512i>::uninit(); STRIP * $blocks];
             let sums = sums.as_mut_ptr().cast::<__m512i>();
@@ -146,8 +170,24 @@ macro_rules! strips {
         }
     };
 }
-strips!(strips_of_one, 1, 16, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16]);
-strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
+strips!(strips_of_one, 1, 16, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], [4 8 12 16]);
+strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12], [4 8 12]);
+
+/// As [`tile`], but ends with the outputs.
+///
+/// # Safety
+/// As [`tile`], without its sums; `how` is that of the blocks.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn whole_tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, how: How) {
+    // SAFETY: passed on.
+    unsafe {
+        let acc = products::<P, B>(part, start);
+        let constants = &part.row.constants;
+        let output = part.row.output.add(start * constants.channels);
+        finish_tile(constants, part.block, how, acc, output);
+    }
+}
 
 /// # Safety
 /// Pixels `start..start + P` are in the row, `B` blocks in the part, and `sums` is writable for
@@ -155,6 +195,25 @@ strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, sums: *mut __m512i) {
+    // SAFETY: passed on.
+    let acc = unsafe { products::<P, B>(part, start) };
+    for (p, acc) in acc.iter().enumerate() {
+        for (b, acc) in acc.iter().enumerate() {
+            // SAFETY: there is room for `P * B` sums.
+            unsafe { sums.add(p * B + b).write(*acc) }
+        }
+    }
+}
+
+/// The sums of a tile.
+///
+/// # Safety
+/// As [`tile`]. The machine has the instructions.
+#[inline(always)] // Sums that are passed on would live in memory; this is compiled into the tiles.
+unsafe fn products<const P: usize, const B: usize>(
+    part: &Part<'_>,
+    start: usize,
+) -> [[__m512i; B]; P] {
     let row = part.row;
     // SAFETY: the blocks are in the layer.
     let first: [__m512i; B] =
@@ -191,12 +250,7 @@ unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, su
             slot -= row.ring_rows;
         }
     }
-    for (p, acc) in acc.iter().enumerate() {
-        for (b, acc) in acc.iter().enumerate() {
-            // SAFETY: there is room for `P * B` sums.
-            unsafe { sums.add(p * B + b).write(*acc) }
-        }
-    }
+    acc
 }
 
 /// Computes `B` blocks of a single pixel, and returns how many these are. Even and odd steps have

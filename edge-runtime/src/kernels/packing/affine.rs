@@ -137,11 +137,12 @@ impl Affine {
 
     /// An exact pair, if one near the real scale is.
     pub fn find(end: &End) -> Option<Self> {
-        Self::find_shifted(end, |_| 0)
+        Self::find_shifted(end, |_| 0, 0)
     }
 
     /// An exact pair for accumulators to which what `shift` makes of the scale has been added.
-    fn find_shifted(end: &End, shift: impl Fn(f32) -> i32) -> Option<Self> {
+    /// `places` of the line in its room are tried on each side of its middle.
+    fn find_shifted(end: &End, shift: impl Fn(f32) -> i32, places: i32) -> Option<Self> {
         /// Neighbours of the real scale that are tried, on each side.
         const NEIGHBOURS: i32 = 6;
         let one = if end.rounding == Rounding::High32 {
@@ -192,14 +193,21 @@ impl Affine {
                     up.min(step.below.map_or(up, |acc| -above(acc))),
                 )
             });
-            // In the middle of its room, or beside the only end that it has.
-            let add = match (down < 1e9, up < 1e9) {
+            // In the middle of its room, or beside the only end that it has; then elsewhere in it, and a
+            // little outside, because rounding the sum moves it too.
+            let middle = match (down < 1e9, up < 1e9) {
                 (true, false) => 1.0 - down,
                 (false, true) => up - 1.0,
                 _ => (up - down) / 2.0,
-            } as f32;
-            let affine = Self { scale, add };
-            (down + up > 0.0 && affine.fits(steps())).then_some(affine)
+            };
+            let room = (down + up).clamp(0.0, 1.0) + 4e-6;
+            (0..=2 * places).find_map(|place| {
+                let sign = if place % 2 == 0 { 1.0 } else { -1.0 };
+                let away = f64::from((place + 1) / 2) / f64::from(2 * places.max(1));
+                let add = (middle + sign * away * room) as f32;
+                let affine = Self { scale, add };
+                (down + up > -8e-6 && affine.fits(steps())).then_some(affine)
+            })
         })
     }
 }
@@ -230,7 +238,7 @@ impl Centred {
     /// An exact pair, if one near the real scale is.
     pub fn find(end: &End) -> Option<Self> {
         let Affine { scale, add } =
-            Affine::find_shifted(end, |scale| Self::shift(scale, end.zero_point))?;
+            Affine::find_shifted(end, |scale| Self::shift(scale, end.zero_point), 24)?;
         (scale >= Self::LEAST).then_some(Self { scale, add })
     }
 
