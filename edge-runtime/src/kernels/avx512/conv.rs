@@ -17,6 +17,9 @@ use crate::kernels::packing::dot_16x4::{GROUP, STEP};
 /// come from the second cache.
 const AHEAD: usize = 3072;
 
+/// Bytes from one pixel to the next that [`threefold_row`] takes.
+const THREEFOLD: usize = 16;
+
 /// Pixels whose sums wait for their end: at most three tiles of nearly the same width.
 const STRIP: usize = 32;
 
@@ -77,6 +80,18 @@ struct Part<'a> {
     ends: Option<How>,
 }
 
+impl Part<'_> {
+    /// Whether [`threefold_row`] takes the row: a pixel lies three to a segment, so that four of its
+    /// activations are a step of three outputs.
+    fn threefold(&self) -> bool {
+        let row = self.row;
+        row.segments == 1
+            && row.pixel_bytes == THREEFOLD
+            && row.steps * STEP == THREEFOLD * 3
+            && row.pixels.is_multiple_of(16)
+    }
+}
+
 /// # Safety
 /// As [`Lanes::row`].
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
@@ -124,6 +139,11 @@ macro_rules! strips {
         unsafe fn $name(part: &Part<'_>) -> usize {
             let row = part.row;
             if let Some(how) = part.ends {
+                if $blocks == 1 && part.threefold() {
+                    // SAFETY: passed on.
+                    unsafe { threefold_row(part, how) };
+                    return $blocks;
+                }
                 let mut start = 0;
                 while start < row.pixels {
                     let left = row.pixels - start;
@@ -251,6 +271,88 @@ unsafe fn products<const P: usize, const B: usize>(
         }
     }
     acc
+}
+
+/// One block of a row, sixteen pixels at a time: 18 broadcasts and three loads of weights for 48 dot
+/// products.
+///
+/// # Safety
+/// The row is [`threefold`](Part::threefold), the block in the part, and `how` its end; else as
+/// [`Lanes::row`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn threefold_row(part: &Part<'_>, how: How) {
+    let row = part.row;
+    // SAFETY: the block is in the layer.
+    let first = unsafe { starts(&row.constants, part.block) };
+    let quads = THREEFOLD / STEP;
+    let mut start = 0;
+    while start < row.pixels {
+        let [mut a, mut b, mut c, mut d] = [first; 4];
+        let [mut e, mut f, mut g, mut h] = [first; 4];
+        let [mut i, mut j, mut k, mut l] = [first; 4];
+        let [mut m, mut n, mut o, mut p] = [first; 4];
+        let mut weights = part.weights;
+        let mut slot = row.first;
+        for _ in 0..row.kernel_rows {
+            // SAFETY: taps lie in the ring; the weights have as many steps as there are.
+            unsafe {
+                let mut x = row.ring.add(slot * row.row_bytes + start * row.pixel_bytes);
+                for _ in 0..quads {
+                    let u = _mm512_loadu_si512(weights.cast());
+                    let v = _mm512_loadu_si512(weights.add(quads * part.step).cast());
+                    let w = _mm512_loadu_si512(weights.add(quads * part.step * 2).cast());
+                    // A pixel adds to the output to its left, that above it and that to its right. Every
+                    // fourth, so that a sum has time before its next product.
+                    macro_rules! pixels {
+                        ($($at:literal [$($sum:ident $of:ident)*])*) => {$(
+                            let four = x.add($at * THREEFOLD).cast::<i32>().read_unaligned();
+                            let four = _mm512_set1_epi32(four);
+                            $($sum = _mm512_dpbusd_epi32($sum, four, $of);)*
+                        )*};
+                    }
+                    pixels!(
+                        0 [a u] 4 [c w d v e u] 8 [g w h v i u] 12 [k w l v m u] 16 [o w p v]
+                        1 [a v b u] 5 [d w e v f u] 9 [h w i v j u] 13 [l w m v n u] 17 [p w]
+                        2 [a w b v c u] 6 [e w f v g u] 10 [i w j v k u] 14 [m w n v o u]
+                        3 [b w c v d u] 7 [f w g v h u] 11 [j w k v l u] 15 [n w o v p u]
+                    );
+                    x = x.add(STEP);
+                    weights = weights.add(part.step);
+                }
+                weights = weights.add(quads * part.step * 2);
+            }
+            slot += row.row_step;
+            if slot >= row.ring_rows {
+                slot -= row.ring_rows;
+            }
+        }
+        // SAFETY: the pixels are in the row.
+        unsafe {
+            let constants = &row.constants;
+            let output = row.output.add(start * constants.channels);
+            let sums = [
+                [a],
+                [b],
+                [c],
+                [d],
+                [e],
+                [f],
+                [g],
+                [h],
+                [i],
+                [j],
+                [k],
+                [l],
+                [m],
+                [n],
+                [o],
+                [p],
+            ];
+            finish_tile(constants, part.block, how, sums, output);
+        }
+        start += 16;
+    }
 }
 
 /// Computes `B` blocks of a single pixel, and returns how many these are. Even and odd steps have
