@@ -54,16 +54,22 @@ impl Lanes for Vnni {
 unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
     let flip = _mm512_set1_epi8(i8::MIN);
     let mut at = 0;
-    while at < count {
-        let left = count - at;
-        let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
+    while at + 64 <= count {
+        // SAFETY: 64 bytes are left.
+        unsafe {
+            let x = _mm512_loadu_si512(from.add(at).cast());
+            _mm512_storeu_si512(to.add(at).cast(), _mm512_xor_si512(x, flip));
+        }
+        at += 64;
+    }
+    if at < count {
+        let lanes = (1 << (count - at)) - 1;
         // SAFETY: the mask ends where `count` does.
         unsafe {
             let x = _mm512_maskz_loadu_epi8(lanes, from.add(at));
             let to = to.add(at).cast();
             _mm512_mask_storeu_epi8(to, lanes, _mm512_xor_si512(x, flip));
         }
-        at += 64;
     }
 }
 

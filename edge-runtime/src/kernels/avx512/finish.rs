@@ -261,26 +261,34 @@ impl How {
     /// # Safety
     /// As [`finish`]. The constants are prepared.
     #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) unsafe fn of(constants: &Constants, block: usize, left: usize) -> Option<Self> {
-        let blocks = left.min(2);
-        if constants.channels < (block + blocks) * 16 {
-            return None;
+        let prepared = |block: usize| {
+            let parameters = constants.prepared.wrapping_add(block * PREPARED);
+            let how = parameters.cast::<Parameters>().wrapping_add(1);
+            // SAFETY: the block exists, and this was prepared with it.
+            unsafe { how.cast::<Option<Self>>().read_unaligned() }
+        };
+        let first = prepared(block)?;
+        if left < 2 {
+            return Some(first);
         }
-        // SAFETY: the blocks exist.
-        unsafe {
-            let first = Self::of_one(constants, &parameters(constants, block))?;
-            let last = Self::of_one(constants, &parameters(constants, block + blocks - 1))?;
-            let odd = [first, last].contains(&Self::Odd);
-            (first == last || !odd).then_some(first.min(last))
-        }
+        let last = prepared(block + 1)?;
+        let odd = (first == Self::Odd) != (last == Self::Odd);
+        (!odd).then_some(first.min(last))
     }
 
+    /// That of a block alone.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn of_one(constants: &Constants, parameters: &Parameters) -> Option<Self> {
+    pub(super) fn of_parameters(
+        constants: &Constants,
+        parameters: &Parameters,
+        block: usize,
+    ) -> Option<Self> {
         let relu = constants.form == Form::Relu && parameters.covers(constants.rounding);
-        if !parameters.affine.exist() {
+        if constants.channels < (block + 1) * 16 {
+            None
+        } else if !parameters.affine.exist() {
             relu.then_some(Self::Relu)
         } else if parameters.affine.odd() {
             Some(Self::Odd)

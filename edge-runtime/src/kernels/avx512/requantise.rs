@@ -23,6 +23,7 @@
 
 use core::arch::x86_64::*;
 
+use super::finish::How;
 use crate::kernels::generic::{Constants, PREPARED};
 use crate::kernels::packing::affine::Centred;
 use crate::kernels::reference::requantise::Rounding;
@@ -31,7 +32,7 @@ use crate::kernels::reference::requantise::Rounding;
 #[derive(Clone, Copy)]
 pub(super) struct Parameters {
     left: __m512i,
-    multiplier: [__m512i; 2],
+    multiplier: __m512i,
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
     pub(super) affine: Lines,
@@ -133,12 +134,16 @@ pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
         // SAFETY: the block has a channel and its place in the table.
         unsafe {
             let to = to.add(block * PREPARED).cast::<Parameters>();
-            to.write_unaligned(Parameters::load(constants, block));
+            let parameters = Parameters::load(constants, block);
+            to.write_unaligned(parameters);
+            // Behind them: how tiles end, which is asked for each row.
+            let how = How::of_parameters(constants, &parameters, block);
+            to.add(1).cast::<Option<How>>().write_unaligned(how);
         }
     }
 }
 
-const _: () = assert!(size_of::<Parameters>() <= PREPARED);
+const _: () = assert!(size_of::<Parameters>() + size_of::<Option<How>>() <= PREPARED);
 
 /// The lanes of a block that are channels.
 fn lanes(constants: &Constants, block: usize) -> __mmask16 {
@@ -225,7 +230,7 @@ impl Parameters {
         let odd = _mm512_srli_epi64::<32>(down);
         Self {
             left,
-            multiplier: [multiplier, _mm512_srli_epi64::<32>(multiplier)],
+            multiplier,
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
             affine,
@@ -277,8 +282,11 @@ impl Parameters {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     fn positive(&self, acc: __m512i, sign: Option<__m512i>) -> __m512i {
-        let mut even = _mm512_mul_epu32(acc, self.multiplier[0]);
-        let mut odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(acc), self.multiplier[1]);
+        let mut even = _mm512_mul_epu32(acc, self.multiplier);
+        let mut odd = _mm512_mul_epu32(
+            _mm512_srli_epi64::<32>(acc),
+            _mm512_srli_epi64::<32>(self.multiplier),
+        );
         even = _mm512_add_epi64(even, self.nudge[0]);
         odd = _mm512_add_epi64(odd, self.nudge[1]);
         if let Some(sign) = sign {
