@@ -12,7 +12,43 @@ pub use padding::fold_padding;
 /// Everything that [`crate::compile`] runs, in its order. `granule` is what the target's kernels like
 /// numbers of channels to be a multiple of.
 pub fn all(graph: Graph, granule: usize) -> Graph {
-    drop_dead(compact(fold_padding(fuse_activations(graph)), granule))
+    let fused = widen_depthwise(fold_padding(fuse_activations(graph)));
+    drop_dead(compact(fused, granule))
+}
+
+/// Makes a depthwise convolution of one input channel an ordinary one, which it is: the weights are
+/// the same, and the kernels are faster.
+pub fn widen_depthwise(mut graph: Graph) -> Graph {
+    let Graph {
+        tensors, operators, ..
+    } = &mut graph;
+    for operator in operators {
+        let input = operator.inputs.first().and_then(|&id| tensors.get(id));
+        if input.is_none_or(|input| input.shape[3] != 1) {
+            continue;
+        }
+        operator.kind = match std::mem::replace(&mut operator.kind, OperatorKind::Reshape) {
+            OperatorKind::DepthwiseConv2d {
+                weights,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                activation,
+                rounding,
+            } => OperatorKind::Conv2d {
+                weights,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                activation,
+                rounding,
+            },
+            other => other,
+        };
+    }
+    graph
 }
 
 /// Merges a stand-alone activation into the fully connected layer or convolution before it, when

@@ -2,7 +2,7 @@
 //!
 //! [`Emulator`] is one board with its flash file: provisioned once, then started, killed and
 //! started again as often as one likes; what is in the flash stays. Needs a Unix host: the ports
-//! are Unix sockets. [`bench`] runs a model alone, on five processors, and counts instructions.
+//! are Unix sockets. [`mod@bench`] runs a model alone, on five processors, and counts instructions.
 #![forbid(unsafe_code)]
 
 pub mod bench;

@@ -126,3 +126,30 @@ fn what_the_output_does_not_need_is_dropped() {
 fn a_graph_without_dead_parts_stays() {
     assert_eq!(drop_dead(network()), network());
 }
+
+#[test]
+fn a_depthwise_convolution_of_one_channel_is_an_ordinary_one() {
+    let graph = |channels| {
+        let kind = OperatorKind::DepthwiseConv2d {
+            weights: weights(4, 9),
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: crate::graph::Padding::Same,
+            dilation: [1, 1],
+            activation: Activation::None,
+            rounding: crate::graph::RoundingMode::Double,
+        };
+        let tensors = vec![
+            tensor([1, 5, 5, channels], 0.1, -10),
+            tensor([1, 5, 5, 4], 0.1, -10),
+        ];
+        Graph::new(tensors, vec![operator(kind, 0, 1)], 0, 1)
+    };
+    let name = |channels| {
+        let widened = widen_depthwise(graph(channels));
+        widened.check().unwrap();
+        widened.operators[0].kind.name().to_owned()
+    };
+    assert_eq!(name(1), "CONV_2D");
+    assert_eq!(name(2), "DEPTHWISE_CONV_2D");
+}

@@ -1,14 +1,15 @@
 //! What an inference is expected to take, before anything is run.
 //!
 //! An operator takes `per_step · steps + per_output · outputs + per_gathered · gathered + fixed`
-//! instructions. Steps are its multiply-accumulate operations; of a pool or MEAN the elements that it
-//! looks at. Gathered are the elements that a convolution lays out before it multiplies: those of a
+//! instructions. Steps are its multiply-accumulate operations; of a pool, MEAN or COPY the elements that
+//! it looks at. Gathered are the elements that a convolution lays out before it multiplies: those of a
 //! window, for each output pixel. The figures are a least-squares fit (of relative errors, none of
 //! them below zero) to the layers of MLPerf Tiny's four models, compiled for speed and for size and
 //! counted under QEMU on one board of each instruction set. The Cortex-M4, M7 and M33 run the same
 //! kernels and differ by less than 0.1 %. Borders and remainders of channels are not in it: a single
 //! layer may be off by a quarter, a whole model by [`ERROR`]; RESHAPE and SOFTMAX are off by more, but
-//! take next to nothing.
+//! take next to nothing. What those models do not use has figures of fewer layers, see
+//! `rates::OTHERS`.
 
 mod rates;
 
@@ -80,6 +81,7 @@ pub fn predict(model: &Model<'_>, operators: &[Operator], set: InstructionSet) -
             let steps = match record.opcode {
                 opcode::AVERAGE_POOL_2D | opcode::MAX_POOL_2D => outputs * window,
                 opcode::MEAN => tensor(operator.input).len as u64,
+                opcode::COPY => outputs.min(tensor(operator.input).len as u64),
                 _ => operator.macs,
             };
             let gathered = match record.opcode {
@@ -111,7 +113,7 @@ pub fn predict(model: &Model<'_>, operators: &[Operator], set: InstructionSet) -
 /// `None` where there is no figure for the kernel.
 fn instructions(rates: &[Rate], operator: &Operator, work: &Work) -> Option<u64> {
     let found = |rate: &&Rate| rate.operator == operator.operator && rate.kernel == operator.kernel;
-    let rate = rates.iter().find(found)?;
+    let rate = rates.iter().chain(rates::OTHERS).find(found)?;
     let sum = rate.per_step * work.steps as f64
         + rate.per_output * work.outputs as f64
         + rate.per_gathered * work.gathered as f64

@@ -26,7 +26,7 @@ pub fn describe(model: &Model<'_>) -> String {
     Summary::of(model).to_string()
 }
 
-/// An image at a glance; [`Display`] gives the text for people.
+/// An image at a glance; [`std::fmt::Display`] gives the text for people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Bytes of the image.

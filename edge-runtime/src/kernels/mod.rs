@@ -1,4 +1,4 @@
-//! The operators. Each instruction set has a folder of its own; [`reference`] is the definition
+//! The operators. Each instruction set has a folder of its own; [`mod@reference`] is the definition
 //! that any other must match byte for byte.
 //!
 //! A runtime has a table of [`Kernel`]s, and a model runs on those of the table that it names by

@@ -3,7 +3,7 @@
 //! [`BenchBoard`] is one of five machines with the program of `boards/bench`. A run is deterministic:
 //! the same image, rows and program give the same counts on every host. Instructions are counted by
 //! a plugin of QEMU's (`plugin/counts.c`, compiled with gcc when it is first needed), from the input
-//! in place to the output ready: the call of [`edge_runtime::Session::run`] and nothing else.
+//! in place to the output ready: the call of `edge_runtime::Session::run` and nothing else.
 
 mod batch;
 mod counts;

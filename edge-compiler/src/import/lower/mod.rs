@@ -17,6 +17,7 @@ mod mean;
 mod pools;
 mod recurrent;
 mod slices;
+mod source;
 
 #[cfg(test)]
 mod tests;

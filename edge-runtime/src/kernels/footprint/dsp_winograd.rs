@@ -6,7 +6,7 @@ use crate::kernels::reference::Window;
 /// Bytes of the sums of two tiles and four output channels.
 pub(crate) const SUMS: usize = 512;
 
-/// Whether [`winograd_f2_i16_2x4`] can run a window: 3x3, stride 1, no dilation, input channels a
+/// Whether `winograd_f2_i16_2x4` can run a window: 3x3, stride 1, no dilation, input channels a
 /// multiple of 16, output channels of 4, at most 2 rows and columns of padding on each side.
 pub const fn fits(window: &Window) -> bool {
     let [height, width, channels] = window.input;

@@ -1,8 +1,8 @@
 //! What the kernels of vector instruction sets share: the frames that bring input into scratch row
 //! by row, the ends of a layer's constants, pools as plain loops, and the common tests.
 //!
-//! An instruction set implements [`Lanes`] and [`Columns`] and gets CONV_2D, FULLY_CONNECTED and
-//! DEPTHWISE_CONV_2D from [`run`] and [`run_depthwise`]. All read the packings
+//! An instruction set implements `Lanes` and `Columns` and gets CONV_2D, FULLY_CONNECTED and
+//! DEPTHWISE_CONV_2D from `run` and `run_depthwise`. All read the packings
 //! [`dot_16x4`](super::packing::dot_16x4) and [`depthwise_16x4`](super::packing::depthwise_16x4) and
 //! ask for the same scratch: an image for one of them is an image for all of them.
 //!

@@ -5,7 +5,7 @@ use core::cell::Cell;
 
 use super::broadcast::Operand;
 
-/// Dimensions of a [`Copy`].
+/// Dimensions of a [`struct@Copy`].
 pub const DIMENSIONS: usize = 6;
 
 /// Settings of [`copy`]. Strides and starts count elements.
