@@ -114,8 +114,9 @@ unsafe fn all_groups(row: &Row) {
                 // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
                 weights: unsafe { row.weights.add((group * steps + block) * 64) },
                 step: in_group * 64,
-                // SAFETY: the block is in the layer.
                 ends: if row.pixels.is_multiple_of(4) {
+                    // SAFETY: the block is in the layer, whose constants are prepared: it has more
+                    // than one pixel.
                     unsafe { How::of(&row.constants, group + block, in_group - block) }
                 } else {
                     None
