@@ -39,11 +39,13 @@ impl Lines {
         Self { scale, add }
     }
 
-    /// Whether all channels have one.
+    /// Whether all channels have one that is not [`Centred`](crate::kernels::packing::affine::Centred).
     #[inline]
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn exist(&self) -> bool {
-        _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(self.scale, self.add)) == 0
+        // Neither above 1 nor not a number.
+        let one = _mm256_set1_ps(1.0);
+        _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NLT_UQ>(self.scale, one)) == 0
     }
 
     /// Whether they are [`Odd`](crate::kernels::packing::affine::Odd): scales are negative.

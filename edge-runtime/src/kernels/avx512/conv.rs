@@ -7,7 +7,7 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::finish::{finish, finish_64, finish_pixel};
+use super::finish::{How, finish, finish_64, finish_pixel, finish_tile};
 use super::requantise::{prepare, starts};
 use crate::kernels::generic::{Constants, Lanes, Row, prepared_len};
 use crate::kernels::layer::Layer;
@@ -16,6 +16,9 @@ use crate::kernels::packing::dot_16x4::{GROUP, STEP};
 /// How far ahead of their use weights of a single pixel are fetched, in bytes: worth 3 % where they
 /// come from the second cache.
 const AHEAD: usize = 3072;
+
+/// Bytes from one pixel to the next that [`threefold_row`] takes.
+const THREEFOLD: usize = 16;
 
 /// Pixels whose sums wait for their end: at most three tiles of nearly the same width.
 const STRIP: usize = 32;
@@ -51,16 +54,22 @@ impl Lanes for Vnni {
 unsafe fn widen(from: *const i8, to: *mut u8, count: usize) {
     let flip = _mm512_set1_epi8(i8::MIN);
     let mut at = 0;
-    while at < count {
-        let left = count - at;
-        let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
+    while at + 64 <= count {
+        // SAFETY: 64 bytes are left.
+        unsafe {
+            let x = _mm512_loadu_si512(from.add(at).cast());
+            _mm512_storeu_si512(to.add(at).cast(), _mm512_xor_si512(x, flip));
+        }
+        at += 64;
+    }
+    if at < count {
+        let lanes = (1 << (count - at)) - 1;
         // SAFETY: the mask ends where `count` does.
         unsafe {
             let x = _mm512_maskz_loadu_epi8(lanes, from.add(at));
             let to = to.add(at).cast();
             _mm512_mask_storeu_epi8(to, lanes, _mm512_xor_si512(x, flip));
         }
-        at += 64;
     }
 }
 
@@ -73,6 +82,20 @@ struct Part<'a> {
     weights: *const i8,
     /// Bytes of a step of the group.
     step: usize,
+    /// How tiles write their outputs themselves, if they can.
+    ends: Option<How>,
+}
+
+impl Part<'_> {
+    /// Whether [`threefold_row`] takes the row: a pixel lies three to a segment, so that four of its
+    /// activations are a step of three outputs.
+    fn threefold(&self) -> bool {
+        let row = self.row;
+        row.segments == 1
+            && row.pixel_bytes == THREEFOLD
+            && row.steps * STEP == THREEFOLD * 3
+            && row.pixels.is_multiple_of(16)
+    }
 }
 
 /// # Safety
@@ -91,6 +114,13 @@ unsafe fn all_groups(row: &Row) {
                 // SAFETY: the packing has `blocks * steps * 64` bytes of weights.
                 weights: unsafe { row.weights.add((group * steps + block) * 64) },
                 step: in_group * 64,
+                ends: if row.pixels.is_multiple_of(4) {
+                    // SAFETY: the block is in the layer, whose constants are prepared: it has more
+                    // than one pixel.
+                    unsafe { How::of(&row.constants, group + block, in_group - block) }
+                } else {
+                    None
+                },
             };
             // SAFETY: the blocks are in the group, and all lies where `row` says.
             block += unsafe {
@@ -109,12 +139,33 @@ unsafe fn all_groups(row: &Row) {
 
 /// Runs `tile::<P, $blocks>` over all pixels in strips of nearly the same width; returns the blocks.
 macro_rules! strips {
-    ($name:ident, $blocks:literal, $most:literal, [$($p:literal)*]) => {
+    ($name:ident, $blocks:literal, $most:literal, [$($p:literal)*], [$($whole:literal)*]) => {
         /// # Safety
         /// The blocks of `part` are in the layer; else as [`Lanes::row`].
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
         unsafe fn $name(part: &Part<'_>) -> usize {
             let row = part.row;
+            if let Some(how) = part.ends {
+                if $blocks == 1 && part.threefold() {
+                    // SAFETY: passed on.
+                    unsafe { threefold_row(part, how) };
+                    return $blocks;
+                }
+                let mut start = 0;
+                while start < row.pixels {
+                    let left = row.pixels - start;
+                    let width = left.div_ceil(left.div_ceil($most).max(1)).next_multiple_of(4);
+                    // SAFETY: the pixels are in the row.
+                    unsafe {
+                        match width {
+                            $($whole => whole_tile::<$whole, $blocks>(part, start, how),)*
+                            _ => break,
+                        }
+                    }
+                    start += width;
+                }
+                return $blocks;
+            }
             // Through memory, on purpose: an array that loops index would live there all the time.
             let mut sums = [MaybeUninit::<__m512i>::uninit(); STRIP * $blocks];
             let sums = sums.as_mut_ptr().cast::<__m512i>();
@@ -146,8 +197,24 @@ macro_rules! strips {
         }
     };
 }
-strips!(strips_of_one, 1, 16, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16]);
-strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
+strips!(strips_of_one, 1, 16, [1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16], [4 8 12 16]);
+strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12], [4 8 12]);
+
+/// As [`tile`], but ends with the outputs.
+///
+/// # Safety
+/// As [`tile`], without its sums; `how` is that of the blocks.
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn whole_tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, how: How) {
+    // SAFETY: passed on.
+    unsafe {
+        let acc = products::<P, B>(part, start);
+        let constants = &part.row.constants;
+        let output = part.row.output.add(start * constants.channels);
+        finish_tile(constants, part.block, how, acc, output);
+    }
+}
 
 /// # Safety
 /// Pixels `start..start + P` are in the row, `B` blocks in the part, and `sums` is writable for
@@ -155,6 +222,25 @@ strips!(strips_of_two, 2, 12, [1 2 3 4 5 6 7 8 9 10 11 12]);
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, sums: *mut __m512i) {
+    // SAFETY: passed on.
+    let acc = unsafe { products::<P, B>(part, start) };
+    for (p, acc) in acc.iter().enumerate() {
+        for (b, acc) in acc.iter().enumerate() {
+            // SAFETY: there is room for `P * B` sums.
+            unsafe { sums.add(p * B + b).write(*acc) }
+        }
+    }
+}
+
+/// The sums of a tile.
+///
+/// # Safety
+/// As [`tile`]. The machine has the instructions.
+#[inline(always)] // Sums that are passed on would live in memory; this is compiled into the tiles.
+unsafe fn products<const P: usize, const B: usize>(
+    part: &Part<'_>,
+    start: usize,
+) -> [[__m512i; B]; P] {
     let row = part.row;
     // SAFETY: the blocks are in the layer.
     let first: [__m512i; B] =
@@ -191,11 +277,88 @@ unsafe fn tile<const P: usize, const B: usize>(part: &Part<'_>, start: usize, su
             slot -= row.ring_rows;
         }
     }
-    for (p, acc) in acc.iter().enumerate() {
-        for (b, acc) in acc.iter().enumerate() {
-            // SAFETY: there is room for `P * B` sums.
-            unsafe { sums.add(p * B + b).write(*acc) }
+    acc
+}
+
+/// One block of a row, sixteen pixels at a time: 18 broadcasts and three loads of weights for 48 dot
+/// products.
+///
+/// # Safety
+/// The row is [`threefold`](Part::threefold), the block in the part, and `how` its end; else as
+/// [`Lanes::row`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+unsafe fn threefold_row(part: &Part<'_>, how: How) {
+    let row = part.row;
+    // SAFETY: the block is in the layer.
+    let first = unsafe { starts(&row.constants, part.block) };
+    let quads = THREEFOLD / STEP;
+    let mut start = 0;
+    while start < row.pixels {
+        let [mut a, mut b, mut c, mut d] = [first; 4];
+        let [mut e, mut f, mut g, mut h] = [first; 4];
+        let [mut i, mut j, mut k, mut l] = [first; 4];
+        let [mut m, mut n, mut o, mut p] = [first; 4];
+        let mut weights = part.weights;
+        let mut slot = row.first;
+        for _ in 0..row.kernel_rows {
+            // SAFETY: taps lie in the ring; the weights have as many steps as there are.
+            unsafe {
+                let mut x = row.ring.add(slot * row.row_bytes + start * row.pixel_bytes);
+                for _ in 0..quads {
+                    let u = _mm512_loadu_si512(weights.cast());
+                    let v = _mm512_loadu_si512(weights.add(quads * part.step).cast());
+                    let w = _mm512_loadu_si512(weights.add(quads * part.step * 2).cast());
+                    // A pixel adds to the output to its left, that above it and that to its right. Every
+                    // fourth, so that a sum has time before its next product.
+                    macro_rules! pixels {
+                        ($($at:literal [$($sum:ident $of:ident)*])*) => {$(
+                            let four = x.add($at * THREEFOLD).cast::<i32>().read_unaligned();
+                            let four = _mm512_set1_epi32(four);
+                            $($sum = _mm512_dpbusd_epi32($sum, four, $of);)*
+                        )*};
+                    }
+                    pixels!(
+                        0 [a u] 4 [c w d v e u] 8 [g w h v i u] 12 [k w l v m u] 16 [o w p v]
+                        1 [a v b u] 5 [d w e v f u] 9 [h w i v j u] 13 [l w m v n u] 17 [p w]
+                        2 [a w b v c u] 6 [e w f v g u] 10 [i w j v k u] 14 [m w n v o u]
+                        3 [b w c v d u] 7 [f w g v h u] 11 [j w k v l u] 15 [n w o v p u]
+                    );
+                    x = x.add(STEP);
+                    weights = weights.add(part.step);
+                }
+                weights = weights.add(quads * part.step * 2);
+            }
+            slot += row.row_step;
+            if slot >= row.ring_rows {
+                slot -= row.ring_rows;
+            }
         }
+        // SAFETY: the pixels are in the row.
+        unsafe {
+            let constants = &row.constants;
+            let output = row.output.add(start * constants.channels);
+            let sums = [
+                [a],
+                [b],
+                [c],
+                [d],
+                [e],
+                [f],
+                [g],
+                [h],
+                [i],
+                [j],
+                [k],
+                [l],
+                [m],
+                [n],
+                [o],
+                [p],
+            ];
+            finish_tile(constants, part.block, how, sums, output);
+        }
+        start += 16;
     }
 }
 

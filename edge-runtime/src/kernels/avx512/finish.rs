@@ -69,6 +69,8 @@ pub(super) unsafe fn finish_block(
         };
         if parameters.affine.exist() && parameters.affine.odd() {
             strip.write::<ODD>(&parameters);
+        } else if parameters.centred() {
+            strip.write::<CENTRED>(&parameters);
         } else if parameters.affine.exist() {
             strip.write::<AFFINE>(&parameters);
         } else if !parameters.covers(constants.rounding) {
@@ -108,8 +110,26 @@ const RELU: u8 = 1;
 const SIGNED: u8 = 2;
 /// [`Lines::outputs`],
 const AFFINE: u8 = 3;
-/// or [`Lines::odd_outputs`].
+/// [`Lines::odd_outputs`],
 const ODD: u8 = 4;
+/// or [`Parameters::centred_outputs`].
+const CENTRED: u8 = 5;
+
+impl Parameters {
+    /// The outputs of accumulators in one of the ways above.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn ends<const HOW: u8>(&self, acc: __m512i) -> __m512i {
+        match HOW {
+            RELU => self.relu(acc),
+            SIGNED => self.signed(acc),
+            AFFINE => self.affine.outputs(acc),
+            ODD => self.affine.odd_outputs(acc),
+            CENTRED => self.centred_outputs(acc),
+            _ => acc,
+        }
+    }
+}
 
 /// One block of a strip.
 struct Strip<'a> {
@@ -152,13 +172,7 @@ impl Strip<'_> {
     unsafe fn scaled<const HOW: u8>(&self, parameters: &Parameters, at: usize) -> __m512i {
         // SAFETY: the sum is there.
         let sum = unsafe { *self.sums.add(at * self.stride) };
-        match HOW {
-            RELU => parameters.relu(sum),
-            SIGNED => parameters.signed(sum),
-            AFFINE => parameters.affine.outputs(sum),
-            ODD => parameters.affine.odd_outputs(sum),
-            _ => sum,
-        }
+        parameters.ends::<HOW>(sum)
     }
 
     /// # Safety
@@ -166,8 +180,8 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
-        // The affine form has it.
-        let zero_point = if HOW == AFFINE {
+        // The affine forms have it.
+        let zero_point = if HOW == AFFINE || HOW == CENTRED {
             0
         } else {
             self.constants.zero_point
@@ -225,6 +239,181 @@ impl Strip<'_> {
                 _mm_mask_storeu_epi8(self.output.add(at * stride), lanes, one);
             }
             at += 1;
+        }
+    }
+}
+
+/// The forms that tiles end with themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum How {
+    Odd,
+    /// Of sums that are not scaled by lines; and of all, where negative ones count as 0.
+    Relu,
+    /// Also of those that need no centre.
+    Centred,
+    Affine,
+}
+
+impl How {
+    /// That of as many blocks from `block` on as a tile takes: `left`, at most two. `None` where they
+    /// have none in common, or not all of their channels exist.
+    ///
+    /// # Safety
+    /// As [`finish`]. The constants are prepared.
+    #[inline]
+    pub(super) unsafe fn of(constants: &Constants, block: usize, left: usize) -> Option<Self> {
+        let prepared = |block: usize| {
+            let parameters = constants.prepared.wrapping_add(block * PREPARED);
+            let how = parameters.cast::<Parameters>().wrapping_add(1);
+            // SAFETY: the block exists, and this was prepared with it.
+            unsafe { how.cast::<Option<Self>>().read_unaligned() }
+        };
+        let first = prepared(block)?;
+        if left < 2 {
+            return Some(first);
+        }
+        let last = prepared(block + 1)?;
+        let odd = (first == Self::Odd) != (last == Self::Odd);
+        (!odd).then_some(first.min(last))
+    }
+
+    /// That of a block alone.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn of_parameters(
+        constants: &Constants,
+        parameters: &Parameters,
+        block: usize,
+    ) -> Option<Self> {
+        let relu = constants.form == Form::Relu && parameters.covers(constants.rounding);
+        if constants.channels < (block + 1) * 16 {
+            None
+        } else if !parameters.affine.exist() {
+            relu.then_some(Self::Relu)
+        } else if parameters.affine.odd() {
+            Some(Self::Odd)
+        } else if parameters.centred() {
+            Some(Self::Centred)
+        } else {
+            Some(Self::Affine)
+        }
+    }
+}
+
+/// The prepared constants of a block.
+///
+/// # Safety
+/// The layer has the block, and its constants are prepared.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn parameters(constants: &Constants, block: usize) -> Parameters {
+    let prepared = constants.prepared.wrapping_add(block * PREPARED);
+    // SAFETY: prepared as such.
+    unsafe { prepared.cast::<Parameters>().read_unaligned() }
+}
+
+/// Writes the outputs of the `P` pixels of a tile, a multiple of four, of one block or two from
+/// registers; `output` is the first pixel.
+///
+/// # Safety
+/// `how` is that of the blocks; else as [`finish`].
+#[inline(always)] // into the tiles, where the sums are in registers
+pub(super) unsafe fn finish_tile<const P: usize, const B: usize>(
+    constants: &Constants,
+    block: usize,
+    how: How,
+    sums: [[__m512i; B]; P],
+    output: *mut i8,
+) {
+    // SAFETY: passed on.
+    unsafe {
+        let output = output.add(block * 16);
+        match how {
+            How::Affine => write_tile::<P, B, AFFINE>(constants, block, sums, output),
+            How::Relu => write_tile::<P, B, RELU>(constants, block, sums, output),
+            How::Odd => write_tile::<P, B, ODD>(constants, block, sums, output),
+            How::Centred => write_tile::<P, B, CENTRED>(constants, block, sums, output),
+        }
+    }
+}
+
+/// [`finish_tile`] where `output` is the first channel of the blocks.
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+unsafe fn write_tile<const P: usize, const B: usize, const HOW: u8>(
+    constants: &Constants,
+    block: usize,
+    sums: [[__m512i; B]; P],
+    output: *mut i8,
+) {
+    let channels = constants.channels;
+    let zero_point = if HOW == ODD || HOW == RELU {
+        constants.zero_point
+    } else {
+        0
+    };
+    let (quads, _) = sums.as_chunks::<4>();
+    // SAFETY: the blocks and the pixels are in the layer and the output; the machine has the
+    // instructions.
+    unsafe {
+        let narrow = Narrow::new(constants, zero_point);
+        let first = parameters(constants, block);
+        let last = parameters(constants, block + B - 1);
+        let zero = _mm512_setzero_si512();
+        for (quad, pixels) in quads.iter().enumerate() {
+            // Of the first block, and of the second.
+            let mut outputs = [[zero; 4]; 2];
+            let [of_first, of_last] = &mut outputs;
+            for ((sums, x), y) in pixels.iter().zip(of_first).zip(of_last) {
+                if let [sum, .., second] = sums.as_slice() {
+                    *x = first.ends::<HOW>(*sum);
+                    *y = last.ends::<HOW>(*second);
+                } else if let [sum] = sums.as_slice() {
+                    *x = first.ends::<HOW>(*sum);
+                }
+            }
+            let [[a, b, c, d], [e, f, g, h]] = outputs;
+            let to = output.add(quad * 4 * channels);
+            if B == 2 {
+                store_pair(to, channels, narrow.apply([a, e, b, f]));
+                store_pair(to.add(channels * 2), channels, narrow.apply([c, g, d, h]));
+                continue;
+            }
+            let bytes = narrow.apply([a, b, c, d]);
+            if channels == 16 {
+                _mm512_storeu_si512(to.cast(), bytes);
+            } else {
+                _mm_storeu_si128(to.cast(), _mm512_castsi512_si128(bytes));
+                let [b, c, d] = [
+                    _mm512_extracti32x4_epi32::<1>(bytes),
+                    _mm512_extracti32x4_epi32::<2>(bytes),
+                    _mm512_extracti32x4_epi32::<3>(bytes),
+                ];
+                _mm_storeu_si128(to.add(channels).cast(), b);
+                _mm_storeu_si128(to.add(channels * 2).cast(), c);
+                _mm_storeu_si128(to.add(channels * 3).cast(), d);
+            }
+        }
+    }
+}
+
+/// Writes 32 bytes of one pixel and 32 of the next.
+///
+/// # Safety
+/// Both are writable.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn store_pair(to: *mut i8, channels: usize, bytes: __m512i) {
+    // SAFETY: passed on.
+    unsafe {
+        if channels == 32 {
+            _mm512_storeu_si512(to.cast(), bytes);
+        } else {
+            _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(bytes));
+            let second = _mm512_extracti64x4_epi64::<1>(bytes);
+            _mm256_storeu_si256(to.add(channels).cast(), second);
         }
     }
 }

@@ -23,17 +23,21 @@
 
 use core::arch::x86_64::*;
 
+use super::finish::How;
 use crate::kernels::generic::{Constants, PREPARED};
+use crate::kernels::packing::affine::Centred;
 use crate::kernels::reference::requantise::Rounding;
 
 /// Constants of sixteen channels.
 #[derive(Clone, Copy)]
 pub(super) struct Parameters {
     left: __m512i,
-    multiplier: [__m512i; 2],
+    multiplier: __m512i,
     nudge: [__m512i; 2],
     shift: [__m512i; 2],
     pub(super) affine: Lines,
+    /// What is added to the accumulators where [`Lines::centred`]; else 0.
+    centre: __m512i,
 }
 
 /// The affine forms of sixteen channels, see
@@ -64,20 +68,28 @@ impl Lines {
         }
     }
 
-    /// Whether all channels have one.
+    /// Whether all channels have one that is not [`Centred`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn exist(&self) -> bool {
-        _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.scale, self.add) == 0
+        // Neither above 1 nor not a number.
+        _mm512_cmp_ps_mask::<_CMP_NLT_UQ>(self.scale, _mm512_set1_ps(1.0)) == 0
+    }
+
+    /// Whether all channels have one that is [`Centred`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn centred(&self) -> bool {
+        _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(self.scale, _mm512_set1_ps(1.0)) == 0
     }
 
     /// Whether all channels have one that is not [`Odd`](crate::kernels::packing::affine::Odd).
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn plain(&self) -> bool {
-        // Neither negative nor not a number.
-        let zero = _mm512_setzero_ps();
-        _mm512_cmp_ps_mask::<_CMP_NGE_UQ>(self.scale, zero) == 0
+        // Neither negative nor not a number nor above 1: as unsigned bits in order.
+        let one = _mm512_castps_si512(_mm512_set1_ps(1.0));
+        _mm512_cmpge_epu32_mask(_mm512_castps_si512(self.scale), one) == 0
     }
 
     /// Whether they are [`Odd`](crate::kernels::packing::affine::Odd): scales are negative.
@@ -122,12 +134,16 @@ pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
         // SAFETY: the block has a channel and its place in the table.
         unsafe {
             let to = to.add(block * PREPARED).cast::<Parameters>();
-            to.write_unaligned(Parameters::load(constants, block));
+            let parameters = Parameters::load(constants, block);
+            to.write_unaligned(parameters);
+            // Behind them: how tiles end, which is asked for each row.
+            let how = How::of_parameters(constants, &parameters, block);
+            to.add(1).cast::<Option<How>>().write_unaligned(how);
         }
     }
 }
 
-const _: () = assert!(size_of::<Parameters>() <= PREPARED);
+const _: () = assert!(size_of::<Parameters>() + size_of::<Option<How>>() <= PREPARED);
 
 /// The lanes of a block that are channels.
 fn lanes(constants: &Constants, block: usize) -> __mmask16 {
@@ -201,16 +217,39 @@ impl Parameters {
                 high
             }
         };
+        // SAFETY: passed on.
+        let mut affine = unsafe { Lines::load(constants, block) };
+        let mut centre = zero;
+        if affine.centred() {
+            let mark = _mm512_set1_ps(1.0 / Centred::MARK);
+            affine.scale = _mm512_mul_ps(affine.scale, mark);
+            let zero_point = _mm512_set1_ps(constants.zero_point as f32);
+            centre = _mm512_cvtps_epi32(_mm512_div_ps(zero_point, affine.scale));
+        }
         let even = _mm512_and_si512(down, _mm512_set1_epi64(0xffff_ffff));
         let odd = _mm512_srli_epi64::<32>(down);
         Self {
             left,
-            multiplier: [multiplier, _mm512_srli_epi64::<32>(multiplier)],
+            multiplier,
             nudge: [nudge(even), nudge(odd)],
             shift: [_mm512_add_epi64(even, _mm512_set1_epi64(32)), odd],
-            // SAFETY: passed on.
-            affine: unsafe { Lines::load(constants, block) },
+            affine,
+            centre,
         }
+    }
+
+    /// Whether the lines are [`Centred`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn centred(&self) -> bool {
+        _mm512_test_epi32_mask(self.centre, self.centre) != 0
+    }
+
+    /// The outputs of accumulators where [`centred`](Self::centred), before the limits.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn centred_outputs(&self, acc: __m512i) -> __m512i {
+        self.affine.outputs(_mm512_add_epi32(acc, self.centre))
     }
 
     /// Whether `relu` and `signed` cover all channels: only Single saturates to 32 bits.
@@ -243,8 +282,11 @@ impl Parameters {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     fn positive(&self, acc: __m512i, sign: Option<__m512i>) -> __m512i {
-        let mut even = _mm512_mul_epu32(acc, self.multiplier[0]);
-        let mut odd = _mm512_mul_epu32(_mm512_srli_epi64::<32>(acc), self.multiplier[1]);
+        let mut even = _mm512_mul_epu32(acc, self.multiplier);
+        let mut odd = _mm512_mul_epu32(
+            _mm512_srli_epi64::<32>(acc),
+            _mm512_srli_epi64::<32>(self.multiplier),
+        );
         even = _mm512_add_epi64(even, self.nudge[0]);
         odd = _mm512_add_epi64(odd, self.nudge[1]);
         if let Some(sign) = sign {

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 
 use super::Vnni;
-use super::finish::finish_block;
+use super::finish::{How, finish_block, finish_tile};
 use super::requantise::{prepare, starts};
 use crate::kernels::generic::{
     CHUNK, Constants, POSITIONS, Products, SUM, UNSCALE, Vector, run_winograd,
@@ -123,6 +123,22 @@ impl Vector for Vnni {
         pixels: usize,
     ) {
         unsafe {
+            if pixels.is_multiple_of(4)
+                && let Some(how) = How::of(constants, block, 1)
+            {
+                for four in 0..pixels / 4 {
+                    let sums = sums.cast::<__m512i>().add(four * 4);
+                    let quad = [
+                        [sums.read_unaligned()],
+                        [sums.add(1).read_unaligned()],
+                        [sums.add(2).read_unaligned()],
+                        [sums.add(3).read_unaligned()],
+                    ];
+                    let output = output.add(four * 4 * constants.channels);
+                    finish_tile(constants, block, how, quad, output);
+                }
+                return;
+            }
             let output = output.add(block * 16);
             finish_block(constants, block, sums.cast(), 1, output, pixels);
         }

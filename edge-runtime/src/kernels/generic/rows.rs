@@ -267,30 +267,49 @@ unsafe fn try_run<L: Lanes>(layer: &Layer<'_>) -> Option<()> {
     let left = padding_x.min(columns);
     let inside = width.min(columns - left);
     let right = columns - left - inside;
+    // The padding beside the input stays: rows of the input leave it alone, those of padding hold the
+    // same. That behind a row and that before the next one lie side by side.
+    if left + right > 0 {
+        // SAFETY: the ring has as many rows of `left + inside + right` columns.
+        unsafe {
+            L::fill(layer.pad, ring, left * in_channels);
+            for slot in 0..ring_rows {
+                let to = ring.add(slot * row_bytes + (left + inside) * pixel_bytes);
+                let next = if slot + 1 < ring_rows { left } else { 0 };
+                L::fill(layer.pad, to, (right + next) * in_channels);
+            }
+        }
+    }
     let mut next = 0; // the first row, counted with padding, that is not in the ring
+    let mut slot = 0; // its place
+    row.first = 0;
     for y in 0..geometry.rows {
         let top = y.checked_mul(stride_y)?;
-        next = next.max(top);
+        if next < top {
+            next = top;
+            slot = next.checked_rem(ring_rows)?;
+        }
         while next < top.checked_add(ring_rows)? {
-            let slot = next.checked_rem(ring_rows)?;
             let at = next.checked_sub(padding_y).filter(|row| *row < height);
             // SAFETY: row `at` lies in the input; the ring has `columns` pixels in each row, and
             // `left + inside + right` are as many.
             unsafe {
                 let to = ring.add(slot * row_bytes);
                 if let Some(at) = at {
-                    L::fill(layer.pad, to, left * in_channels);
                     let from = input.add(at * width * in_channels);
                     L::widen(from, to.add(left * pixel_bytes), inside * in_channels);
-                    let to = to.add((left + inside) * pixel_bytes);
-                    L::fill(layer.pad, to, right * in_channels);
                 } else {
                     L::fill(layer.pad, to, columns * in_channels);
                 }
             }
             next += 1;
+            slot += 1;
+            if slot == ring_rows {
+                slot = 0;
+            }
         }
-        row.first = top.checked_rem(ring_rows)?;
+        // All rows are those of this output now: the first one is the oldest.
+        row.first = slot;
         // SAFETY: output row `y` lies in the output. All the fields hold what they say.
         unsafe {
             row.output = output.add(y * geometry.width * channels);

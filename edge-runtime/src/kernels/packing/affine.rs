@@ -11,6 +11,10 @@
 //! has its halves away from zero, so that its steps are not evenly spaced around zero: few channels
 //! fit that have outputs on both sides of the zero point. For these there is [`Odd`], two lines with a
 //! step at zero.
+//!
+//! An [`Affine`] with a zero point of -128 has an `add` of that size, whose last bit is as large as the
+//! room that some channels leave. Where that is too coarse, [`Centred`] has most of it in an integer
+//! that is added to the accumulator.
 
 use crate::kernels::reference::requantise::Rounding;
 
@@ -133,6 +137,12 @@ impl Affine {
 
     /// An exact pair, if one near the real scale is.
     pub fn find(end: &End) -> Option<Self> {
+        Self::find_shifted(end, |_| 0, 0)
+    }
+
+    /// An exact pair for accumulators to which what `shift` makes of the scale has been added.
+    /// `places` of the line in its room are tried on each side of its middle.
+    fn find_shifted(end: &End, shift: impl Fn(f32) -> i32, places: i32) -> Option<Self> {
         /// Neighbours of the real scale that are tried, on each side.
         const NEIGHBOURS: i32 = 6;
         let one = if end.rounding == Rounding::High32 {
@@ -161,6 +171,19 @@ impl Affine {
             let sign = if distance % 2 == 0 { 1 } else { -1 };
             let bits = nearest + sign * ((distance + 1) / 2);
             let scale = f32::from_bits(bits.cast_unsigned());
+            let shift = shift(scale);
+            // It must not wrap, or values would not grow.
+            for acc in end.reach {
+                acc.checked_add(shift)?;
+            }
+            let shifted = |(y, step): (i32, Step)| {
+                let step = Step {
+                    from: step.from.map(|acc| acc.wrapping_add(shift)),
+                    below: step.below.map(|acc| acc.wrapping_add(shift)),
+                };
+                (y, step)
+            };
+            let steps = || steps().map(shifted);
             // How far the line may be moved down and up before a step comes too late or too early.
             let (down, up) = steps().fold((1e9, 1e9), |(down, up): (f64, f64), (y, step)| {
                 let half = f64::from(y) - 0.5;
@@ -170,15 +193,60 @@ impl Affine {
                     up.min(step.below.map_or(up, |acc| -above(acc))),
                 )
             });
-            // In the middle of its room, or beside the only end that it has.
-            let add = match (down < 1e9, up < 1e9) {
+            // In the middle of its room, or beside the only end that it has; then elsewhere in it, and a
+            // little outside, because rounding the sum moves it too.
+            let middle = match (down < 1e9, up < 1e9) {
                 (true, false) => 1.0 - down,
                 (false, true) => up - 1.0,
                 _ => (up - down) / 2.0,
-            } as f32;
-            let affine = Self { scale, add };
-            (down + up > 0.0 && affine.fits(steps())).then_some(affine)
+            };
+            let room = (down + up).clamp(0.0, 1.0) + 4e-6;
+            (0..=2 * places).find_map(|place| {
+                let sign = if place % 2 == 0 { 1.0 } else { -1.0 };
+                let away = f64::from((place + 1) / 2) / f64::from(2 * places.max(1));
+                let add = (middle + sign * away * room) as f32;
+                let affine = Self { scale, add };
+                (down + up > -8e-6 && affine.fits(steps())).then_some(affine)
+            })
         })
+    }
+}
+
+/// `round(fma((acc + shift) as f32, scale, add))`, limited to the layer's `min..=max`, is the output,
+/// with the [`shift`](Self::shift) that brings the zero point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Centred {
+    /// At least [`LEAST`](Self::LEAST) and below 1.
+    pub scale: f32,
+    /// What the shift leaves of the zero point, and the half that the rounding wants.
+    pub add: f32,
+}
+
+impl Centred {
+    /// What a packing multiplies [`scale`](Self::scale) by, so that it is told from those of
+    /// [`Affine`]: above 1, and exact.
+    pub const MARK: f32 = 18_446_744_073_709_551_616.0;
+
+    /// The least scale: a shift fits 32 bits.
+    const LEAST: f32 = 1e-6;
+
+    /// What is added to an accumulator: the zero point divided by the scale, to the nearest integer.
+    pub fn shift(scale: f32, zero_point: i8) -> i32 {
+        libm::rintf(f32::from(zero_point) / scale) as i32
+    }
+
+    /// An exact pair, if one near the real scale is.
+    pub fn find(end: &End) -> Option<Self> {
+        let Affine { scale, add } =
+            Affine::find_shifted(end, |scale| Self::shift(scale, end.zero_point), 24)?;
+        (scale >= Self::LEAST).then_some(Self { scale, add })
+    }
+
+    /// As the vector instructions compute it.
+    #[cfg(test)]
+    fn value(self, acc: i32, zero_point: i8) -> f32 {
+        let acc = acc + Self::shift(self.scale, zero_point);
+        libm::rintf(libm::fmaf(acc as f32, self.scale, self.add))
     }
 }
 
@@ -271,7 +339,8 @@ impl Odd {
 }
 
 /// What a packing keeps for a block of sixteen lanes, `[scale, add]` of each: those of [`Affine`]
-/// where all channels have one; else `[-scale, tie]` of [`Odd`] where all have one; else not numbers
+/// where all channels have one; else `[-scale, tie]` of [`Odd`] where all have one; else
+/// `[scale * MARK, add]` of [`Centred`] where all have one; else not numbers
 /// where a channel has no [`Affine`]. A lane that is no channel has whatever does not keep the others
 /// from theirs; a channel without a known end (`Some(None)`) has no line.
 pub fn lines(ends: [Option<Option<End>>; 16]) -> [[f32; 2]; 16] {
@@ -291,7 +360,16 @@ pub fn lines(ends: [Option<Option<End>>; 16]) -> [[f32; 2]; 16] {
             .and_then(|end| Odd::find(&end))
             .map_or([f32::NAN; 2], |line| [-line.scale, line.tie]),
     });
-    if known(&odd) { odd } else { plain }
+    if known(&odd) {
+        return odd;
+    }
+    let centred = ends.map(|end| match end {
+        None => [0.5 * Centred::MARK, 0.0],
+        Some(end) => end
+            .and_then(|end| Centred::find(&end))
+            .map_or([f32::NAN; 2], |line| [line.scale * Centred::MARK, line.add]),
+    });
+    if known(&centred) { centred } else { plain }
 }
 
 #[cfg(test)]
@@ -326,6 +404,14 @@ mod tests {
                     let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
                     let expected = limited(end.value(acc));
                     prop_assert_eq!(limited(value(affine, acc) as i32), expected, "{} {:?}", acc, affine);
+                }
+            }
+            if let Some(centred) = Centred::find(&end) {
+                for acc in reach.0..=reach.1 {
+                    let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
+                    let expected = limited(end.value(acc));
+                    let value = centred.value(acc, zero_point) as i32;
+                    prop_assert_eq!(limited(value), expected, "{} {:?}", acc, centred);
                 }
             }
             if let Some(odd) = Odd::find(&end) {
