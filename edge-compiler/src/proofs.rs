@@ -71,7 +71,7 @@ pub enum ProofError {
     /// The image is larger than a model slot.
     #[error(
         "{target} lacks {missing} bytes of flash: the image has {image}, a model slot {available}. \
-         {operator} needs the most: {constants} bytes of constants"
+         {operator} needs the most: {constants} bytes of weights and biases"
     )]
     Flash {
         /// Name of the target.

@@ -105,7 +105,7 @@ impl InstructionSet {
 /// A kernel for each operator of a graph that passes [`Graph::check`].
 ///
 /// For speed the cheapest, as long as the constants of all layers take no more than
-/// `most_growth` times their tensors; beyond that the layers that lose the least give way. For
+/// `most_growth` times their tensors, and no more than a model slot; beyond that the layers that lose the least give way. For
 /// size the one with the fewest bytes, unless few more save many instructions (`WORTH_A_BYTE`).
 pub fn select(
     graph: &Graph,
@@ -148,10 +148,12 @@ pub fn select(
     if optimize == Optimize::Speed {
         let tensors = layers.iter().flatten();
         let tensors: usize = tensors.map(|l| l.weights.len() + 4 * l.bias.len()).sum();
+        let slot = usize::try_from(target.model_slot_bytes).unwrap_or(usize::MAX);
+        let slot = slot.saturating_sub(OTHER_PARTS);
         give_way(
             &candidates,
             &mut chosen,
-            most_growth(set) * tensors,
+            (most_growth(set) * tensors).min(slot),
             |index, choice| bytes(choice, &layers[index]),
         );
     }
@@ -163,6 +165,9 @@ pub fn select(
         .map(|(mut choices, index)| choices.swap_remove(index))
         .collect()
 }
+
+/// Bytes of an image that are not constants of layers, about.
+const OTHER_PARTS: usize = 8 << 10;
 
 /// Instructions of a run that are worth a byte of an image for size: layers of few weights on many
 /// pixels take the faster packing.

@@ -42,9 +42,6 @@ pub enum BenchError {
     /// The board.
     #[error(transparent)]
     Emulator(#[from] EmulatorError),
-    /// A model that the board's program has no rows for.
-    #[error("boards run models of one input, this one has {0}")]
-    Inputs(usize),
     /// No place for the flash of the board.
     #[error("no folder for the flash of the board: {0}")]
     Folder(std::io::Error),

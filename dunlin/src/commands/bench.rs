@@ -2,20 +2,20 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use comfy_table::{Table, presets::NOTHING};
 use edge_compiler::AlignedBytes;
 use edge_runtime::{FeatureKind, Model};
 use field::bench::{self, Figures, alone::Alone};
 
-use super::{print, print_json, read_image};
+use super::{made_for, print, print_json, read_image};
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Model image.
     model: PathBuf,
     /// Emulated board to run on.
-    #[arg(long)]
+    #[arg(long, value_parser = super::emulated)]
     board: String,
     /// Runs the model by itself, operator by operator, also where it has features to compute.
     #[arg(long)]
@@ -39,7 +39,8 @@ impl Arguments {
                 print(&in_words(&figures))
             };
         }
-        let figures = bench::alone::run(&self.board, &image)?;
+        let figures = bench::alone::run(&self.board, &image)
+            .with_context(|| made_for(&image, &self.board))?;
         if self.json {
             print_json(&figures)
         } else {

@@ -10,7 +10,7 @@ use edge_compiler::{Compiled, Optimize, Options, Target, compile_with};
 use edge_import_onnx::{Calibration, OnnxOptions};
 use host_trainer::run::Run;
 
-use super::print;
+use super::{print, write_made};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -25,8 +25,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FOLDER")]
     calibrate: Option<PathBuf>,
     /// Board to compile for; `dunlin boards` lists them.
-    #[arg(long, default_value = "host")]
-    target: String,
+    #[arg(long, default_value = "host", value_parser = super::target)]
+    target: Target,
     /// What kernels are chosen for.
     #[arg(long, value_enum, default_value_t = Goal::Speed)]
     optimize: Goal,
@@ -60,7 +60,6 @@ enum Rounding {
 
 impl Arguments {
     pub fn run(self) -> Result<()> {
-        let target = Target::board(&self.target)?;
         let options = Options {
             optimize: match self.optimize {
                 Goal::Speed => Optimize::Speed,
@@ -69,17 +68,16 @@ impl Arguments {
             unfused: self.unfused,
         };
         let compiled = if self.model.is_dir() {
-            self.compile_run(&target, options)?
+            self.compile_run(&self.target, options)?
         } else {
-            self.compile_file(&target, options)?
+            self.compile_file(&self.target, options)?
         };
-        std::fs::write(&self.output, &compiled.image[..])
-            .with_context(|| format!("cannot write {}", self.output.display()))?;
+        write_made(&self.output, &compiled.image, &self.model)?;
         print(&format!(
             "{}: {} bytes for {}, {} bytes of arena\n",
             self.output.display(),
             compiled.image.len(),
-            target.name,
+            self.target.name,
             compiled.plan.arena_bytes,
         ))
     }

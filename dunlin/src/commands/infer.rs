@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use edge_compiler::run::{self, State, Trace};
 use edge_runtime::{FeatureKind, Model};
 use emulator::bench::{BenchBoard, Options};
 use emulator::{Board, Emulator, Factory};
 
-use super::{print, read_image};
+use super::{made_for, print, read_image, write_made};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long)]
     output: PathBuf,
     /// Runs on this emulated board instead of the host.
-    #[arg(long)]
+    #[arg(long, value_parser = super::emulated)]
     board: Option<String>,
     /// Folder for the output of every operator on the first row.
     #[arg(long)]
@@ -47,7 +47,8 @@ impl Arguments {
             State::Reset
         };
         let (outputs, traces) = match &self.board {
-            Some(board) => on_board(board, &image, &model, &rows, state, self.trace.is_some())?,
+            Some(board) => on_board(board, &image, &model, &rows, state, self.trace.is_some())
+                .with_context(|| made_for(&image, board))?,
             None => {
                 let traced = self.trace.as_ref().and(rows.first());
                 let traces = traced.map(|row| run::trace(&model, row));
@@ -57,16 +58,15 @@ impl Arguments {
                 )
             }
         };
-        if let Some(folder) = &self.trace {
-            write_traces(folder, &traces)?;
-        }
         let bytes: Vec<u8> = outputs
             .concat()
             .into_iter()
             .map(i8::cast_unsigned)
             .collect();
-        std::fs::write(&self.output, bytes)
-            .with_context(|| format!("cannot write {}", self.output.display()))?;
+        write_made(&self.output, &bytes, &self.model)?;
+        if let Some(folder) = &self.trace {
+            write_traces(folder, &traces)?;
+        }
         print(&format!("{}: {} rows\n", self.output.display(), rows.len()))
     }
 }
@@ -99,12 +99,6 @@ fn on_board(
     if has_features && !trace && Board::names().contains(&board) {
         return Ok((in_firmware(board, image, rows)?, Vec::new()));
     }
-    ensure!(
-        model.inputs().count() == 1 && model.outputs().count() == 1,
-        "boards run models of one input and one output; this one has {} and {}",
-        model.inputs().count(),
-        model.outputs().count()
-    );
     let bench = BenchBoard::find(board)?;
     let plain = Options::default();
     let outputs = if run::has_state(model) && state == State::Reset {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use edge_compiler::report::{self, Summary};
 use edge_runtime::Model;
 
-use super::{print, print_json, read_image};
+use super::{print, print_json, read_image, write_made};
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -28,8 +28,7 @@ impl Arguments {
         let summary = Summary::of(&model);
         if let Some(path) = &self.svg {
             let name = self.model.file_stem().unwrap_or_default().to_string_lossy();
-            std::fs::write(path, report::svg(&summary, &name))
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            write_made(path, report::svg(&summary, &name).as_bytes(), &self.model)?;
         }
         if self.json {
             print_json(&summary)

@@ -49,10 +49,10 @@ pub struct Summary {
     pub labels: Vec<String>,
     /// Features that the drift reference covers.
     pub monitored_features: usize,
-    /// Index of the input tensor.
-    pub input: usize,
-    /// Index of the output tensor.
-    pub output: usize,
+    /// Indices of the input tensors, in the order of a row.
+    pub inputs: Vec<usize>,
+    /// Indices of the output tensors, in that order.
+    pub outputs: Vec<usize>,
     /// All tensors, by index.
     pub tensors: Vec<Tensor>,
     /// All operators, in the order of execution.
@@ -178,8 +178,8 @@ impl Summary {
             },
             labels: model.labels().map(String::from).collect(),
             monitored_features: model.drift_reference().features(),
-            input: header.input.into(),
-            output: header.output.into(),
+            inputs: model.input_indices().map(usize::from).collect(),
+            outputs: model.output_indices().map(usize::from).collect(),
             tensors,
             predicted: cost::predict(model, &operators, set),
             operators,

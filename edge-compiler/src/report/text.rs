@@ -24,6 +24,8 @@ impl Display for Summary {
             "needs    {arena} bytes of arena, {stack} of stack, {} MACs",
             grouped(self.macs)
         )?;
+        self.write_ends(f, "input", &self.inputs)?;
+        self.write_ends(f, "output", &self.outputs)?;
         self.write_features(f)?;
         if !self.labels.is_empty() {
             writeln!(f, "labels   {}", self.labels.join(", "))?;
@@ -40,6 +42,21 @@ impl Display for Summary {
 }
 
 impl Summary {
+    fn write_ends(&self, f: &mut fmt::Formatter<'_>, what: &str, ends: &[usize]) -> fmt::Result {
+        for &end in ends {
+            let Some(tensor) = self.tensors.get(end) else {
+                continue;
+            };
+            let shape = self.shape(u16::try_from(end).unwrap_or(NO_TENSOR));
+            let (scale, zero_point) = (tensor.scale, tensor.zero_point);
+            writeln!(
+                f,
+                "{what:<8} {shape}, int8, real = {scale:?} * (q - {zero_point})"
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_features(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Features {
             kind,

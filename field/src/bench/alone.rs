@@ -60,17 +60,13 @@ pub struct Layer {
 ///
 /// # Errors
 /// [`BenchError`]; among the emulator's errors [`emulator::EmulatorError::FirmwareMissing`] where the
-/// board's program is not built, and [`BenchError::Inputs`].
+/// board's program is not built.
 pub fn run(board: &str, image: &[u8]) -> Result<Alone, BenchError> {
     let aligned = AlignedBytes::from(image);
     let model = Model::load(&aligned).map_err(BenchError::Load)?;
-    let inputs = model.inputs().count();
-    if inputs != 1 {
-        return Err(BenchError::Inputs(inputs));
-    }
     let board = BenchBoard::find(board)?;
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let row: Vec<i8> = (0..model.input().len)
+    let row: Vec<i8> = (0..model.inputs().map(|input| input.len).sum())
         .map(|_| rng.random_range(i8::MIN..=i8::MAX))
         .collect();
     let options = Options {

@@ -13,7 +13,7 @@ pub enum ImportError {
     #[error(transparent)]
     Read(#[from] TfliteError),
     /// Everything in the model that has no counterpart here, in the order of execution.
-    #[error("the model has {} unsupported parts:{}", .0.len(), lines(.0))]
+    #[error("{} not supported:{}{}", parts(.0), lines(.0), advice(.0))]
     Unsupported(Vec<Unsupported>),
     /// The model contradicts itself: its shapes do not follow from each other.
     #[error("the model is not well formed: {0}")]
@@ -45,6 +45,23 @@ impl fmt::Display for Unsupported {
             Some(index) => write!(f, "operator {index} ({name}) at `{location}`: {reason}"),
             None => write!(f, "the model's {name} `{location}`: {reason}"),
         }
+    }
+}
+
+fn parts(all: &[Unsupported]) -> String {
+    match all.len() {
+        1 => "1 part is".into(),
+        n => format!("{n} parts are"),
+    }
+}
+
+/// What to do about a model that is not quantised as is needed.
+fn advice(all: &[Unsupported]) -> &'static str {
+    if all.iter().any(|one| one.reason.contains("not Int8")) {
+        "\nActivations must be int8: convert with full-integer quantisation (in TensorFlow a \
+         representative dataset and `TFLITE_BUILTINS_INT8`)"
+    } else {
+        ""
     }
 }
 

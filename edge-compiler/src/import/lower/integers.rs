@@ -18,6 +18,15 @@ impl Lowering<'_, '_> {
         ) {
             return None;
         }
+        let reads_activations = operator.inputs.iter().flatten().any(|&input| {
+            !matches!(
+                self.source(input).element,
+                ElementType::Int32 | ElementType::Int64
+            )
+        });
+        if reads_activations && operator.name() != "SHAPE" {
+            return None;
+        }
         let values = match self.computed(operator, output) {
             Ok(values) => values,
             Err(reason) => return Some(Err(reason)),

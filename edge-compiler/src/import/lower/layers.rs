@@ -65,8 +65,8 @@ impl Lowering<'_, '_> {
     }
 
     pub fn transpose_conv(&mut self, operator: &Operator, options: &TransposeConv) -> Lowered {
-        // Input 0 is the output's shape, which the output's tensor has too.
         let (input, output) = (self.argument(operator, 2)?, self.result(operator)?);
+        self.check_sizes(self.argument(operator, 0)?, self.shape(output))?;
         let weights = self.argument(operator, 1)?;
         let bias = self.optional(operator, 3);
         let [channels, height, width, depth] = self.images(weights)?;

@@ -52,6 +52,7 @@ impl Lowering<'_, '_> {
 
     pub fn resize_bilinear(&mut self, operator: &Operator, options: &Resize) -> Lowered {
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
+        self.check_sizes(self.argument(operator, 1)?, &self.images(output)?[1..3])?;
         let kind = OperatorKind::ResizeBilinear {
             align_corners: options.align_corners,
             half_pixel_centers: options.half_pixel_centers,
@@ -63,6 +64,7 @@ impl Lowering<'_, '_> {
         let (input, output) = (self.argument(operator, 0)?, self.result(operator)?);
         let ([_, height, width, _], [_, rows, columns, _]) =
             (self.images(input)?, self.images(output)?);
+        self.check_sizes(self.argument(operator, 1)?, &[rows, columns])?;
         let alignment = Alignment {
             align_corners: options.align_corners,
             half_pixel_centers: options.half_pixel_centers,

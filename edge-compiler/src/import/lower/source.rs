@@ -103,6 +103,21 @@ impl<'m, 'f> Lowering<'m, 'f> {
         })
     }
 
+    /// Whether an input that says sizes says those that the output's tensor is declared with.
+    pub fn check_sizes(&self, sizes: usize, declared: &[usize]) -> Lowered {
+        let sizes = self.integers(sizes)?;
+        let same = sizes
+            .iter()
+            .copied()
+            .eq(declared.iter().map(|&size| size as i64));
+        if !same {
+            return Err(format!(
+                "its output is declared as {declared:?}, {sizes:?} is asked for"
+            ));
+        }
+        Ok(())
+    }
+
     /// The values of a tensor of 32- or 64-bit integers that is constant or follows from shapes.
     pub fn integers(&self, tensor: usize) -> Lowered<Vec<i64>> {
         if let Some(folded) = self.folded.get(&tensor) {
