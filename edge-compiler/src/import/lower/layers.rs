@@ -12,13 +12,9 @@ impl Lowering<'_, '_> {
         let bias = self.optional(operator, 2);
         let [channels, height, width, depth] = self.images(weights)?;
         let [_, _, _, input_depth] = self.images(input)?;
-        if depth != input_depth {
-            return Err(format!(
-                "it is grouped: {input_depth} input channels under {depth} in the weights"
-            ));
-        }
+        let values = ungrouped(self.bytes(weights)?, [channels, depth], input_depth)?;
         let activation = fused(options.activation)?;
-        let weights = self.weights(weights, bias, channels, 0, self.bytes(weights)?)?;
+        let weights = self.weights(weights, bias, channels, 0, values)?;
         self.each_image(input, output, |lowering, x, y| {
             let kind = OperatorKind::Conv2d {
                 weights: weights.clone(),
@@ -180,4 +176,55 @@ impl Lowering<'_, '_> {
 pub(super) fn channels_first(values: &[i8], channels: usize) -> Vec<i8> {
     let places = (0..channels).flat_map(|c| values.iter().skip(c).step_by(channels.max(1)));
     places.copied().collect()
+}
+
+/// Most weights of a grouped convolution with its zeros.
+const MOST_UNGROUPED: usize = 1 << 24;
+
+/// Weights `[channels][taps][depth]` whose channels see a group of `depth` of the `input_depth`
+/// input channels each, as such that see all: zeros change no sum.
+fn ungrouped(
+    values: Vec<i8>,
+    [channels, depth]: [usize; 2],
+    input_depth: usize,
+) -> Lowered<Vec<i8>> {
+    if depth == input_depth {
+        return Ok(values);
+    }
+    let groups = input_depth.checked_div(depth).unwrap_or(0);
+    let whole = groups.saturating_mul(values.len());
+    let fits = groups > 0
+        && groups * depth == input_depth
+        && channels.is_multiple_of(groups)
+        && (1..=MOST_UNGROUPED).contains(&whole);
+    if !fits {
+        return Err(format!(
+            "{input_depth} input channels under weights for {depth} in {channels} channels: no \
+             groups, or more than {MOST_UNGROUPED} weights with their zeros"
+        ));
+    }
+    let mut all = vec![0; whole];
+    let taps = values.len() / channels / depth;
+    let places = all.chunks_exact_mut(input_depth).enumerate();
+    for ((place, to), from) in places.zip(values.chunks_exact(depth)) {
+        let group = place / taps / (channels / groups);
+        to[group * depth..][..depth].copy_from_slice(from);
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ungrouped;
+
+    #[test]
+    fn groups_become_zeros() {
+        // Two channels of one tap, two of four input channels each.
+        let all = ungrouped(vec![1, 2, 3, 4], [2, 2], 4).unwrap();
+        assert_eq!(all, [1, 2, 0, 0, 0, 0, 3, 4]);
+        // Three channels are no two groups, five input channels neither.
+        assert!(ungrouped(vec![1; 6], [3, 2], 4).is_err());
+        assert!(ungrouped(vec![1; 4], [2, 2], 5).is_err());
+        assert!(ungrouped(Vec::new(), [2, 0], 4).is_err());
+    }
 }

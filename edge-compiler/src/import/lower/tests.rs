@@ -114,7 +114,8 @@ fn everything_unsupported_is_named() {
     ];
     assert_eq!(found, expected);
     let message = ImportError::Unsupported(all).to_string();
-    assert_eq!(message.lines().count(), 5, "{message}");
+    // The heading, each of them, and what to do about the floats.
+    assert_eq!(message.lines().count(), 6, "{message}");
 }
 
 #[test]
