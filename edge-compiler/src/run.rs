@@ -33,7 +33,8 @@ pub struct Trace {
 
 impl Trace {
     /// `NN_OPERATOR.i8`, the name of its file. Where several operators stem from one of the imported
-    /// model, they have one name, and the last of them has that operator's output.
+    /// model, they have one name, and the last of them has that operator's output; of an operator
+    /// with several outputs each has a name with its number, `NN_SPLIT_0.i8`.
     pub fn file_name(&self) -> String {
         let (index, name) = &self.name;
         // Names come from a file: nothing of theirs may lead into another folder.

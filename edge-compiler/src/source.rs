@@ -1,9 +1,12 @@
 //! Where an image comes from: what stands as JSON in the metadata of an image that was compiled from
 //! another tool's model. No device reads it; reports and traces do.
 
+use std::collections::{HashMap, HashSet};
+
 use edge_runtime::Model;
 use serde::{Deserialize, Serialize};
 
+use crate::graph::TensorId;
 use crate::import::lower::{Imported, ReferenceRounding};
 use crate::passes;
 use crate::select::InstructionSet;
@@ -26,7 +29,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// For each operator of the image the one of the file that it stems from: its index there and
-    /// its name. Several operators of an image may stem from one of the file.
+    /// its name, with the number of the output where it has several. Several operators of an image
+    /// may stem from one of the file.
     pub operators: Vec<Option<(usize, String)>>,
 }
 
@@ -59,10 +63,24 @@ impl Source {
         target: &Target,
         optimize: Optimize,
     ) -> Self {
-        let of = |operator: &crate::Operator| {
+        let reads = graph.operators.iter().flat_map(|operator| {
+            let inputs = operator.inputs.iter();
+            inputs.map(move |&input| (operator.source, input))
+        });
+        let reads: HashSet<(Option<usize>, TensorId)> = reads.collect();
+        let mut ends: HashMap<usize, usize> = HashMap::new();
+        let mut of = |operator: &crate::Operator| {
             let index = operator.source?;
-            Some((index, imported.operators.get(index)?.name.clone()))
+            let source = imported.operators.get(index)?;
+            let inside = reads.contains(&(operator.source, operator.output));
+            if source.outputs.len() < 2 || inside {
+                return Some((index, source.name.clone()));
+            }
+            let end = ends.entry(index).or_default();
+            *end += 1;
+            Some((index, format!("{}_{}", source.name, *end - 1)))
         };
+        let operators = graph.operators.iter().map(&mut of).collect();
         Self {
             file: origin.file.into(),
             target: target.name.clone(),
@@ -77,7 +95,7 @@ impl Source {
             }
             .into(),
             notes: imported.notes.clone(),
-            operators: graph.operators.iter().map(of).collect(),
+            operators,
         }
     }
 }

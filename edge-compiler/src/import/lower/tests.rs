@@ -321,3 +321,37 @@ fn a_dilated_sequence_is_one_convolution() {
     assert_eq!((*dilation, *kernel), ([1, 2], [1, 3]));
     assert_eq!(graph.tensors[graph.output].shape, [1, 1, 8, 2]);
 }
+
+/// A trace has a file for each output.
+#[test]
+fn outputs_of_one_operator_have_names_of_their_own() {
+    let split = Options::Split { num_splits: 2 };
+    let tensors = vec![
+        int8("x", &[1, 4]),
+        integers("axis", &[], Some(&[1, 0, 0, 0])),
+        int8("a", &[1, 2]),
+        int8("b", &[1, 2]),
+        int8("y", &[1, 2]),
+    ];
+    let operators = vec![
+        (split, vec![1, 0], vec![2, 3]),
+        (add(), vec![2, 3], vec![4]),
+    ];
+    let mut model = model(tensors, operators);
+    model.operators[0].builtin = Builtin(49);
+    let imported = lowered(&model).unwrap();
+    let origin = crate::source::Origin {
+        file: "split.tflite",
+        rounding: ReferenceRounding::Litert,
+    };
+    let target = crate::Target::host();
+    let options = crate::Options {
+        unfused: true,
+        ..crate::Options::default()
+    };
+    let compiled = crate::source::compile_imported(&imported, origin, &target, options).unwrap();
+    let image = edge_runtime::Model::load(&compiled.image).unwrap();
+    let source = crate::source::Source::of(&image).unwrap();
+    let names: Vec<_> = source.operators.iter().flatten().map(|o| &o.1).collect();
+    assert_eq!(names[..2], ["SPLIT_0", "SPLIT_1"]);
+}
