@@ -264,8 +264,8 @@ fn nothing_of_a_panic_is_linked() {
             continue;
         };
         let bench = board.program_path();
-        let size = bench.with_file_name(format!("size-{name}.elf"));
-        for path in [bench, &size] {
+        let small = bench.with_file_name(format!("bench-{name}-small.elf"));
+        for path in [bench, &small] {
             let file = fs::read(path).unwrap();
             let linked = elf::panic_machinery(&file).unwrap();
             assert!(linked.is_empty(), "{}: {linked:?}", path.display());

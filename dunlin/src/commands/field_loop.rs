@@ -18,7 +18,7 @@ pub struct Arguments {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Makes one member of the fleet this board, emulated.
-    #[arg(long)]
+    #[arg(long, value_parser = super::firmware_board)]
     board: Option<String>,
     /// Seed of data, training and links.
     #[arg(long, default_value_t = 0)]

@@ -65,6 +65,18 @@ fn emulated(name: &str) -> Result<String, String> {
     }
 }
 
+/// An emulated board with the whole firmware, as an argument.
+fn firmware_board(name: &str) -> Result<String, String> {
+    let names = emulator::Board::names();
+    match names.contains(&name) {
+        true => Ok(name.to_owned()),
+        false => Err(format!(
+            "the boards with a firmware are {}",
+            names.join(", ")
+        )),
+    }
+}
+
 /// What to add to the error of a board that did not run an image: whether it was made for another.
 fn made_for(image: &[u8], board: &str) -> String {
     let source = Model::load(image).ok().and_then(|model| Source::of(&model));
