@@ -29,6 +29,13 @@ pub(super) fn pack(
             offset.copy_from_slice(&sum.wrapping_mul(-128).to_le_bytes());
         }
     }
+    put_lines(&mut packed, channels, 1, ends);
+    packed
+}
+
+/// Writes the affine forms of the ends: all scales, then all that is added, little-endian `f32` of
+/// each channel and of what fills the last block, `table` times as many words behind the front.
+pub(super) fn put_lines(packed: &mut [u8], channels: usize, table: usize, ends: &[End]) {
     let lanes = channels.next_multiple_of(16);
     for block in (0..lanes).step_by(16) {
         let lines = lines(core::array::from_fn(|lane| {
@@ -36,14 +43,14 @@ pub(super) fn pack(
         }));
         for (lane, [scale, add]) in lines.into_iter().enumerate() {
             let lane = block + lane;
-            for (index, value) in [(lanes + lane, scale), (2 * lanes + lane, add)] {
+            for (index, value) in [(table, scale), (table + 1, add)] {
+                let index = index * lanes + lane;
                 if let Some(bytes) = packed.get_mut(index * 4..index * 4 + 4) {
                     bytes.copy_from_slice(&value.to_le_bytes());
                 }
             }
         }
     }
-    packed
 }
 
 #[cfg(test)]
@@ -126,6 +133,7 @@ mod tests {
             min: -128,
             max: 127,
             reach: affine::reach(0, [100; 9].into_iter()),
+            times: 1,
         };
         let hopeless = End { shift: 1, ..end };
         let window = window(1, 2, [3, 3], 1);

@@ -1,7 +1,9 @@
 //! Packs weights as `edge_runtime::kernels::packing::winograd_16x2` lays them out.
 
 use edge_runtime::kernels::packing::affine::End;
-use edge_runtime::kernels::packing::winograd_16x2::{SIDE, fits, g, is_exact, len, position};
+use edge_runtime::kernels::packing::winograd_16x2::{
+    SCALE, SIDE, fits, g, is_exact, len, position,
+};
 use edge_runtime::kernels::reference::Window;
 
 /// Packs the weights of a convolution; `None` where the kernel does not take the window or is not
@@ -21,8 +23,16 @@ pub fn pack(window: &Window, weights: &[i8], ends: &[End]) -> Option<Vec<u8>> {
     {
         return None;
     }
-    // Offsets, scales and adds; the weights come below.
+    // Offsets and lines; the weights come below.
     let mut packed = super::blocks::pack(len(window), channels, 0, &[], ends, |_, _| (None, 0));
+    let of_tiles: Vec<End> = ends
+        .iter()
+        .map(|end| End {
+            times: SCALE,
+            ..*end
+        })
+        .collect();
+    super::blocks::put_lines(&mut packed, channels, 3, &of_tiles);
     for output in 0..channels {
         for input in 0..depth {
             let tap = |row: usize, column: usize| {

@@ -24,6 +24,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
             zero_point: layer.zero_point as i8,
             min: layer.min,
             max: layer.max,
+            times: 1,
         })
         .collect();
     let choice = |packing, scratch, packed| Choice {
@@ -44,10 +45,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
             let winograd = (set == InstructionSet::X86)
                 .then(|| pack::winograd_16x2::pack(window, &layer.weights, &ends))
                 .flatten();
-            // Of sixteen input channels the transformations weigh more than what they save.
-            let gain = if window.input[2] > 16 { 24 } else { 12 };
             let winograd = winograd.map(|packed| Choice {
-                cost: layer.macs() / gain,
+                cost: layer.macs() / 24,
                 ..choice(
                     packing::WINOGRAD_16X2,
                     generic::conv_2d_winograd_scratch_len(window),

@@ -5,7 +5,9 @@ use core::arch::x86_64::*;
 use super::Pairs;
 use super::finish::finish;
 use super::requantise::prepare;
-use crate::kernels::generic::{Constants, Products, UNSCALE, Vector, products, run_winograd};
+use crate::kernels::generic::{
+    Constants, Forward, Products, TileSums, UNSCALE, Vector, products, run_winograd,
+};
 use crate::kernels::layer::Layer;
 
 /// # Safety
@@ -23,11 +25,18 @@ type Two = [__m256i; 2];
 impl Vector for Pairs {
     type Words = Two;
     type Sums = Two;
+    /// All tiles end by way of memory.
+    type Ends = ();
     const TOGETHER: usize = 1;
 
     #[inline(always)]
-    unsafe fn widen(from: [*const i8; 2]) -> Two {
-        from.map(|from| unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())) })
+    unsafe fn widen(from: *const i8) -> Two {
+        [from, from.wrapping_add(16)]
+            .map(|from| unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(from.cast())) })
+    }
+    #[inline(always)]
+    unsafe fn load_words(from: [*const i16; 2]) -> Two {
+        from.map(|from| unsafe { _mm256_loadu_si256(from.cast()) })
     }
     #[inline(always)]
     unsafe fn add_words([a, b]: Two, [c, d]: Two) -> Two {
@@ -42,10 +51,10 @@ impl Vector for Pairs {
         unsafe { [_mm256_slli_epi16::<2>(a), _mm256_slli_epi16::<2>(b)] }
     }
     #[inline(always)]
-    unsafe fn store_words([a, b]: Two, [first, second]: [*mut i16; 2]) {
+    unsafe fn store_words([a, b]: Two, to: *mut i16) {
         unsafe {
-            _mm256_storeu_si256(first.cast(), a);
-            _mm256_storeu_si256(second.cast(), b);
+            _mm256_storeu_si256(to.cast(), a);
+            _mm256_storeu_si256(to.add(16).cast(), b);
         }
     }
 
@@ -106,18 +115,33 @@ impl Vector for Pairs {
     }
 
     #[inline(always)]
-    unsafe fn products(of: &Products, _: usize, tiles: usize) {
+    unsafe fn transform(of: &Forward<'_>, top: usize, tiles: *mut i16) {
+        unsafe { forward(of, top, tiles) }
+    }
+    #[inline(always)]
+    unsafe fn products(of: &Products, _: usize, tiles: usize, _: [Two; 2]) -> bool {
         unsafe {
             four_tiles(of);
             if tiles > 4 {
                 four_tiles(&of.skip(4));
             }
         }
+        false
     }
     #[inline(always)]
     unsafe fn prepare(constants: &Constants, to: *mut u8) {
         unsafe { prepare(constants, to) }
     }
+    #[inline(always)]
+    unsafe fn ends(_: &Constants, _: usize) -> Option<()> {
+        None
+    }
+    #[inline(always)]
+    unsafe fn first((): &()) -> Two {
+        unsafe { Self::zero() }
+    }
+    #[inline(always)]
+    unsafe fn tiles((): &(), _: TileSums, _: usize, _: *mut i8, _: [usize; 2]) {}
     /// [`finish`] adds it.
     #[inline(always)]
     unsafe fn start(_: &Constants, _: usize) -> Two {
@@ -133,6 +157,17 @@ impl Vector for Pairs {
     ) {
         unsafe { finish(constants, block * 16, 2, sums.cast(), output, pixels) }
     }
+}
+
+/// A function of its own, which has all registers.
+///
+/// # Safety
+/// As [`Forward::row`].
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn forward(of: &Forward<'_>, top: usize, tiles: *mut i16) {
+    // SAFETY: passed on.
+    unsafe { of.row::<Pairs>(top, tiles) }
 }
 
 /// A function of its own: all registers for eight sums.

@@ -382,19 +382,28 @@ unsafe fn write_tile<const P: usize, const B: usize, const HOW: u8>(
                 continue;
             }
             let bytes = narrow.apply([a, b, c, d]);
-            if channels == 16 {
-                _mm512_storeu_si512(to.cast(), bytes);
-            } else {
-                _mm_storeu_si128(to.cast(), _mm512_castsi512_si128(bytes));
-                let [b, c, d] = [
-                    _mm512_extracti32x4_epi32::<1>(bytes),
-                    _mm512_extracti32x4_epi32::<2>(bytes),
-                    _mm512_extracti32x4_epi32::<3>(bytes),
-                ];
-                _mm_storeu_si128(to.add(channels).cast(), b);
-                _mm_storeu_si128(to.add(channels * 2).cast(), c);
-                _mm_storeu_si128(to.add(channels * 3).cast(), d);
-            }
+            store_four(to, channels, bytes);
+        }
+    }
+}
+
+/// Writes sixteen bytes of each of four pixels.
+///
+/// # Safety
+/// All are writable.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+pub(super) unsafe fn store_four(to: *mut i8, channels: usize, bytes: __m512i) {
+    // SAFETY: passed on.
+    unsafe {
+        if channels == 16 {
+            _mm512_storeu_si512(to.cast(), bytes);
+        } else {
+            let put = |to: *mut i8, x| _mm_storeu_si128(to.cast(), x);
+            put(to, _mm512_castsi512_si128(bytes));
+            put(to.add(channels), _mm512_extracti32x4_epi32::<1>(bytes));
+            put(to.add(channels * 2), _mm512_extracti32x4_epi32::<2>(bytes));
+            put(to.add(channels * 3), _mm512_extracti32x4_epi32::<3>(bytes));
         }
     }
 }

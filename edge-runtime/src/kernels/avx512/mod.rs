@@ -15,6 +15,8 @@ mod pool;
 mod requantise;
 mod sparse;
 mod winograd;
+mod winograd_ends;
+mod winograd_products;
 
 pub(crate) use add::add_fitted;
 pub use pool::average_pool_2d;

@@ -68,6 +68,57 @@ impl Lines {
         }
     }
 
+    /// Those of sixteen channels, one vector each.
+    ///
+    /// # Safety
+    /// Both are readable for 64 bytes.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) unsafe fn load_from(scale: *const f32, add: *const f32) -> Self {
+        // SAFETY: passed on.
+        unsafe { Self::new(_mm512_loadu_ps(scale), _mm512_loadu_ps(add)) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn new(scale: __m512, add: __m512) -> Self {
+        Self { scale, add }
+    }
+
+    /// What is added behind the scale.
+    pub(super) fn add(&self) -> __m512 {
+        self.add
+    }
+
+    /// The scales of sums that lack a factor of 1, 2, 4, 8 and 16.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn powers(&self) -> [__m512; 5] {
+        let twice = |x| _mm512_add_ps(x, x);
+        let four = twice(twice(self.scale));
+        let sixteen = twice(twice(four));
+        [self.scale, twice(self.scale), four, twice(four), sixteen]
+    }
+
+    /// Those of Winograd's tiles without the mark of [`Centred`], and the multiples of its
+    /// [`GRANULE`](Centred::GRANULE) that are added to sums; `None` where a channel has none.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn tiles(&self, zero_point: i32) -> Option<(Self, __m512i)> {
+        if self.exist() {
+            return Some((*self, _mm512_setzero_si512()));
+        }
+        if !self.centred() {
+            return None;
+        }
+        let mark = _mm512_set1_ps(1.0 / Centred::MARK);
+        let scale = _mm512_mul_ps(self.scale, mark);
+        let shift = _mm512_div_ps(_mm512_set1_ps(zero_point as f32), scale);
+        let granule = _mm512_set1_ps(1.0 / f32::from(Centred::GRANULE));
+        let shift = _mm512_cvtps_epi32(_mm512_mul_ps(shift, granule));
+        Some((Self::new(scale, self.add), shift))
+    }
+
     /// Whether all channels have one that is not [`Centred`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]

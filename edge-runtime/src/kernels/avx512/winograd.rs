@@ -1,15 +1,19 @@
-//! The vectors of Winograd's F(4x4, 3x3): `vpdpwssd` sums pairs of 16-bit products in 32 bits, without
-//! saturation.
+//! The vectors of Winograd's F(4x4, 3x3).
 
 use core::arch::x86_64::*;
 
 use super::Vnni;
-use super::finish::{How, finish_block, finish_tile};
+use super::finish::finish_block;
 use super::requantise::{prepare, starts};
+use super::winograd_ends::TileEnds;
+use super::winograd_products::{
+    eight_by_one, eight_by_two, four_by_one, four_by_two, four_columns, two_by_two,
+};
 use crate::kernels::generic::{
-    CHUNK, Constants, POSITIONS, Products, SUM, UNSCALE, Vector, run_winograd,
+    Constants, Forward, Products, TileSums, UNSCALE, Vector, run_winograd,
 };
 use crate::kernels::layer::Layer;
+use crate::kernels::packing::winograd_16x2::BLOCK;
 
 /// # Safety
 /// The machine has the instructions.
@@ -24,14 +28,18 @@ pub(super) unsafe fn run(layer: &Layer<'_>) {
 impl Vector for Vnni {
     type Words = __m512i;
     type Sums = __m512i;
+    type Ends = TileEnds;
     const TOGETHER: usize = 2;
 
     #[inline(always)]
-    unsafe fn widen([first, second]: [*const i8; 2]) -> __m512i {
+    unsafe fn widen(from: *const i8) -> __m512i {
+        unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(from.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_words([first, second]: [*const i16; 2]) -> __m512i {
         unsafe {
-            let first = _mm256_castsi128_si256(_mm_loadu_si128(first.cast()));
-            let second = _mm_loadu_si128(second.cast());
-            _mm512_cvtepi8_epi16(_mm256_inserti128_si256::<1>(first, second))
+            let first = _mm512_castsi256_si512(_mm256_loadu_si256(first.cast()));
+            _mm512_inserti64x4::<1>(first, _mm256_loadu_si256(second.cast()))
         }
     }
     #[inline(always)]
@@ -47,11 +55,8 @@ impl Vector for Vnni {
         unsafe { _mm512_slli_epi16::<2>(a) }
     }
     #[inline(always)]
-    unsafe fn store_words(a: __m512i, [first, second]: [*mut i16; 2]) {
-        unsafe {
-            _mm256_storeu_si256(first.cast(), _mm512_castsi512_si256(a));
-            _mm256_storeu_si256(second.cast(), _mm512_extracti64x4_epi64::<1>(a));
-        }
+    unsafe fn store_words(a: __m512i, to: *mut i16) {
+        unsafe { _mm512_storeu_si512(to.cast(), a) }
     }
 
     #[inline(always)]
@@ -95,20 +100,58 @@ impl Vector for Vnni {
     }
 
     #[inline(always)]
-    unsafe fn products(of: &Products, blocks: usize, tiles: usize) {
+    unsafe fn transform(of: &Forward<'_>, top: usize, tiles: *mut i16) {
+        unsafe { forward(of, top, tiles) }
+    }
+    #[inline(always)]
+    unsafe fn products(of: &Products, blocks: usize, tiles: usize, first: [__m512i; 2]) -> bool {
         unsafe {
+            let [of_first, _] = first;
             match (blocks, tiles) {
-                (2, 0..=2) => two_by_two(of),
-                (2, 3..=4) => four_by_two(of),
-                (2, _) => eight_by_two(of),
-                (_, 0..=4) => four_by_one(of),
-                _ => eight_by_one(of),
+                (2, 0..=2) => two_by_two(of, first),
+                (2, 3..=4) => four_by_two(of, first),
+                (2, _) => eight_by_two(of, first),
+                _ if of.depth == BLOCK => {
+                    four_columns(of, of_first);
+                    if tiles > 4 {
+                        four_columns(&of.skip(4), of_first);
+                    }
+                    return true;
+                }
+                (_, 0..=4) => four_by_one(of, first),
+                _ => eight_by_one(of, first),
             }
         }
+        false
     }
     #[inline(always)]
     unsafe fn prepare(constants: &Constants, to: *mut u8) {
         unsafe { prepare(constants, to) }
+    }
+    #[inline(always)]
+    unsafe fn ends(constants: &Constants, block: usize) -> Option<TileEnds> {
+        unsafe { TileEnds::load(constants, block) }
+    }
+    #[inline(always)]
+    unsafe fn first(ends: &TileEnds) -> __m512i {
+        ends.first
+    }
+    #[inline(always)]
+    unsafe fn tiles(
+        ends: &TileEnds,
+        sums: TileSums,
+        count: usize,
+        output: *mut i8,
+        strides: [usize; 2],
+    ) {
+        unsafe {
+            match (ends.is_odd, sums.is_half) {
+                (true, true) => ends.tiles::<true, true>(sums, count, output, strides),
+                (true, false) => ends.tiles::<true, false>(sums, count, output, strides),
+                (false, true) => ends.tiles::<false, true>(sums, count, output, strides),
+                (false, false) => ends.tiles::<false, false>(sums, count, output, strides),
+            }
+        }
     }
     #[inline(always)]
     unsafe fn start(constants: &Constants, block: usize) -> __m512i {
@@ -123,82 +166,19 @@ impl Vector for Vnni {
         pixels: usize,
     ) {
         unsafe {
-            if pixels.is_multiple_of(4)
-                && let Some(how) = How::of(constants, block, 1)
-            {
-                for four in 0..pixels / 4 {
-                    let sums = sums.cast::<__m512i>().add(four * 4);
-                    let quad = [
-                        [sums.read_unaligned()],
-                        [sums.add(1).read_unaligned()],
-                        [sums.add(2).read_unaligned()],
-                        [sums.add(3).read_unaligned()],
-                    ];
-                    let output = output.add(four * 4 * constants.channels);
-                    finish_tile(constants, block, how, quad, output);
-                }
-                return;
-            }
             let output = output.add(block * 16);
             finish_block(constants, block, sums.cast(), 1, output, pixels);
         }
     }
 }
 
-/// The products of some tiles and blocks at all positions. Written out, because loops over
-/// accumulators are not always unrolled, and those would then live in memory.
-macro_rules! tiles_by_blocks {
-    ($name:ident, [$($t:literal)*], [$($b:literal)*]) => {
-        /// # Safety
-        /// All lies where `of` says. The machine has the instructions.
-        #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-        unsafe fn $name(of: &Products) {
-            const BLOCKS: usize = [$($b),*].len();
-            let Products { mut weights, mut tiles, mut sums, .. } = *of;
-            for _ in 0..POSITIONS {
-                let mut acc = [[_mm512_setzero_si512(); BLOCKS]; [$($t),*].len()];
-                let mut x = tiles.cast::<i32>();
-                for _ in 0..of.depth / 2 {
-                    // SAFETY: passed on.
-                    unsafe {
-                        let w: [__m512i; BLOCKS] =
-                            [$(_mm512_loadu_si512(weights.add($b * of.block_len).cast())),*];
-                        tiles_by_blocks!(step acc, w, x, of, [$($t)*], [$($b)*]);
-                        x = x.add(1);
-                        weights = weights.add(SUM);
-                    }
-                }
-                // SAFETY: passed on.
-                unsafe {
-                    tiles_by_blocks!(store acc, sums, [$($t)*], [$($b)*]);
-                    tiles = tiles.add(of.step);
-                    sums = sums.add(SUM);
-                }
-            }
-        }
-    };
-    (step $acc:ident, $w:ident, $x:ident, $of:ident, [$($t:literal)*], $b:tt) => {
-        $(
-            let pair = $x.add($t * $of.depth / 2).read_unaligned();
-            let pair = _mm512_set1_epi32(pair);
-            tiles_by_blocks!(dot $acc, $w, pair, $t, $b);
-        )*
-    };
-    (dot $acc:ident, $w:ident, $pair:ident, $t:literal, [$($b:literal)*]) => {
-        $($acc[$t][$b] = _mm512_dpwssd_epi32($acc[$t][$b], $pair, $w[$b]);)*
-    };
-    (store $acc:ident, $sums:ident, [$($t:literal)*], $b:tt) => {
-        $(tiles_by_blocks!(put $acc, $sums, $t, $b);)*
-    };
-    (put $acc:ident, $sums:ident, $t:literal, [$($b:literal)*]) => {
-        $(_mm512_storeu_si512(
-            $sums.add(($b * CHUNK + $t) * POSITIONS * SUM).cast(),
-            $acc[$t][$b],
-        );)*
-    };
+/// A function of its own, which has all registers.
+///
+/// # Safety
+/// As [`Forward::row`].
+#[inline(never)]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+unsafe fn forward(of: &Forward<'_>, top: usize, tiles: *mut i16) {
+    // SAFETY: passed on.
+    unsafe { of.row::<Vnni>(top, tiles) }
 }
-tiles_by_blocks!(two_by_two, [0 1], [0 1]);
-tiles_by_blocks!(four_by_two, [0 1 2 3], [0 1]);
-tiles_by_blocks!(eight_by_two, [0 1 2 3 4 5 6 7], [0 1]);
-tiles_by_blocks!(four_by_one, [0 1 2 3], [0]);
-tiles_by_blocks!(eight_by_one, [0 1 2 3 4 5 6 7], [0]);

@@ -112,7 +112,8 @@ impl Case {
         output.iter().map(Cell::get).collect()
     }
 
-    fn end(&self, channel: usize, weights: impl Iterator<Item = i8>) -> Option<End> {
+    /// The end of a channel for sums of `times` its accumulators.
+    fn end(&self, channel: usize, weights: impl Iterator<Item = i8>, times: u16) -> Option<End> {
         if cfg!(miri) {
             return None; // the search takes too long there
         }
@@ -124,6 +125,7 @@ impl Case {
             min: self.min,
             max: self.max,
             reach: reach(self.bias[channel], weights),
+            times,
         })
     }
 
@@ -139,22 +141,34 @@ impl Case {
             }
             packed[channel * 4..channel * 4 + 4].copy_from_slice(&(sum * -128).to_le_bytes());
         }
+        self.put_lines(&mut packed, 1, 1, |channel, tap| place(channel, tap).1);
+        aligned(&packed)
+    }
+
+    /// Writes the lines of sums of `times` the accumulators, from the `table`th table of words on. `index` is
+    /// that of a channel's tap in the weights.
+    fn put_lines(
+        &self,
+        packed: &mut [u8],
+        table: usize,
+        times: u16,
+        index: impl Fn(usize, usize) -> usize,
+    ) {
         let lanes = self.bias.len().next_multiple_of(16);
         for block in (0..lanes).step_by(16) {
             let lines = lines(core::array::from_fn(|lane| {
                 let channel = block + lane;
                 (channel < self.bias.len()).then(|| {
-                    let taps = (0..self.taps()).map(|tap| self.weights[place(channel, tap).1]);
-                    self.end(channel, taps)
+                    let taps = (0..self.taps()).map(|tap| self.weights[index(channel, tap)]);
+                    self.end(channel, taps, times)
                 })
             }));
             for (lane, [scale, add]) in lines.into_iter().enumerate() {
-                let at = (lanes + block + lane) * 4;
+                let at = (table * lanes + block + lane) * 4;
                 packed[at..at + 4].copy_from_slice(&scale.to_le_bytes());
                 packed[at + lanes * 4..at + lanes * 4 + 4].copy_from_slice(&add.to_le_bytes());
             }
         }
-        aligned(&packed)
     }
 
     /// Runs a kernel in an arena in which the input starts `above` bytes above the output.

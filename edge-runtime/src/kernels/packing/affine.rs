@@ -30,9 +30,9 @@ pub struct Affine {
 /// Where the values of a channel reach an output.
 #[derive(Clone, Copy)]
 struct Step {
-    /// The lowest accumulator in reach with it, if any.
+    /// The lowest sum in reach with it, if any.
     from: Option<i32>,
-    /// The highest accumulator in reach below it, if any.
+    /// The highest sum in reach below it, if any.
     below: Option<i32>,
 }
 
@@ -69,6 +69,9 @@ pub struct End {
     pub max: i8,
     /// Lowest and highest accumulator that occurs, see [`reach`].
     pub reach: [i32; 2],
+    /// How many times the accumulator the sums are that lines scale: 1, or more behind a fast
+    /// algorithm. See [`Centred::shift`] for the other thing that it decides.
+    pub times: u16,
 }
 
 impl End {
@@ -78,12 +81,24 @@ impl End {
         scaled.saturating_add(self.zero_point.into())
     }
 
-    /// Whether the value grows with the accumulator: no shift to the left wraps.
+    /// Whether the value grows with the sum: no shift to the left wraps, and no sum in reach.
     fn grows(&self) -> bool {
-        self.shift <= 0 && self.multiplier >= 0
+        let wraps = |acc: i32| acc.checked_mul(self.times.into()).is_none();
+        self.shift <= 0 && self.multiplier >= 0 && !self.reach.into_iter().any(wraps)
     }
 
-    /// The outputs above `min`, each with the accumulators around its step.
+    /// The real factor from sums to values.
+    fn scale(&self) -> f64 {
+        let one = if self.rounding == Rounding::High32 {
+            32.0
+        } else {
+            31.0
+        };
+        let scale = f64::from(self.multiplier) * libm::exp2(f64::from(self.shift) - one);
+        scale / f64::from(self.times)
+    }
+
+    /// The outputs above `min`, each with the sums around its step.
     fn steps(&self) -> impl Iterator<Item = (i32, Step)> {
         let [lowest, highest] = self.reach;
         (i32::from(self.min) + 1..=i32::from(self.max)).map(move |y| {
@@ -91,9 +106,12 @@ impl End {
             // A value grows: the nearest accumulator in reach speaks for all on its side.
             let from = step.max(lowest.into());
             let below = (step - 1).min(highest.into());
+            let from = i32::try_from(from).ok().filter(|acc| *acc <= highest);
+            let below = i32::try_from(below).ok().filter(|acc| *acc >= lowest);
+            let sum = |acc: i32| acc.wrapping_mul(self.times.into());
             let step = Step {
-                from: i32::try_from(from).ok().filter(|acc| *acc <= highest),
-                below: i32::try_from(below).ok().filter(|acc| *acc >= lowest),
+                from: from.map(sum),
+                below: below.map(sum),
             };
             (y, step)
         })
@@ -145,12 +163,7 @@ impl Affine {
     fn find_shifted(end: &End, shift: impl Fn(f32) -> i32, places: i32) -> Option<Self> {
         /// Neighbours of the real scale that are tried, on each side.
         const NEIGHBOURS: i32 = 6;
-        let one = if end.rounding == Rounding::High32 {
-            32.0
-        } else {
-            31.0
-        };
-        let real = f64::from(end.multiplier) * libm::exp2(f64::from(end.shift) - one);
+        let real = end.scale();
         if !end.grows() || real >= 0.999 {
             return None;
         }
@@ -174,7 +187,7 @@ impl Affine {
             let shift = shift(scale);
             // It must not wrap, or values would not grow.
             for acc in end.reach {
-                acc.checked_add(shift)?;
+                acc.wrapping_mul(end.times.into()).checked_add(shift)?;
             }
             let shifted = |(y, step): (i32, Step)| {
                 let step = Step {
@@ -228,25 +241,34 @@ impl Centred {
     pub const MARK: f32 = 18_446_744_073_709_551_616.0;
 
     /// The least scale: a shift fits 32 bits.
-    const LEAST: f32 = 1e-6;
+    const LEAST: f32 = 1e-7;
 
-    /// What is added to an accumulator: the zero point divided by the scale, to the nearest integer.
-    pub fn shift(scale: f32, zero_point: i8) -> i32 {
-        libm::rintf(f32::from(zero_point) / scale) as i32
+    /// Of what the shift of sums is a multiple that are some times an accumulator.
+    pub const GRANULE: u16 = 16;
+
+    /// What is added to a sum: the zero point divided by the scale, to the nearest integer or, where
+    /// sums are not the accumulators themselves, to the nearest multiple of [`GRANULE`](Self::GRANULE).
+    pub fn shift(scale: f32, zero_point: i8, times: u16) -> i32 {
+        let granule = if times == 1 { 1 } else { Self::GRANULE };
+        let shift = f32::from(zero_point) / scale / f32::from(granule);
+        libm::rintf(shift) as i32 * i32::from(granule)
     }
 
     /// An exact pair, if one near the real scale is.
     pub fn find(end: &End) -> Option<Self> {
-        let Affine { scale, add } =
-            Affine::find_shifted(end, |scale| Self::shift(scale, end.zero_point), 24)?;
+        let Affine { scale, add } = Affine::find_shifted(
+            end,
+            |scale| Self::shift(scale, end.zero_point, end.times),
+            24,
+        )?;
         (scale >= Self::LEAST).then_some(Self { scale, add })
     }
 
     /// As the vector instructions compute it.
     #[cfg(test)]
-    fn value(self, acc: i32, zero_point: i8) -> f32 {
-        let acc = acc + Self::shift(self.scale, zero_point);
-        libm::rintf(libm::fmaf(acc as f32, self.scale, self.add))
+    fn value(self, sum: i32, zero_point: i8, times: u16) -> f32 {
+        let sum = sum + Self::shift(self.scale, zero_point, times);
+        libm::rintf(libm::fmaf(sum as f32, self.scale, self.add))
     }
 }
 
@@ -288,12 +310,7 @@ impl Odd {
     pub fn find(end: &End) -> Option<Self> {
         /// As in [`Affine::find`].
         const NEIGHBOURS: i32 = 6;
-        let one = if end.rounding == Rounding::High32 {
-            32.0
-        } else {
-            31.0
-        };
-        let real = f64::from(end.multiplier) * libm::exp2(f64::from(end.shift) - one);
+        let real = end.scale();
         if !end.grows() || real >= 0.999 {
             return None;
         }
@@ -389,6 +406,7 @@ mod tests {
             zero_point in any::<i8>(),
             relu in any::<bool>(),
             reach in (-60_000..0, 0..60_000),
+            times in prop::sample::select(&[1_u16, 576]),
         ) {
             let end = End {
                 rounding,
@@ -398,19 +416,21 @@ mod tests {
                 min: if relu { zero_point } else { -128 },
                 max: 127,
                 reach: [reach.0, reach.1],
+                times,
             };
+            let sum = |acc: i32| acc * i32::from(times);
             if let Some(affine) = Affine::find(&end) {
                 for acc in reach.0..=reach.1 {
                     let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
                     let expected = limited(end.value(acc));
-                    prop_assert_eq!(limited(value(affine, acc) as i32), expected, "{} {:?}", acc, affine);
+                    prop_assert_eq!(limited(value(affine, sum(acc)) as i32), expected, "{} {:?}", acc, affine);
                 }
             }
             if let Some(centred) = Centred::find(&end) {
                 for acc in reach.0..=reach.1 {
                     let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
                     let expected = limited(end.value(acc));
-                    let value = centred.value(acc, zero_point) as i32;
+                    let value = centred.value(sum(acc), zero_point, times) as i32;
                     prop_assert_eq!(limited(value), expected, "{} {:?}", acc, centred);
                 }
             }
@@ -419,7 +439,7 @@ mod tests {
                 for acc in reach.0..=reach.1 {
                     let limited = |value: i32| value.max(end.min.into()).min(end.max.into());
                     let expected = limited(end.value(acc));
-                    let value = odd.value(acc) as i32 + i32::from(zero_point);
+                    let value = odd.value(sum(acc)) as i32 + i32::from(zero_point);
                     prop_assert_eq!(limited(value), expected, "{} {:?}", acc, odd);
                 }
             }
@@ -436,6 +456,7 @@ mod tests {
             min: -128,
             max: 127,
             reach: [i32::MIN, i32::MAX],
+            times: 1,
         };
         let affine = Affine::find(&end).unwrap();
         assert!(affine.is_exact(&end));
@@ -466,6 +487,7 @@ mod tests {
             min: -128,
             max: 127,
             reach: [i32::MIN, i32::MAX],
+            times: 1,
         };
         assert_eq!(Affine::find(&end), None);
         let odd = Odd::find(&end).unwrap();

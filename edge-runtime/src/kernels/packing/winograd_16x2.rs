@@ -11,10 +11,12 @@
 //! Output channels come in *blocks* of sixteen.
 //!
 //! ```text
-//! offsets  i32 [block][16]                               zero
-//! scales   f32 [block][16]                               as in dot_16x4
-//! adds     f32 [block][16]
-//! weights  i16 [block][row][column][input pair][16][2]
+//! offsets      i32 [block][16]                           zero
+//! scales       f32 [block][16]                           as in dot_16x4
+//! adds         f32 [block][16]
+//! tile scales  f32 [block][16]                           the same for sums of SCALE times
+//! tile adds    f32 [block][16]
+//! weights      i16 [block][row][column][input pair][16][2]
 //! ```
 
 use crate::kernels::reference::Window;
@@ -28,7 +30,7 @@ pub const SIDE: usize = 6;
 /// Rows and columns of outputs of a tile.
 pub const OUTPUTS: usize = 4;
 /// How many times the convolution the inverse transformation gives: 24 in each dimension.
-pub const SCALE: u32 = 576;
+pub const SCALE: u16 = 576;
 /// `9 * INVERSE_OF_9 = 1` modulo 2^32.
 pub const INVERSE_OF_9: u32 = 954_437_177;
 /// `log2(SCALE / 9)`.
@@ -93,9 +95,9 @@ pub fn is_exact(weights: impl Iterator<Item = i8>) -> bool {
     sum < 1 << 18
 }
 
-/// Bytes before the weights: offsets, scales and adds.
+/// Bytes before the weights: offsets and lines.
 pub const fn constants_len(channels: usize) -> usize {
-    channels.div_ceil(BLOCK).saturating_mul(BLOCK * 12)
+    channels.div_ceil(BLOCK).saturating_mul(BLOCK * 20)
 }
 
 /// Bytes of the weights of one block.

@@ -21,9 +21,12 @@ fn winograd(case: &Case) -> Vec<Line> {
     let constants = case.pack(shape.len(), |channel, tap| {
         (shape.position(channel, tap).unwrap(), channel * taps + tap)
     });
-    let len = winograd_16x2::constants_len(case.bias.len());
+    let len = case.bias.len() * 12;
     packed[..len].copy_from_slice(&bytes_of(&constants)[..len]);
     packed[..case.bias.len() * 4].fill(0);
+    case.put_lines(&mut packed, 3, winograd_16x2::SCALE, |channel, tap| {
+        channel * taps + tap
+    });
     for output in 0..case.bias.len() {
         for input in 0..depth {
             for position in 0..36 {
