@@ -11,6 +11,16 @@ mod start;
 
 use core::arch::naked_asm;
 
+use edge_runtime::kernels::cases;
+
+/// Cases of its kernels that a program for one image does without: for a small one those of odd sizes,
+/// for a compact one unrolled loops, too.
+pub const LEFT_OUT: u64 = match (cfg!(feature = "small"), cfg!(feature = "compact")) {
+    (_, true) => cases::LEFT_OVER | cases::UNROLLED,
+    (true, _) => cases::LEFT_OVER,
+    _ => 0,
+};
+
 /// Counting begins with the instruction after the call of this function.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]

@@ -83,6 +83,9 @@ pub(crate) const OF_SECTIONS: u64 = FEATURES | LABELS | DRIFT | METADATA | STATE
 /// Loops that are unrolled for speed. A firmware that leaves these bits out of its cases has a few
 /// kilobytes less of kernels, which take up to half as many instructions again.
 pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS;
+/// Kernels for what is left over of odd sizes. A firmware that leaves these bits out of its cases
+/// computes the last pixel or row twice: up to two kilobytes less of kernels.
+pub const LEFT_OVER: u64 = ODD_PIXELS | ODD_ROWS;
 
 /// The case of a loop of so many words.
 pub(crate) const fn loop_of(words: usize) -> u64 {

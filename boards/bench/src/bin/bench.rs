@@ -19,11 +19,13 @@
 #![no_std]
 #![no_main]
 
+#[cfg(feature = "image")]
+use bench_boards::LEFT_OUT;
 use bench_boards::semihosting::{self, File, FileError};
 use bench_boards::{bench_split, bench_start, bench_stop, memory, stack};
 use core::fmt::{self, Write};
 #[cfg(feature = "image")]
-use edge_runtime::kernels::{Kernel, cases, cases_of_image, native_for, of_image, of_image_len};
+use edge_runtime::kernels::{Kernel, cases_of_image, native_for, of_image, of_image_len};
 use edge_runtime::{LoadError, Model, Session, TensorInfo};
 
 const LOADED: u32 = 1;
@@ -76,10 +78,7 @@ struct Files {
 #[cfg(feature = "image")]
 const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 #[cfg(feature = "image")]
-const CASES: u64 = match cfg!(feature = "compact") {
-    true => cases_of_image(IMAGE) & !cases::UNROLLED,
-    false => cases_of_image(IMAGE),
-};
+const CASES: u64 = cases_of_image(IMAGE) & !LEFT_OUT;
 /// The kernels of that image, as the program `size` has them.
 #[cfg(feature = "image")]
 static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
