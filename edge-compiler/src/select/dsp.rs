@@ -228,7 +228,7 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         packed: canonical,
         channels_apart: true,
         fitted: None,
-        cost: layer.macs() * 170 / 100 + 70 * window.output[2] as u64,
+        cost: layer.macs() * 170 / 100 + 45 * window.output[2] as u64,
     });
     [best, merged, small, Some(general)]
         .into_iter()
