@@ -48,6 +48,7 @@ impl Aim {
     fn profile(self, machine: &Machine) -> Profile {
         match self {
             Self::Speed if !machine.feature.contains("dsp") => Profile::Speed,
+            Self::Size if has_own_program(machine) => Profile::Small,
             _ => Profile::Size,
         }
     }
@@ -55,6 +56,11 @@ impl Aim {
 
 /// Models whose target of instructions, in an image for size, leaves room for short loops.
 const COMPACT: [&str; 1] = ["vww"];
+
+/// Whether a machine runs each image in a program with the kernels of that image alone.
+fn has_own_program(machine: &Machine) -> bool {
+    machine.core == "cortex-m4"
+}
 
 /// A model, a board and an aim, measured.
 struct Measured {
@@ -169,9 +175,13 @@ impl Tools {
         let profile = aim.profile(machine);
         let own = ForImage {
             path: &image,
-            is_compact: aim == Aim::Size && COMPACT.contains(&model),
+            feature: match aim {
+                Aim::Speed => "image",
+                Aim::Size if COMPACT.contains(&model) => "compact",
+                Aim::Size => "small",
+            },
         };
-        let is_own = machine.core == "cortex-m4";
+        let is_own = has_own_program(machine);
         if is_own {
             command.arg(bench_boards::for_image(machine, profile, own)?);
         } else if profile == Profile::Size {

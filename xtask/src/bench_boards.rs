@@ -20,6 +20,8 @@ pub enum Profile {
     Speed,
     /// Everything for size.
     Size,
+    /// The same, smaller still: for the program of one image.
+    Small,
 }
 
 impl Profile {
@@ -27,6 +29,7 @@ impl Profile {
         match self {
             Self::Speed => "release",
             Self::Size => "size",
+            Self::Small => "small",
         }
     }
 }
@@ -36,8 +39,8 @@ impl Profile {
 pub struct ForImage<'a> {
     /// Its file.
     pub path: &'a Path,
-    /// Whether its kernels have short loops instead of unrolled ones.
-    pub is_compact: bool,
+    /// What of its kernels is left out: a feature of the program.
+    pub feature: &'static str,
 }
 
 /// A board's program, in both profiles, built and checked.
@@ -183,8 +186,7 @@ fn program(
     let mut build = cargo_for(machine, "build", profile.name());
     build.args(["--quiet", "--bin", name]);
     if let Some(image) = image {
-        let feature = if image.is_compact { "compact" } else { "image" };
-        build.args(["--features", feature]);
+        build.args(["--features", image.feature]);
         build.env("DUNLIN_IMAGE", image.path);
     }
     let status = build.status().context("cannot run cargo")?;
