@@ -275,7 +275,15 @@ mod tests {
             let set = cases_of_image(&image);
             let y = tensor(&image, record.output).unwrap();
             let width = crate::kernels::packing::dsp_blocks::Width::I16;
-            let needed = cases::of_conv(&y, code, width);
+            let call = crate::operator::Call {
+                record: &record,
+                tensors: &[],
+                constants: &[],
+                arena_bytes: 0,
+                arena: &[],
+            };
+            let window = call.window();
+            let needed = cases::of_conv(&window, code, width);
             assert_eq!(set & needed, needed);
             assert_eq!(cases::forms(set, width), 1 << code);
         }

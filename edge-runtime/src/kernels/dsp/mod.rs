@@ -42,6 +42,7 @@ mod matmul_1x4;
 mod matmul_2x4;
 mod matmul_direct_1x4;
 pub mod max_pool;
+mod pad;
 mod panel;
 mod pool_walk;
 mod stream;

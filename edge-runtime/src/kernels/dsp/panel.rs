@@ -2,7 +2,8 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
-use super::super::packing::dsp_panels::{Panels, columns_inside, fits, rows_inside};
+use super::super::packing::dsp_panels::{Panels, columns_inside, fits, gathers, rows_inside};
+use crate::kernels::cases;
 use super::super::reference::Window;
 use super::bytes::{copy, fill};
 use super::widen::{Rows, widen_1, widen_2};
@@ -19,7 +20,7 @@ pub(super) struct Cursor {
 }
 
 /// A checked layer and its scratch.
-pub(super) struct Panel<'a> {
+pub(super) struct Panel<'a, const CASES: u64> {
     window: &'a Window,
     input: *const u8,
     /// The widened windows.
@@ -49,7 +50,7 @@ pub(super) struct Panel<'a> {
     in_place: Rows,
 }
 
-impl<'a> Panel<'a> {
+impl<'a, const CASES: u64> Panel<'a, CASES> {
     /// `None` where input, output or scratch are shorter than the window says.
     #[inline(never)] // Its frame is gone before the kernels run.
     pub fn new(layer: &Layer<'a>, window: &'a Window) -> Option<Self> {
@@ -79,6 +80,9 @@ impl<'a> Panel<'a> {
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
+        if CASES & cases::GATHERED == 0 && gathers(window) {
+            return None;
+        }
         let (first_row, end_row) = rows_inside(window);
         let (first_column, end_column) = if dilation_x == 1 {
             columns_inside(window)
@@ -170,7 +174,14 @@ impl<'a> Panel<'a> {
         }
         let mut panel = self.words;
         for _ in 0..pairs {
-            if at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1] - 1 {
+            if CASES & cases::GATHERED == 0 {
+                let first = at.window;
+                self.advance(at, 1);
+                let second = at.window;
+                // SAFETY: all windows lie within the input, and the panel has room.
+                unsafe { widen_2(first, second, panel, &raw const self.in_place) };
+                self.advance(at, 1);
+            } else if at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1] - 1 {
                 let second = at.window.wrapping_add(self.step);
                 // SAFETY: both windows lie within the input, and the panel has room.
                 unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
@@ -189,8 +200,13 @@ impl<'a> Panel<'a> {
     ///
     /// The pixel exists.
     pub unsafe fn fill_twice(&self, at: &mut Cursor) {
-        // SAFETY: as the caller says; the panel has room for a pair.
-        unsafe { self.fill_pair(self.words, at, 0) };
+        if CASES & cases::GATHERED == 0 {
+            // SAFETY: all windows lie within the input; the panel has room for a pair.
+            unsafe { widen_2(at.window, at.window, self.words, &raw const self.in_place) };
+        } else {
+            // SAFETY: as the caller says; the panel has room for a pair.
+            unsafe { self.fill_pair(self.words, at, 0) };
+        }
     }
 
     /// As [`Self::fill_pairs`], for windows of one pixel that follow one another.
@@ -215,7 +231,7 @@ impl<'a> Panel<'a> {
     /// The window of a pixel, where all of it is input.
     fn inside(&self, at: &Cursor) -> Option<*const u8> {
         let inside = at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1];
-        (inside || self.pointwise).then_some(at.window)
+        (CASES & cases::GATHERED == 0 || inside || self.pointwise).then_some(at.window)
     }
 
     /// Row and column of the input under the first tap of a pixel's window.
@@ -305,7 +321,7 @@ impl<'a> Panel<'a> {
             unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
         }
-        if self.gather == 0 {
+        if CASES & cases::GATHERED == 0 || self.gather == 0 {
             return; // All windows lie within the input.
         }
         let [first, _] = self.gathers();

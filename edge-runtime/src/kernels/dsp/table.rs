@@ -42,7 +42,7 @@ impl<const CASES: u64> Table<CASES> {
         |call| {
             within::<CASES>(
                 layers::check_conv(call, &packed::DSP_I16)?,
-                cases::of_conv(call.y(), form(call), Width::I16),
+                cases::of_conv(&call.window(), form(call), Width::I16),
             )
         },
         conv_2d::run_i16::<CASES>,
@@ -55,7 +55,7 @@ impl<const CASES: u64> Table<CASES> {
         |call| {
             within::<CASES>(
                 layers::check_conv(call, &packed::DSP_I8)?,
-                cases::of_conv(call.y(), form(call), Width::I8),
+                cases::of_conv(&call.window(), form(call), Width::I8),
             )
         },
         conv_2d::run_i8::<CASES>,

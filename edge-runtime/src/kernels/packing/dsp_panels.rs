@@ -8,6 +8,9 @@ use crate::kernels::reference::Window;
 const PANEL_TARGET: usize = 512;
 /// Kernel rows on padding are gathered as bytes first, as many at a time as fit this, or one.
 const GATHER_TARGET: usize = 160;
+/// An input that takes no more bytes than this with its padding around it is copied with it, once,
+/// instead of gathering rows for each window.
+const PADDED_TARGET: usize = 1024;
 /// Dimensions of a window are below this, so that positions fit `i32`.
 const LIMIT: usize = 1 << 15;
 
@@ -33,12 +36,55 @@ pub const fn fits(window: &Window) -> bool {
 }
 
 /// Bytes of scratch of CONV_2D: panels of about four bytes a tap for one or more pairs of pixels, and
-/// a few rows of bytes where there is padding. 0 where the window does not [`fits`].
+/// where there is padding a few rows of bytes, or the input in it. 0 where the window does not [`fits`].
 pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     if !fits(window) {
         return 0;
     }
-    Panels::new(window).bytes()
+    match padded(window) {
+        Some(window) => padded_len(&window) + Panels::new(&window).bytes(),
+        None => Panels::new(window).bytes(),
+    }
+}
+
+/// The window on a copy of the input that its padding is part of. `None` where nothing is padded, the
+/// copy would be long, there are gaps along a row, or the window does not [`fits`].
+pub const fn padded(window: &Window) -> Option<Window> {
+    if !fits(window) || all_inside(window) || window.dilation[1] != 1 {
+        return None;
+    }
+    let [_, _, channels] = window.input;
+    let [height, width, _] = window.output;
+    // Sums of two products of factors below 2^15: nothing wraps.
+    let rows = height.wrapping_sub(1) * window.stride[0]
+        + window.kernel[0].wrapping_sub(1) * window.dilation[0]
+        + 1;
+    let columns = width.wrapping_sub(1) * window.stride[1] + window.kernel[1];
+    if rows > PADDED_TARGET
+        || columns > PADDED_TARGET
+        || channels > PADDED_TARGET
+        || rows * columns * channels > PADDED_TARGET
+        || window.padding[0] > rows
+        || window.padding[1] > columns
+    {
+        return None;
+    }
+    Some(Window {
+        input: [rows, columns, channels],
+        padding: [0, 0],
+        ..*window
+    })
+}
+
+/// Bytes of the input of a [`padded`] window, rounded up to a multiple of 16.
+pub const fn padded_len(window: &Window) -> usize {
+    let [rows, columns, channels] = window.input;
+    (rows * columns * channels + 15) & !15
+}
+
+/// Whether rows of windows are gathered one by one: of a window that is not [`padded`].
+pub const fn gathers(window: &Window) -> bool {
+    !all_inside(window) || window.dilation[1] != 1
 }
 
 /// Lengths that follow from a window that [`fits`].
@@ -86,10 +132,10 @@ impl Panels {
             Some(fill) => fill,
         };
         let gather_rows = if fill < taps.rows { fill } else { taps.rows };
-        let gather = if all_inside(window) && window.dilation[1] == 1 {
-            0
-        } else {
+        let gather = if gathers(window) {
             taps.row * gather_rows
+        } else {
+            0
         };
         Self {
             pair,
