@@ -54,8 +54,15 @@ impl Aim {
     }
 }
 
-/// Models whose target of instructions, in an image for size, leaves room for short loops.
-const COMPACT: [&str; 1] = ["vww"];
+/// What the program of an image for size goes without, beside the kernels for odd sizes: as many of the
+/// unrolled loops as the model's target of instructions leaves room for. Features of `boards/bench`.
+fn small_feature(model: &str) -> &'static str {
+    match model {
+        "vww" => "compact",
+        "kws" => "short",
+        _ => "small",
+    }
+}
 
 /// Whether a machine runs each image in a program with the kernels of that image alone.
 fn has_own_program(machine: &Machine) -> bool {
@@ -177,8 +184,7 @@ impl Tools {
             path: &image,
             feature: match aim {
                 Aim::Speed => "image",
-                Aim::Size if COMPACT.contains(&model) => "compact",
-                Aim::Size => "small",
+                Aim::Size => small_feature(model),
             },
         };
         let is_own = has_own_program(machine);

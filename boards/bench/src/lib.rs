@@ -13,12 +13,15 @@ use core::arch::naked_asm;
 
 use edge_runtime::kernels::cases;
 
-/// Cases of its kernels that a program for one image does without: for a small one those of odd sizes,
-/// for a compact one unrolled loops, too.
-pub const LEFT_OUT: u64 = match (cfg!(feature = "small"), cfg!(feature = "compact")) {
-    (_, true) => cases::LEFT_OVER | cases::UNROLLED,
-    (true, _) => cases::LEFT_OVER,
-    _ => 0,
+/// Cases of its kernels that a program for one image does without.
+pub const LEFT_OUT: u64 = if cfg!(feature = "compact") {
+    cases::LEFT_OVER | cases::UNROLLED
+} else if cfg!(feature = "short") {
+    cases::LEFT_OVER | cases::WHOLE_LOOPS
+} else if cfg!(feature = "small") {
+    cases::LEFT_OVER
+} else {
+    0
 };
 
 /// Counting begins with the instruction after the call of this function.

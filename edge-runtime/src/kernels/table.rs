@@ -127,7 +127,7 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
     if rows > all / 1000 {
         set |= cases::ODD_ROWS;
     }
-    set | cases::loop_of(words) | cases::DEPTHWISE_PAIRS | sections(image) | tensors(image)
+    set | cases::loop_of(words) | cases::DEPTHWISE_PAIRS | cases::WHOLE_LOOPS | sections(image) | tensors(image)
 }
 
 /// The taps of a convolution.
