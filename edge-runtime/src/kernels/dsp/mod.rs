@@ -36,6 +36,7 @@ pub mod depthwise;
 pub mod depthwise_general;
 mod depthwise_rows;
 pub mod fully_connected;
+mod gather;
 mod job;
 mod limit;
 mod matmul_1x4;

@@ -3,10 +3,10 @@
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
 use super::super::packing::dsp_panels::{Panels, columns_inside, fits, gathers, rows_inside};
-use crate::kernels::cases;
 use super::super::reference::Window;
-use super::bytes::{copy, fill};
+use super::gather::Gather;
 use super::widen::{Rows, widen_1, widen_2};
+use crate::kernels::cases;
 
 /// An output pixel and its window.
 #[derive(Clone, Copy)]
@@ -21,8 +21,7 @@ pub(super) struct Cursor {
 
 /// A checked layer and its scratch.
 pub(super) struct Panel<'a, const CASES: u64> {
-    window: &'a Window,
-    input: *const u8,
+    source: Gather<'a>,
     /// The widened windows.
     pub words: *mut u32,
     /// Of the output.
@@ -39,11 +38,8 @@ pub(super) struct Panel<'a, const CASES: u64> {
     rows: [i16; 2],
     columns: [i16; 2],
     out_width: i16,
-    /// Bytes of an input row.
-    pitch: i32,
     /// Bytes of input between the windows of neighbouring pixels.
     step: usize,
-    pad: u8,
     /// Whether windows follow one another in the input without a gap.
     pointwise: bool,
     /// A window where it lies in the input.
@@ -90,8 +86,13 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
             (0, 0)
         };
         Some(Self {
-            window,
-            input: layer.input.as_ptr().cast(),
+            source: Gather {
+                window,
+                input: layer.input.as_ptr().cast(),
+                pitch: pitch as i32,
+                row: taps.row,
+                pad: layer.pad.cast_unsigned(),
+            },
             words,
             pixels,
             batch: sizes.batch,
@@ -108,9 +109,7 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
                 end_column.min(out_width) as i16,
             ],
             out_width: out_width as i16,
-            pitch: pitch as i32,
             step: right.wrapping_mul(channels),
-            pad: layer.pad.cast_unsigned(),
             pointwise: matches!(window.kernel, [1, 1])
                 && matches!(window.stride, [1, 1])
                 && matches!(window.padding, [0, 0])
@@ -126,7 +125,7 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
     }
 
     fn channels(&self) -> i32 {
-        let [_, _, channels] = self.window.input;
+        let [_, _, channels] = self.source.window.input;
         channels as i32
     }
 
@@ -140,13 +139,13 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
         let at = Cursor {
             y,
             x: 0,
-            window: self.input,
+            window: self.source.input,
             row_inside: y >= self.rows[0] && y < self.rows[1],
         };
         let [y, x] = self.origin(&at);
-        let byte = y * self.pitch + x * self.channels();
+        let byte = y * self.source.pitch + x * self.channels();
         Cursor {
-            window: self.input.wrapping_offset(byte as isize),
+            window: self.source.input.wrapping_offset(byte as isize),
             ..at
         }
     }
@@ -236,8 +235,8 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
 
     /// Row and column of the input under the first tap of a pixel's window.
     fn origin(&self, at: &Cursor) -> [i32; 2] {
-        let [down, right] = self.window.stride;
-        let [top, left] = self.window.padding;
+        let [down, right] = self.source.window.stride;
+        let [top, left] = self.source.window.padding;
         [
             i32::from(at.y) * down as i32 - top as i32,
             i32::from(at.x) * right as i32 - left as i32,
@@ -296,17 +295,12 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
         rows: usize,
     ) -> *const u8 {
         if let (Some(window), 1) = (whole, rows) {
-            let pitch = self.in_place.skip.wrapping_add(self.row_len());
+            let pitch = self.in_place.skip.wrapping_add(self.source.row);
             return window.wrapping_add(pitch.wrapping_mul(row));
         }
         // SAFETY: as the caller says.
-        unsafe { self.gather_rows(to, origin, row, rows) };
+        unsafe { self.source.rows(to, origin, row, rows) };
         to
-    }
-
-    /// Bytes of a kernel row.
-    fn row_len(&self) -> usize {
-        4 * self.in_place.groups + self.in_place.rest
     }
 
     /// Fills the panel with the window of one pixel.
@@ -331,7 +325,7 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(first, self.origin(at), row, rows.rows);
+                self.source.rows(first, self.origin(at), row, rows.rows);
                 widen_1(first, panel, &raw const rows);
             }
             panel = panel.wrapping_add(rows.rows * self.row_words());
@@ -355,69 +349,5 @@ impl<'a, const CASES: u64> Panel<'a, CASES> {
 
     fn row_words(&self) -> usize {
         2 * self.in_place.groups + self.in_place.rest.min(2)
-    }
-
-    /// Copies kernel rows `row..row + rows` of the window of a pixel, padding filled in.
-    ///
-    /// # Safety
-    ///
-    /// `to` has room for them.
-    #[inline(never)]
-    unsafe fn gather_rows(&self, to: *mut u8, [y, x]: [i32; 2], row: usize, rows: usize) {
-        let [_, taps] = self.window.kernel;
-        let [down, right] = self.window.dilation;
-        let y = y + (row * down) as i32;
-        // With gaps between them, taps are copied column by column.
-        let (runs, taps) = if right == 1 { (1, taps) } else { (taps, 1) };
-        for run in 0..runs {
-            let x = x + (run * right) as i32;
-            let to = to.wrapping_add(run * self.channels() as usize);
-            // SAFETY: as the caller says.
-            unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
-        }
-    }
-
-    /// Copies `taps` neighbouring pixels from `[y, x]` on of the input, padding filled in; the same
-    /// for `rows` rows of the kernel, `pitch` bytes apart in the copy.
-    ///
-    /// # Safety
-    ///
-    /// `to` has room for them.
-    #[inline(always)] // One frame for both.
-    unsafe fn gather_runs(
-        &self,
-        mut to: *mut u8,
-        [mut y, x]: [i32; 2],
-        taps: usize,
-        rows: usize,
-        pitch: usize,
-    ) {
-        let [height, width, channels] = self.window.input;
-        let [down, _] = self.window.dilation;
-        let taps = taps as i32;
-        let left = (-x).max(0).min(taps);
-        let end = (width as i32 - x).min(taps).max(left);
-        let before = left as usize * channels;
-        let covered = (end - left) as usize * channels;
-        let after = (taps - end) as usize * channels;
-        let mut from = y
-            .wrapping_mul(self.pitch)
-            .wrapping_add((x + left).wrapping_mul(channels as i32));
-        for _ in 0..rows {
-            // SAFETY: the run has `left <= end <= taps` pixels, those of `left..end` exist in rows of
-            // the input, and there is room for the row.
-            unsafe {
-                if y < 0 || y >= height as i32 || covered == 0 {
-                    fill(to, self.pad, before + covered + after);
-                } else {
-                    let copied = fill(to, self.pad, before);
-                    let copied = copy(copied, self.input.wrapping_add(from as usize), covered);
-                    fill(copied, self.pad, after);
-                }
-            }
-            to = to.wrapping_add(pitch);
-            y += down as i32;
-            from = from.wrapping_add(self.pitch.wrapping_mul(down as i32));
-        }
     }
 }
