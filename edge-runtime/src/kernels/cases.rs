@@ -183,9 +183,7 @@ pub(crate) const fn of(
     form: u8,
 ) -> u64 {
     match (record.opcode, record.packing) {
-        (opcode::CONV_2D, packing::DSP_I16) => {
-            of_conv(&window(record, x, y), form, Width::I16)
-        }
+        (opcode::CONV_2D, packing::DSP_I16) => of_conv(&window(record, x, y), form, Width::I16),
         (opcode::CONV_2D, packing::DSP_I8) => of_conv(&window(record, x, y), form, Width::I8),
         (opcode::FULLY_CONNECTED, packing::DSP_I16) => of_dense(x, y, form, Width::I16),
         (opcode::FULLY_CONNECTED, packing::DSP_I8) => of_dense(x, y, form, Width::I8),
@@ -222,7 +220,7 @@ const fn limited(record: &OperatorRecord) -> u64 {
 }
 
 /// The geometry of an operator.
-const fn window(record: &OperatorRecord, x: &TensorRecord, y: &TensorRecord) -> Window {
+pub(crate) const fn window(record: &OperatorRecord, x: &TensorRecord, y: &TensorRecord) -> Window {
     const fn pair([a, b]: [u16; 2]) -> [usize; 2] {
         [a as usize, b as usize]
     }

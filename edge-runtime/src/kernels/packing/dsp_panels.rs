@@ -41,15 +41,12 @@ pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     if !fits(window) {
         return 0;
     }
-    match padded(window) {
-        Some(window) => padded_len(&window) + Panels::new(&window).bytes(),
-        None => Panels::new(window).bytes(),
-    }
+    Panels::new(window).bytes()
 }
 
-/// The window on a copy of the input that its padding is part of. `None` where nothing is padded, the
-/// copy would be long, there are gaps along a row, or the window does not [`fits`].
-pub const fn padded(window: &Window) -> Option<Window> {
+/// Height, width and channels of a copy of the input that holds the padding, too. `None` where nothing
+/// is padded, the copy would be long, there are gaps along a row, or the window does not [`fits`].
+pub const fn padded(window: &Window) -> Option<[usize; 3]> {
     if !fits(window) || all_inside(window) || window.dilation[1] != 1 {
         return None;
     }
@@ -60,29 +57,18 @@ pub const fn padded(window: &Window) -> Option<Window> {
         + window.kernel[0].wrapping_sub(1) * window.dilation[0]
         + 1;
     let columns = width.wrapping_sub(1) * window.stride[1] + window.kernel[1];
-    if rows > PADDED_TARGET
-        || columns > PADDED_TARGET
-        || channels > PADDED_TARGET
-        || rows * columns * channels > PADDED_TARGET
-        || window.padding[0] > rows
-        || window.padding[1] > columns
-    {
-        return None;
+    let is_short = rows | columns | channels <= PADDED_TARGET
+        && rows * columns * channels <= PADDED_TARGET
+        && window.padding[0] <= rows
+        && window.padding[1] <= columns;
+    if is_short {
+        Some([rows, columns, channels])
+    } else {
+        None
     }
-    Some(Window {
-        input: [rows, columns, channels],
-        padding: [0, 0],
-        ..*window
-    })
 }
 
-/// Bytes of the input of a [`padded`] window, rounded up to a multiple of 16.
-pub const fn padded_len(window: &Window) -> usize {
-    let [rows, columns, channels] = window.input;
-    (rows * columns * channels + 15) & !15
-}
-
-/// Whether rows of windows are gathered one by one: of a window that is not [`padded`].
+/// Whether rows of windows are gathered one by one, unless the input is [`padded`].
 pub const fn gathers(window: &Window) -> bool {
     !all_inside(window) || window.dilation[1] != 1
 }
@@ -94,6 +80,8 @@ pub struct Panels {
     pub pair: usize,
     /// Pairs to a panel.
     pub batch: usize,
+    /// Bytes of the [`padded`] input, a multiple of 16.
+    pub padded: usize,
     /// Bytes of one pixel to gather at a time; 0 where no window reaches beyond the input.
     pub gather: usize,
     /// Kernel rows to gather at a time.
@@ -103,7 +91,7 @@ pub struct Panels {
 impl Panels {
     /// Bytes of all of them, a multiple of 16.
     pub const fn bytes(&self) -> usize {
-        (self.pair * self.batch + self.gather * 2 + 15) & !15
+        self.padded + ((self.pair * self.batch + self.gather * 2 + 15) & !15)
     }
 
     /// Of a window that [`fits`]; of others the lengths overflow.
@@ -132,14 +120,15 @@ impl Panels {
             Some(fill) => fill,
         };
         let gather_rows = if fill < taps.rows { fill } else { taps.rows };
-        let gather = if gathers(window) {
-            taps.row * gather_rows
-        } else {
-            0
+        let (padded, gather) = match padded(window) {
+            Some([rows, columns, channels]) => ((rows * columns * channels + 15) & !15, 0),
+            None if gathers(window) => (0, taps.row * gather_rows),
+            None => (0, 0),
         };
         Self {
             pair,
             batch,
+            padded,
             gather,
             gather_rows,
         }
