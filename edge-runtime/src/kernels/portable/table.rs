@@ -2,7 +2,7 @@
 
 use super::add::add_fitted;
 use super::conv_2d::conv_2d_pairs;
-use super::depthwise_conv_2d::{depthwise_conv_2d, depthwise_conv_2d_pairs};
+use super::depthwise_conv_2d::depthwise_conv_2d;
 use super::pool_2d::{average_pool_2d, max_pool_2d};
 use crate::format::{opcode, packing};
 use crate::kernels::reference::average_pool_2d::AveragePool2d;
@@ -31,13 +31,6 @@ pub const DEPTHWISE_CONV_2D: Kernel = Kernel {
     packing: packing::DEPTHWISE_CHANNELS,
     check: |call| layers::check_depthwise(call, &packed::DEPTHWISE_CHANNELS),
     run: |call| depthwise_conv_2d(&layers::layer(call)),
-};
-/// DEPTHWISE_CONV_2D of one input channel with paired weights.
-pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
-    opcode: opcode::DEPTHWISE_CONV_2D,
-    packing: packing::DEPTHWISE_PAIRS,
-    check: |call| layers::check_depthwise(call, &packed::DEPTHWISE_PAIRS),
-    run: |call| depthwise_conv_2d_pairs(&layers::layer(call)),
 };
 
 /// ADD and SUB in one linear form.
@@ -85,7 +78,6 @@ pub const OWN: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D,
     DEPTHWISE_CONV_2D,
-    DEPTHWISE_CONV_2D_PAIRS,
     ADD_FITTED,
     AVERAGE_POOL_2D,
     MAX_POOL_2D,

@@ -189,14 +189,6 @@ pub const KERNELS: &[Kernel] = entries![
     ),
     (
         DEPTHWISE_CONV_2D,
-        DEPTHWISE_PAIRS,
-        check_depthwise,
-        layer,
-        run_depthwise,
-        PairBlocks::of
-    ),
-    (
-        DEPTHWISE_CONV_2D,
         DEPTHWISE_CHANNELS,
         check_depthwise,
         layer,
