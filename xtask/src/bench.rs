@@ -48,7 +48,7 @@ impl Aim {
     fn profile(self, machine: &Machine) -> Profile {
         match self {
             Self::Speed if !machine.feature.contains("dsp") => Profile::Speed,
-            Self::Size if has_own_program(machine) => Profile::Small,
+            Self::Size if bench_boards::has_own_programs(machine) => Profile::Small,
             _ => Profile::Size,
         }
     }
@@ -56,17 +56,12 @@ impl Aim {
 
 /// What the program of an image for size goes without, beside the kernels for odd sizes: as many of the
 /// unrolled loops as the model's target of instructions leaves room for. Features of `boards/bench`.
-fn small_feature(model: &str) -> &'static str {
+fn left_out(model: &str) -> &'static str {
     match model {
         "vww" => "compact",
         "kws" => "short",
         _ => "small",
     }
-}
-
-/// Whether a machine runs each image in a program with the kernels of that image alone.
-fn has_own_program(machine: &Machine) -> bool {
-    machine.core == "cortex-m4"
 }
 
 /// A model, a board and an aim, measured.
@@ -182,12 +177,12 @@ impl Tools {
         let profile = aim.profile(machine);
         let own = ForImage {
             path: &image,
-            feature: match aim {
-                Aim::Speed => "image",
-                Aim::Size => small_feature(model),
+            less: match aim {
+                Aim::Speed => "",
+                Aim::Size => left_out(model),
             },
         };
-        let is_own = has_own_program(machine);
+        let is_own = bench_boards::has_own_programs(machine);
         if is_own {
             command.arg(bench_boards::for_image(machine, profile, own)?);
         } else if profile == Profile::Size {

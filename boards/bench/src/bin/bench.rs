@@ -19,13 +19,14 @@
 #![no_std]
 #![no_main]
 
-#[cfg(feature = "image")]
-use bench_boards::LEFT_OUT;
 use bench_boards::semihosting::{self, File, FileError};
-use bench_boards::{bench_split, bench_start, bench_stop, memory, stack};
+use bench_boards::{LEFT_OUT, bench_split, bench_start, bench_stop, memory, stack};
 use core::fmt::{self, Write};
+#[cfg(not(feature = "image"))]
+use edge_runtime::kernels::cases;
+use edge_runtime::kernels::{Kernel, native_for};
 #[cfg(feature = "image")]
-use edge_runtime::kernels::{Kernel, cases_of_image, native_for, of_image, of_image_len};
+use edge_runtime::kernels::{cases_of_image, of_image, of_image_len};
 use edge_runtime::{LoadError, Model, Session, TensorInfo};
 
 const LOADED: u32 = 1;
@@ -86,14 +87,13 @@ static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for
     None => panic!("the image was compiled for another board"),
 };
 
-#[cfg(feature = "image")]
-fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
-    Model::load_in::<CASES>(image, &KERNELS)
-}
-
 #[cfg(not(feature = "image"))]
+const CASES: u64 = cases::ALL & !LEFT_OUT;
+#[cfg(not(feature = "image"))]
+static KERNELS: &[Kernel] = native_for::<CASES>();
+
 fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
-    Model::load(image)
+    Model::load_in::<CASES>(image, KERNELS.as_ref())
 }
 
 /// Runs a model over its rows.
