@@ -31,6 +31,7 @@ fn pairs(layer: &LayerSource<'_>) -> Option<Choice> {
         scratch,
         packed: pack::pair_blocks::pack(&layer.weights, layer.taps())?,
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() * 130 / 100,
     })
@@ -46,6 +47,7 @@ fn channels(layer: &LayerSource<'_>) -> Option<Choice> {
         scratch,
         packed: layer.weights.iter().map(|w| w.cast_unsigned()).collect(),
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() * 5,
     })
