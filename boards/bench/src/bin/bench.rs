@@ -82,10 +82,13 @@ const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 const CASES: u64 = cases_of_image(IMAGE) & !LEFT_OUT;
 /// The kernels of that image, as the program `size` has them.
 #[cfg(feature = "image")]
-static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
+static OWN: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
     Some(kernels) => kernels,
     None => panic!("the image was compiled for another board"),
 };
+
+#[cfg(feature = "image")]
+static KERNELS: &[Kernel] = &OWN;
 
 #[cfg(not(feature = "image"))]
 const CASES: u64 = cases::ALL & !LEFT_OUT;
@@ -93,7 +96,7 @@ const CASES: u64 = cases::ALL & !LEFT_OUT;
 static KERNELS: &[Kernel] = native_for::<CASES>();
 
 fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
-    Model::load_in::<CASES>(image, KERNELS.as_ref())
+    Model::load_in::<CASES>(image, KERNELS)
 }
 
 /// Runs a model over its rows.
