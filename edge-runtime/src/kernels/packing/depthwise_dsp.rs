@@ -185,9 +185,10 @@ pub fn finish_canonical(shared: &Shared, shift: i8) -> Option<Finish> {
     if right > 21 {
         return None;
     }
+    let ends = shared.zero_point.wrapping_mul(2).wrapping_add(1);
     Some(Finish {
         scale,
-        addend: first + ((2 * shared.zero_point + 1) << right),
+        addend: (ends << right).wrapping_add(first),
         shift: right as u8 + 1,
     })
 }

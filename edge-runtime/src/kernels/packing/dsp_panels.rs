@@ -53,10 +53,10 @@ pub const fn padded(window: &Window) -> Option<[usize; 3]> {
     let [_, _, channels] = window.input;
     let [height, width, _] = window.output;
     // Sums of two products of factors below 2^15: nothing wraps.
-    let rows = height.wrapping_sub(1) * window.stride[0]
-        + window.kernel[0].wrapping_sub(1) * window.dilation[0]
+    let rows = height.saturating_sub(1) * window.stride[0]
+        + window.kernel[0].saturating_sub(1) * window.dilation[0]
         + 1;
-    let columns = width.wrapping_sub(1) * window.stride[1] + window.kernel[1];
+    let columns = width.saturating_sub(1) * window.stride[1] + window.kernel[1];
     let is_short = rows | columns | channels <= PADDED_TARGET
         && rows * columns * channels <= PADDED_TARGET
         && window.padding[0] <= rows
@@ -237,6 +237,34 @@ mod tests {
         assert_eq!(conv_2d_scratch_len(&window([1, 1], [32, 32, 30])), 64);
         assert_eq!(conv_2d_scratch_len(&window([0, 1], [32, 32, 32])), 0);
         assert_eq!(conv_2d_scratch_len(&window([1 << 15, 1], [32, 32, 32])), 0);
+    }
+
+    #[test]
+    fn a_short_input_is_padded() {
+        let first = Window {
+            input: [49, 10, 1],
+            output: [25, 5, 64],
+            kernel: [10, 4],
+            stride: [2, 2],
+            padding: [4, 1],
+            dilation: [1, 1],
+        };
+        assert_eq!(padded(&first), Some([58, 12, 1]));
+        // 696 bytes; 40 taps, two pixels of two bytes, three pairs.
+        assert_eq!(conv_2d_scratch_len(&first), 704 + 480);
+        let copied = Window {
+            input: [58, 12, 1],
+            padding: [0, 0],
+            ..first
+        };
+        assert!(all_inside(&copied));
+        assert_eq!(padded(&copied), None);
+        let apart = Window {
+            dilation: [1, 2],
+            ..first
+        };
+        assert_eq!(padded(&apart), None);
+        assert_eq!(padded(&window([3, 3], [32, 32, 16])), None);
     }
 
     proptest! {
