@@ -12,8 +12,38 @@ pub use padding::fold_padding;
 /// Everything that [`crate::compile`] runs, in its order. `granule` is what the target's kernels like
 /// numbers of channels to be a multiple of.
 pub fn all(graph: Graph, granule: usize) -> Graph {
-    let fused = widen_depthwise(fold_padding(fuse_activations(graph)));
+    let fused = fuse_activations(drop_reshapes(graph));
+    let fused = widen_depthwise(fold_padding(fused));
     drop_dead(compact(fused, granule))
+}
+
+/// Takes out reshapes that change no shape, as TFLite has before a fully connected layer of what a pool
+/// leaves: what reads their output reads their input. An output of the graph stays.
+pub fn drop_reshapes(mut graph: Graph) -> Graph {
+    let mut index = 0;
+    while let Some(operator) = graph.operators.get(index) {
+        let output = operator.output;
+        let same = match (&operator.kind, &operator.inputs[..]) {
+            (OperatorKind::Reshape, &[input])
+                if graph.tensors[input].shape == graph.tensors[output].shape
+                    && graph.tensors[input].role.is_activation()
+                    && graph.outputs().all(|id| id != output) =>
+            {
+                Some(input)
+            }
+            _ => None,
+        };
+        let Some(input) = same else {
+            index += 1;
+            continue;
+        };
+        graph.operators.remove(index);
+        let inputs = graph.operators.iter_mut().flat_map(|o| &mut o.inputs);
+        for read in inputs.filter(|read| **read == output) {
+            *read = input;
+        }
+    }
+    graph
 }
 
 /// Makes a depthwise convolution of one input channel an ordinary one, which it is: the weights are

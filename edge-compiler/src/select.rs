@@ -27,6 +27,8 @@ pub struct Choice {
     pub packed: Vec<u8>,
     /// Whether bias, multipliers and shifts are arrays of their own.
     pub channels_apart: bool,
+    /// Whether the record of a fully connected layer is that of a 1x1 convolution.
+    pub as_convolution: bool,
     /// The linear form of an ADD in packing [`packing::FITTED`].
     pub fitted: Option<AddFitted>,
     /// What it is expected to take on the target, in instructions: only good for comparison.
@@ -40,6 +42,7 @@ impl Choice {
         scratch: 0,
         packed: Vec::new(),
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
         cost: u64::MAX,
     };
@@ -161,9 +164,13 @@ pub fn select(
         dsp::spare_kernels(&candidates, &mut chosen, layers, optimize);
     }
     let picked = candidates.into_iter().zip(chosen);
-    picked
+    let mut picked: Vec<Choice> = picked
         .map(|(mut choices, index)| choices.swap_remove(index))
-        .collect()
+        .collect();
+    if set == InstructionSet::Dsp && optimize == Optimize::Size {
+        dsp::dense_as_convolutions(graph, layers, &mut picked);
+    }
+    picked
 }
 
 /// Bytes of an image that are not constants of layers, about.

@@ -6,8 +6,10 @@ mod common;
 use common::{cases, graphs, noise, package, run};
 use edge_compiler::report::{Summary, describe};
 use edge_compiler::{
-    Activation, CompileError, Graph, OperatorKind, Package, RoundingMode, Target, compile,
+    Activation, CompileError, Compiled, Graph, OperatorKind, Optimize, Options, Package, Padding,
+    RoundingMode, Target, Weights, compile, compile_with,
 };
+use edge_runtime::format::opcode;
 use edge_runtime::{Model, Session};
 use proptest::prelude::*;
 
@@ -346,5 +348,71 @@ proptest! {
             Err(CompileError::Refused(fault)) => prop_assert!(false, "{}", fault),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
+    }
+}
+
+#[test]
+fn few_dense_multiplications_take_the_kernel_of_the_convolutions() {
+    let weights = |seed, outputs, taps| Weights {
+        // Without -128, which blocks of 8-bit weights cannot hold everywhere.
+        values: noise(seed, outputs * taps)
+            .iter()
+            .map(|&w| w.max(-127))
+            .collect(),
+        scales: vec![0.01; outputs],
+        bias: vec![50; outputs],
+    };
+    let graph = |outputs| {
+        let convolution = OperatorKind::Conv2d {
+            weights: weights(1, 16, 72),
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: Padding::Same,
+            dilation: [1, 1],
+            activation: Activation::Relu,
+            rounding: RoundingMode::Double,
+        };
+        let pool = OperatorKind::AveragePool2d {
+            kernel: [12, 12],
+            stride: [12, 12],
+            padding: Padding::Valid,
+            activation: Activation::None,
+        };
+        let dense = OperatorKind::FullyConnected {
+            weights: weights(2, outputs, 16),
+            activation: Activation::None,
+            rounding: RoundingMode::Single,
+        };
+        let tensors = vec![
+            graphs::tensor([1, 12, 12, 8], 0.1, 0),
+            graphs::tensor([1, 12, 12, 16], 0.2, -128),
+            graphs::tensor([1, 1, 1, 16], 0.2, -128),
+            graphs::tensor([1, 1, 1, outputs], 0.1, 0),
+        ];
+        graphs::chain(tensors, vec![convolution, pool, dense])
+    };
+    let compiled = |outputs, target: &Target, optimize| {
+        let options = Options {
+            optimize,
+            ..Options::default()
+        };
+        compile_with(&Package::bare(graph(outputs)), target, options).unwrap()
+    };
+    let board = Target::board("mps2-an386").unwrap();
+    let last = |compiled: &Compiled| {
+        let model = Model::load(&compiled.image).unwrap();
+        model.operators().last().unwrap().opcode
+    };
+    let input = noise(3, 12 * 12 * 8);
+    for (outputs, optimize, expected) in [
+        (4, Optimize::Size, opcode::CONV_2D),
+        // They fill no block of four.
+        (5, Optimize::Size, opcode::FULLY_CONNECTED),
+        (4, Optimize::Speed, opcode::FULLY_CONNECTED),
+    ] {
+        let small = compiled(outputs, &board, optimize);
+        assert_eq!(last(&small), expected, "{outputs} {optimize:?}");
+        let host = compiled(outputs, &Target::host(), optimize);
+        assert_eq!(run(&small, &input), run(&host, &input));
     }
 }

@@ -260,8 +260,6 @@ pub mod packing {
     pub const MVE_DEPTHWISE_ANY: u8 = 11;
     /// Blocks of four channels, two taps a word, for cores without packed arithmetic.
     pub const PAIRS: u8 = 12;
-    /// The same of a depthwise convolution of one input channel.
-    pub const DEPTHWISE_PAIRS: u8 = 13;
     /// Depthwise weights `[output channel][tap]`, for cores without packed arithmetic.
     pub const DEPTHWISE_CHANNELS: u8 = 14;
     /// Blocks of 16 channels by 4 taps for x86-64, 64-bit ARM and WebAssembly.

@@ -323,6 +323,7 @@ pub fn image_hash(image: &[u8]) -> Option<[u8; 32]> {
 ///
 /// Written over blocks, without the buffer of a hash that is fed piece by piece: on a device that takes
 /// more flash than the rounds.
+#[cfg_attr(target_os = "none", inline(never))]
 pub(crate) fn image_hash_words(image: &[u8]) -> Option<[u32; 8]> {
     const BLOCK: usize = 64;
     // FIPS 180-4, 5.3.3.

@@ -23,7 +23,7 @@ fn the_table_is_the_kernel_list() {
         .iter()
         .filter(|kernel| kernel.packing == 0)
         .map(|kernel| {
-            let name = kernel.operator;
+            let name = operator_name(kernel.opcode).unwrap();
             let fast = TABLES.map(|table| {
                 let named = table.contains(&format!("opcode::{name},"));
                 if named { "yes" } else { "-" }

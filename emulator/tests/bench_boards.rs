@@ -239,7 +239,7 @@ fn a_fault_of_the_processor_says_where() {
     let board = BenchBoard::with_program(m3.machine(), m4.program_path()).unwrap();
     let error = board.run(IMAGE, &rows(), Options::default()).unwrap_err();
     assert!(
-        matches!(&error, EmulatorError::Panicked(said) if said.contains("fault at 0x0000")),
+        matches!(&error, EmulatorError::Panicked(said) if said.contains("fault at 0x000")),
         "{error}"
     );
 }

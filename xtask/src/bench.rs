@@ -48,13 +48,21 @@ impl Aim {
     fn profile(self, machine: &Machine) -> Profile {
         match self {
             Self::Speed if !machine.feature.contains("dsp") => Profile::Speed,
+            Self::Size if bench_boards::has_own_programs(machine) => Profile::Small,
             _ => Profile::Size,
         }
     }
 }
 
-/// Models whose target of instructions, in an image for size, leaves room for short loops.
-const COMPACT: [&str; 1] = ["vww"];
+/// What the program of an image for size goes without, beside the kernels for odd sizes: as many of the
+/// unrolled loops as the model's target of instructions leaves room for. Features of `boards/bench`.
+fn left_out(model: &str) -> &'static str {
+    match model {
+        "vww" => "compact",
+        "kws" => "short",
+        _ => "small",
+    }
+}
 
 /// A model, a board and an aim, measured.
 struct Measured {
@@ -169,9 +177,12 @@ impl Tools {
         let profile = aim.profile(machine);
         let own = ForImage {
             path: &image,
-            is_compact: aim == Aim::Size && COMPACT.contains(&model),
+            less: match aim {
+                Aim::Speed => "",
+                Aim::Size => left_out(model),
+            },
         };
-        let is_own = machine.core == "cortex-m4";
+        let is_own = bench_boards::has_own_programs(machine);
         if is_own {
             command.arg(bench_boards::for_image(machine, profile, own)?);
         } else if profile == Profile::Size {

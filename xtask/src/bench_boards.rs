@@ -20,6 +20,8 @@ pub enum Profile {
     Speed,
     /// Everything for size.
     Size,
+    /// The same, smaller still: for the program of one image.
+    Small,
 }
 
 impl Profile {
@@ -27,6 +29,7 @@ impl Profile {
         match self {
             Self::Speed => "release",
             Self::Size => "size",
+            Self::Small => "small",
         }
     }
 }
@@ -36,8 +39,8 @@ impl Profile {
 pub struct ForImage<'a> {
     /// Its file.
     pub path: &'a Path,
-    /// Whether its kernels have short loops instead of unrolled ones.
-    pub is_compact: bool,
+    /// What of its kernels is left out, a feature of the program; or empty.
+    pub less: &'static str,
 }
 
 /// A board's program, in both profiles, built and checked.
@@ -84,13 +87,26 @@ pub fn machine(name: &str) -> Result<&'static Machine> {
     })
 }
 
+/// Whether images run on a machine in programs with their own kernels alone, of which some can be left
+/// out.
+pub fn has_own_programs(machine: &Machine) -> bool {
+    machine.core == "cortex-m4"
+}
+
 /// Builds the program of a board and leaves it as `target/boards/bench-<board>.elf`, where the
-/// emulator looks for it, and built for size as [`small`].
+/// emulator looks for it, and built for size as [`small`]; where there are such kernels, also without
+/// those that a small program leaves out, for the emulator's tests.
 pub fn build(machine: &'static Machine) -> Result<Built> {
     setup::rust_targets(&[machine.target])?;
     let path = folder().join(format!("{PREFIX}{}.elf", machine.name));
-    let bench_bytes = program(machine, "bench", Profile::Speed, None, &path)?;
-    let small_bytes = program(machine, "bench", Profile::Size, None, &small(machine))?;
+    let bench_bytes = program(machine, "bench", Profile::Speed, "", None, &path)?;
+    let small_bytes = program(machine, "bench", Profile::Size, "", None, &small(machine))?;
+    if has_own_programs(machine) {
+        for less in ["short", "compact"] {
+            let path = folder().join(format!("{PREFIX}{}-{less}.elf", machine.name));
+            program(machine, "bench", Profile::Small, less, None, &path)?;
+        }
+    }
     Ok(Built {
         machine,
         path,
@@ -113,7 +129,14 @@ pub fn for_image(
     setup::rust_targets(&[machine.target])?;
     let stem = image.path.file_stem().unwrap_or_default().to_string_lossy();
     let path = folder().join(format!("{PREFIX}{stem}-{}.elf", machine.name));
-    program(machine, "bench", profile, Some(image), &path)?;
+    program(
+        machine,
+        "bench",
+        profile,
+        image.less,
+        Some(image.path),
+        &path,
+    )?;
     Ok(path)
 }
 
@@ -128,10 +151,11 @@ pub fn code_bytes(machine: &Machine, profile: Profile, image: ForImage<'_>) -> R
         machine,
         "size",
         profile,
-        Some(image),
+        image.less,
+        Some(image.path),
         &path(&format!("size-{stem}")),
     )?;
-    let without = program(machine, "empty", profile, None, &path("empty"))?;
+    let without = program(machine, "empty", profile, "", None, &path("empty"))?;
     with.checked_sub(without)
         .context("the runtime takes less than nothing")
 }
@@ -171,21 +195,24 @@ fn folder() -> PathBuf {
     root().join("target/boards")
 }
 
-/// Builds a program, for an image where it is `size`, checks it and puts it in its place; returns the
+/// Builds a program, for an image where there is one, without what `less` says, checks it and puts it in its place; returns the
 /// bytes of flash it takes.
 fn program(
     machine: &Machine,
     name: &str,
     profile: Profile,
-    image: Option<ForImage<'_>>,
+    less: &str,
+    image: Option<&Path>,
     path: &Path,
 ) -> Result<u32> {
     let mut build = cargo_for(machine, "build", profile.name());
     build.args(["--quiet", "--bin", name]);
+    if !less.is_empty() {
+        build.args(["--features", less]);
+    }
     if let Some(image) = image {
-        let feature = if image.is_compact { "compact" } else { "image" };
-        build.args(["--features", feature]);
-        build.env("DUNLIN_IMAGE", image.path);
+        build.args(["--features", "image"]);
+        build.env("DUNLIN_IMAGE", image);
     }
     let status = build.status().context("cannot run cargo")?;
     if !status.success() {

@@ -11,6 +11,19 @@ mod start;
 
 use core::arch::naked_asm;
 
+use edge_runtime::kernels::cases;
+
+/// Cases of its kernels that a program for one image does without.
+pub const LEFT_OUT: u64 = if cfg!(feature = "compact") {
+    cases::LEFT_OVER | cases::UNROLLED
+} else if cfg!(feature = "short") {
+    cases::LEFT_OVER | cases::WHOLE_LOOPS
+} else if cfg!(feature = "small") {
+    cases::LEFT_OVER
+} else {
+    0
+};
+
 /// Counting begins with the instruction after the call of this function.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]

@@ -1,7 +1,7 @@
 //! Packing 5, see [`edge_runtime::kernels::packing::depthwise_dsp`].
 
 use edge_runtime::kernels::packing::depthwise_dsp::{
-    Channel, Form, HEADER, Shared, finish, record,
+    Channel, Form, HEADER, Shared, canonical_scale, finish, finish_canonical, record,
 };
 use edge_runtime::kernels::reference::requantise::Rounding;
 
@@ -32,6 +32,16 @@ impl Depthwise<'_> {
             min: self.min,
         }
     }
+
+    fn channel(&self, index: usize) -> Channel {
+        let weight = |tap: usize| self.weights[tap * self.bias.len() + index];
+        Channel {
+            weights: [0, 3, 6].map(|row| [0, 1, 2].map(|column| weight(row + column))),
+            bias: self.bias[index],
+            multiplier: self.multipliers[index],
+            shift: self.shifts[index],
+        }
+    }
 }
 
 /// The layer in the fastest form that is exact for it, or `None`: then the general kernel runs it
@@ -47,9 +57,14 @@ pub fn pack(layer: &Depthwise<'_>) -> Option<Vec<u8>> {
 }
 
 /// The layer on canonical weights, which the kernel packs for itself into scratch: whether that is
-/// exact. Then [`pack`] succeeds, too.
+/// exact: as for [`pack`], which then succeeds, too, and no channel shifts to the left.
 pub fn fits_canonical(layer: &Depthwise<'_>) -> bool {
+    let scale = canonical_scale(&layer.shared());
     pack_as(layer, layer.shared().form()).is_some()
+        && (0..layer.bias.len()).all(|index| {
+            finish_canonical(&layer.shared(), layer.shifts[index]).is_some()
+                && accumulator_fits(&layer.channel(index), scale)
+        })
 }
 
 /// As [`pack`], in this form.
@@ -66,13 +81,7 @@ pub fn pack_as(layer: &Depthwise<'_>, form: Form) -> Option<Vec<u8>> {
     let mut packed = vec![0; HEADER];
     packed[0] = form as u8;
     for index in 0..channels {
-        let weight = |tap: usize| layer.weights[tap * channels + index];
-        let channel = Channel {
-            weights: [0, 3, 6].map(|row| [0, 1, 2].map(|column| weight(row + column))),
-            bias: layer.bias[index],
-            multiplier: layer.multipliers[index],
-            shift: layer.shifts[index],
-        };
+        let channel = layer.channel(index);
         let scale = finish(&layer.shared(), channel.shift, form)?.scale;
         if channel.multiplier < 0 || !accumulator_fits(&channel, scale) {
             return None;

@@ -153,3 +153,37 @@ fn a_depthwise_convolution_of_one_channel_is_an_ordinary_one() {
     assert_eq!(name(1), "CONV_2D");
     assert_eq!(name(2), "DEPTHWISE_CONV_2D");
 }
+
+#[test]
+fn a_reshape_that_changes_no_shape_is_taken_out() {
+    let relu = || OperatorKind::Activation(Activation::Relu);
+    let graph = |last| Graph {
+        tensors: vec![
+            tensor([1, 1, 2, 4], 0.1, -10),
+            tensor([1, 1, 2, 4], 0.1, -10),
+            tensor([1, 1, 1, 8], 0.1, -10),
+            tensor(last, 0.1, -10),
+            tensor(last, 0.1, -10),
+        ],
+        operators: vec![
+            reshape(0, 1),
+            reshape(1, 2),
+            reshape(2, 3),
+            operator(relu(), 3, 4),
+        ],
+        input: 0,
+        output: 4,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
+    };
+    for (last, left) in [([1, 1, 1, 8], 2), ([1, 8, 1, 1], 3)] {
+        let dropped = drop_reshapes(graph(last));
+        dropped.check().unwrap();
+        assert_eq!(dropped.operators.len(), left, "{last:?}");
+        assert_eq!(dropped.operators[0].inputs, [0]);
+    }
+    // What the caller reads has a place of its own.
+    let mut read = graph([1, 1, 1, 8]);
+    read.further_outputs = vec![1, 3];
+    assert_eq!(drop_reshapes(read.clone()), read);
+}

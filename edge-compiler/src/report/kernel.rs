@@ -90,7 +90,6 @@ fn packing_name(opcode: u8, packing: u8) -> String {
         packing::MVE_DEPTHWISE => "depthwise-3x3",
         packing::MVE_DEPTHWISE_ANY => "depthwise",
         packing::PAIRS => "pairs",
-        packing::DEPTHWISE_PAIRS => "depthwise-pairs",
         packing::DEPTHWISE_CHANNELS => "depthwise",
         packing::DOT_16X4 => "dot-16x4",
         packing::DEPTHWISE_16X4 => "depthwise-16x4",

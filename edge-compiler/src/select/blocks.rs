@@ -32,6 +32,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
         scratch,
         packed,
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() / 16,
     };

@@ -3,11 +3,12 @@
 use edge_runtime::format::packing;
 use edge_runtime::kernels::footprint::{dsp_blocks, dsp_depthwise, dsp_winograd};
 use edge_runtime::kernels::packing::depthwise_dsp::Form;
-use edge_runtime::kernels::packing::dsp_blocks::{Taps, Width};
+use edge_runtime::kernels::packing::dsp_blocks::{CHANNELS, Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
 use edge_runtime::kernels::packing::winograd_dsp::{self, Transform};
 
 use super::Choice;
+use crate::graph::Graph;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
 use crate::writer::Optimize;
@@ -102,6 +103,49 @@ pub(super) fn spare_kernels(
     }
 }
 
+/// Runs fully connected layers by the kernel of the convolutions, which are as small, if that spares a
+/// device the kernel of fully connected ones: if all of them can be, and few multiplications are theirs.
+pub(super) fn dense_as_convolutions(
+    graph: &Graph,
+    layers: &[Option<LayerSource<'_>>],
+    picked: &mut [Choice],
+) {
+    let forms: Vec<u8> = picked
+        .iter()
+        .filter(|choice| choice.packing == packing::DSP_I8)
+        .filter_map(|choice| choice.packed.first().copied())
+        .collect();
+    let dense = graph.operators.iter().zip(layers).enumerate();
+    let dense = dense.filter_map(|(index, (operator, layer))| {
+        let layer = layer.as_ref()?;
+        (layer.kind == LayerKind::FullyConnected).then_some((index, operator, layer))
+    });
+    let moves: Option<Vec<(usize, Choice)>> = dense
+        .map(|(index, operator, layer)| {
+            // Canonical: `spare_kernels` found that they are few.
+            let is_canonical = picked[index].packing == packing::CANONICAL;
+            let [_, height, width, _] = graph.tensors[operator.inputs[0]].shape;
+            let [_, _, channels] = layer.window.output;
+            if !is_canonical || height * width != 1 || !channels.is_multiple_of(CHANNELS) {
+                return None;
+            }
+            let scratch = dsp_blocks::scratch_len(&layer.window);
+            let choice = blocks(layer, Width::I8, scratch)?;
+            let is_known = choice
+                .packed
+                .first()
+                .is_some_and(|form| forms.contains(form));
+            is_known.then_some((index, choice))
+        })
+        .collect();
+    for (index, choice) in moves.unwrap_or_default() {
+        picked[index] = Choice {
+            as_convolution: true,
+            ..choice
+        };
+    }
+}
+
 fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choice> {
     let source = pack::dsp_blocks::Source {
         weights: &layer.weights,
@@ -135,6 +179,7 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
         scratch,
         packed: pack::dsp_blocks::pack(&source, width)?,
         channels_apart: false,
+        as_convolution: false,
         fitted: None,
         cost,
     })
@@ -182,6 +227,7 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Vec<Choice> {
             scratch,
             packed: pack::winograd_dsp::pack_as(&convolution, transform, form)?,
             channels_apart: false,
+            as_convolution: false,
             fitted: None,
             cost: layer.macs() * rate / 100 + more,
         })
@@ -216,6 +262,7 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         scratch: dsp_depthwise::scratch_len(window),
         packed,
         channels_apart: false,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() * (170 + slower) / 100,
     };
@@ -227,8 +274,9 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         scratch: dsp_depthwise::scratch_len_canonical(window),
         packed: canonical,
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
-        cost: layer.macs() * 170 / 100 + 70 * window.output[2] as u64,
+        cost: layer.macs() * 170 / 100 + 45 * window.output[2] as u64,
     });
     [best, merged, small, Some(general)]
         .into_iter()

@@ -39,6 +39,7 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         scratch,
         packed,
         channels_apart: false,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() / 8,
     };

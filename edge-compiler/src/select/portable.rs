@@ -13,26 +13,25 @@ const MOST_SCRATCH: usize = 8192;
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
-    let [_, _, depth] = layer.window.input;
     let fast = match layer.kind {
-        LayerKind::Conv2d | LayerKind::FullyConnected => pairs(layer, packing::PAIRS),
-        LayerKind::DepthwiseConv2d if depth == 1 => pairs(layer, packing::DEPTHWISE_PAIRS),
+        LayerKind::Conv2d | LayerKind::FullyConnected => pairs(layer),
         LayerKind::DepthwiseConv2d => channels(layer),
         LayerKind::TransposeConv => None,
     };
     fast.into_iter().collect()
 }
 
-fn pairs(layer: &LayerSource<'_>, code: u8) -> Option<Choice> {
+fn pairs(layer: &LayerSource<'_>) -> Option<Choice> {
     let scratch = conv_2d::scratch_len(&layer.window);
     if scratch > MOST_SCRATCH {
         return None;
     }
     Some(Choice {
-        packing: code,
+        packing: packing::PAIRS,
         scratch,
         packed: pack::pair_blocks::pack(&layer.weights, layer.taps())?,
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() * 130 / 100,
     })
@@ -48,6 +47,7 @@ fn channels(layer: &LayerSource<'_>) -> Option<Choice> {
         scratch,
         packed: layer.weights.iter().map(|w| w.cast_unsigned()).collect(),
         channels_apart: true,
+        as_convolution: false,
         fitted: None,
         cost: layer.macs() * 5,
     })

@@ -73,7 +73,10 @@ impl Writer<'_> {
         };
         match &operator.kind {
             OperatorKind::FullyConnected { .. } => {
-                record.opcode = opcode::FULLY_CONNECTED;
+                record.opcode = match self.kernels[index].as_convolution {
+                    true => opcode::CONV_2D,
+                    false => opcode::FULLY_CONNECTED,
+                };
                 self.layer(&mut record, index)?;
             }
             OperatorKind::Conv2d { .. } => {

@@ -6,8 +6,9 @@
 
 use super::packing::dsp_blocks::Width;
 use super::packing::dsp_forms::Form;
-use super::packing::dsp_panels::is_direct_len as is_direct;
+use super::packing::dsp_panels::{fits, gathers, is_direct_len as is_direct, padded};
 use super::packing::{depthwise_dsp, winograd_dsp};
+use super::reference::Window;
 use super::reference::requantise::Rounding;
 use crate::format::{OperatorRecord, TensorRecord, opcode, packing};
 
@@ -35,6 +36,10 @@ pub(crate) const WIDENED: u64 = 1 << 19;
 pub(crate) const LIMITED: u64 = 1 << 20;
 /// A pool with channels that fill no four.
 pub(crate) const POOL_ANY: u64 = 1 << 21;
+/// CONV_2D with windows whose rows are gathered one by one.
+pub(crate) const GATHERED: u64 = 1 << 23;
+/// CONV_2D on a copy of the input with its padding.
+pub(crate) const PADDED: u64 = 1 << 31;
 /// Depthwise: forms from this bit on, in the order of their codes.
 const DEPTHWISE_FORMS: u32 = 24;
 /// Depthwise: stride 1.
@@ -82,7 +87,13 @@ pub(crate) const FURTHER: u64 = 1 << 59;
 pub(crate) const OF_SECTIONS: u64 = FEATURES | LABELS | DRIFT | METADATA | STATES | FURTHER;
 /// Loops that are unrolled for speed. A firmware that leaves these bits out of its cases has a few
 /// kilobytes less of kernels, which take up to half as many instructions again.
-pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS;
+pub const UNROLLED: u64 = 0x3F << LOOP | DEPTHWISE_PAIRS | WHOLE_LOOPS;
+/// CONV_2D: one pass through the unrolled loop for the longest window. Without it two passes, which
+/// take half of the flash and about six instructions more for eight outputs.
+pub const WHOLE_LOOPS: u64 = 1 << 46;
+/// Kernels for what is left over of odd sizes. A firmware that leaves these bits out of its cases
+/// computes the last pixel or row twice: up to two kilobytes less of kernels.
+pub const LEFT_OVER: u64 = ODD_PIXELS | ODD_ROWS;
 
 /// The case of a loop of so many words.
 pub(crate) const fn loop_of(words: usize) -> u64 {
@@ -96,10 +107,15 @@ pub(crate) const fn loop_of(words: usize) -> u64 {
 
 /// Words in a pass through the loop of CONV_2D.
 pub(crate) const fn loop_words(cases: u64) -> usize {
-    match (cases >> LOOP & 0x3F) as usize {
-        0 => COMPACT_WORDS,
+    let words = match (cases >> LOOP & 0x3F) as usize {
+        0 => return COMPACT_WORDS,
         words if words < LOOP_WORDS => words,
         _ => LOOP_WORDS,
+    };
+    if cases & WHOLE_LOOPS == 0 {
+        words.div_ceil(2)
+    } else {
+        words
     }
 }
 
@@ -167,8 +183,8 @@ pub(crate) const fn of(
     form: u8,
 ) -> u64 {
     match (record.opcode, record.packing) {
-        (opcode::CONV_2D, packing::DSP_I16) => of_conv(y, form, Width::I16),
-        (opcode::CONV_2D, packing::DSP_I8) => of_conv(y, form, Width::I8),
+        (opcode::CONV_2D, packing::DSP_I16) => of_conv(&window(record, x, y), form, Width::I16),
+        (opcode::CONV_2D, packing::DSP_I8) => of_conv(&window(record, x, y), form, Width::I8),
         (opcode::FULLY_CONNECTED, packing::DSP_I16) => of_dense(x, y, form, Width::I16),
         (opcode::FULLY_CONNECTED, packing::DSP_I8) => of_dense(x, y, form, Width::I8),
         (opcode::CONV_2D, packing::DSP_WINOGRAD_2X2) => {
@@ -203,11 +219,40 @@ const fn limited(record: &OperatorRecord) -> u64 {
     }
 }
 
+/// The geometry of an operator.
+pub(crate) const fn window(record: &OperatorRecord, x: &TensorRecord, y: &TensorRecord) -> Window {
+    const fn pair([a, b]: [u16; 2]) -> [usize; 2] {
+        [a as usize, b as usize]
+    }
+    const fn extents([_, height, width, channels]: [u16; 4]) -> [usize; 3] {
+        [height as usize, width as usize, channels as usize]
+    }
+    Window {
+        input: extents(x.shape),
+        output: extents(y.shape),
+        kernel: pair(record.kernel),
+        stride: pair(record.stride),
+        padding: pair(record.padding),
+        dilation: pair(record.dilation),
+    }
+}
+
 /// Of CONV_2D with weights of a width.
-pub(crate) const fn of_conv(y: &TensorRecord, form: u8, width: Width) -> u64 {
-    let [_, height, width_out, channels] = y.shape;
+pub(crate) const fn of_conv(window: &Window, form: u8, width: Width) -> u64 {
+    let [height, width_out, channels] = window.output;
     let odd = if height & width_out & 1 == 0 { 0 } else { ODD };
-    of_blocks(channels as u32, form, width) | odd
+    of_blocks(channels as u32, form, width) | odd | of_padding(window)
+}
+
+/// How the inputs of a window are read.
+const fn of_padding(window: &Window) -> u64 {
+    if !fits(window) || !gathers(window) {
+        0
+    } else if padded(window).is_some() {
+        PADDED
+    } else {
+        GATHERED
+    }
 }
 
 /// Of FULLY_CONNECTED with weights of a width.

@@ -36,7 +36,7 @@ pub mod wasm;
 #[cfg(target_arch = "x86_64")]
 pub mod x86;
 
-use crate::format::kernel_set;
+use crate::format::{kernel_set, opcode};
 pub use crate::operator::overlap::raster_gap;
 use crate::operator::{Call, Cost, Fault};
 pub use table::{cases_of_image, of_image, of_image_len};
@@ -48,10 +48,6 @@ pub struct Kernel {
     pub opcode: u8,
     /// The [`crate::format::packing`] of its weights.
     pub packing: u8,
-    /// The operator's name, as TFLite has it where TFLite has it.
-    pub operator: &'static str,
-    /// The folder it lives in.
-    pub instruction_set: &'static str,
     /// Checks a record once, when a model is loaded.
     pub(crate) check: fn(&Call<'_>) -> Result<Cost, Fault>,
     /// Runs a record that was checked.
@@ -61,9 +57,8 @@ pub struct Kernel {
 impl core::fmt::Debug for Kernel {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Kernel")
-            .field("operator", &self.operator)
+            .field("operator", &operator_name(self.opcode))
             .field("packing", &self.packing)
-            .field("instruction_set", &self.instruction_set)
             .finish_non_exhaustive()
     }
 }
@@ -139,10 +134,29 @@ pub fn supported(kernels: &[Kernel]) -> u32 {
     })
 }
 
-/// The name of an operator; `None` for an unknown opcode.
-pub fn operator_name(opcode: u8) -> Option<&'static str> {
-    reference::CANONICAL
-        .iter()
-        .find(|kernel| kernel.opcode == opcode)
-        .map(|kernel| kernel.operator)
+/// The name of an operator, as TFLite has it where TFLite has it; `None` for an unknown opcode.
+pub const fn operator_name(opcode: u8) -> Option<&'static str> {
+    Some(match opcode {
+        opcode::FULLY_CONNECTED => "FULLY_CONNECTED",
+        opcode::CONV_2D => "CONV_2D",
+        opcode::MAX_POOL_2D => "MAX_POOL_2D",
+        opcode::RESHAPE => "RESHAPE",
+        opcode::SOFTMAX => "SOFTMAX",
+        opcode::CLAMP => "CLAMP",
+        opcode::DEPTHWISE_CONV_2D => "DEPTHWISE_CONV_2D",
+        opcode::AVERAGE_POOL_2D => "AVERAGE_POOL_2D",
+        opcode::ADD => "ADD",
+        opcode::MUL => "MUL",
+        opcode::LOOKUP => "LOOKUP",
+        opcode::PRELU => "PRELU",
+        opcode::COPY => "COPY",
+        opcode::FILL => "FILL",
+        opcode::MEAN => "MEAN",
+        opcode::RESIZE_NEAREST => "RESIZE_NEAREST_NEIGHBOR",
+        opcode::RESIZE_BILINEAR => "RESIZE_BILINEAR",
+        opcode::TRANSPOSE_CONV => "TRANSPOSE_CONV",
+        opcode::LSTM => "UNIDIRECTIONAL_SEQUENCE_LSTM",
+        opcode::SVDF => "SVDF",
+        _ => return None,
+    })
 }

@@ -127,7 +127,11 @@ pub const fn cases_of_image(image: &[u8]) -> u64 {
     if rows > all / 1000 {
         set |= cases::ODD_ROWS;
     }
-    set | cases::loop_of(words) | cases::DEPTHWISE_PAIRS | sections(image) | tensors(image)
+    set | cases::loop_of(words)
+        | cases::DEPTHWISE_PAIRS
+        | cases::WHOLE_LOOPS
+        | sections(image)
+        | tensors(image)
 }
 
 /// The taps of a convolution.
@@ -273,9 +277,11 @@ mod tests {
         for code in [0, 4, 1] {
             image[form] = code;
             let set = cases_of_image(&image);
-            let y = tensor(&image, record.output).unwrap();
+            let [x, _] = record.inputs;
+            let [x, y] = [x, record.output].map(|index| tensor(&image, index).unwrap());
             let width = crate::kernels::packing::dsp_blocks::Width::I16;
-            let needed = cases::of_conv(&y, code, width);
+            let window = cases::window(&record, &x, &y);
+            let needed = cases::of_conv(&window, code, width);
             assert_eq!(set & needed, needed);
             assert_eq!(cases::forms(set, width), 1 << code);
         }

@@ -218,16 +218,6 @@ pub(crate) const PAIRS: Packed = Packed {
     channels_apart: true,
 };
 
-/// [`pair_blocks`] of a depthwise convolution, which has one input channel.
-pub(crate) const DEPTHWISE_PAIRS: Packed = Packed {
-    holds: |window, weights| {
-        let ([_, _, depth], [_, _, channels]) = (window.input, window.output);
-        depth == 1 && pair_blocks::holds(weights, taps(window), channels)
-    },
-    scratch_len: conv_2d::scratch_len,
-    channels_apart: true,
-};
-
 /// Weights `[output channel][tap]` of a depthwise convolution.
 pub(crate) const DEPTHWISE_CHANNELS: Packed = Packed {
     holds: CANONICAL_DEPTHWISE.holds,

@@ -111,6 +111,15 @@ impl BenchBoard {
     /// [`EmulatorError::UnknownBoard`], [`EmulatorError::QemuMissing`],
     /// [`EmulatorError::FirmwareMissing`], [`EmulatorError::FirmwareBroken`].
     pub fn find(name: &str) -> Result<Self, EmulatorError> {
+        Self::find_without(name, "")
+    }
+
+    /// As [`Self::find`], the program that lacks the kernels that a small one leaves out: by the name of
+    /// that feature of `boards/bench`, or empty.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn find_without(name: &str, less: &str) -> Result<Self, EmulatorError> {
         let machine = Machine::ALL
             .iter()
             .find(|machine| machine.name == name)
@@ -119,7 +128,9 @@ impl BenchBoard {
                 known: Self::names().collect::<Vec<_>>().join(", "),
             })?;
         process::check_qemu()?;
-        Self::with_program(machine, &board::firmware_path(&format!("bench-{name}")))
+        let separator = if less.is_empty() { "" } else { "-" };
+        let program = format!("bench-{name}{separator}{less}");
+        Self::with_program(machine, &board::firmware_path(&program))
     }
 
     /// As [`Self::find`] with the program of another file.

@@ -15,10 +15,14 @@ mod archive;
 
 use emulator::{EmulatorError, bench::BenchBoard};
 
-/// The boards that can be had here.
+/// The boards that can be had here; one of them also with programs that lack the kernels without which
+/// firmware is smaller.
 fn boards() -> Vec<BenchBoard> {
+    let less = ["short", "compact"].map(|less| ("mps2-an386", less));
     BenchBoard::names()
-        .filter_map(|name| match BenchBoard::find(name) {
+        .map(|name| (name, ""))
+        .chain(less)
+        .filter_map(|(name, less)| match BenchBoard::find_without(name, less) {
             Ok(board) => Some(board),
             Err(error) => {
                 skip(&error);

@@ -20,10 +20,13 @@
 #![no_main]
 
 use bench_boards::semihosting::{self, File, FileError};
-use bench_boards::{bench_split, bench_start, bench_stop, memory, stack};
+use bench_boards::{LEFT_OUT, bench_split, bench_start, bench_stop, memory, stack};
 use core::fmt::{self, Write};
+#[cfg(not(feature = "image"))]
+use edge_runtime::kernels::cases;
+use edge_runtime::kernels::{Kernel, native_for};
 #[cfg(feature = "image")]
-use edge_runtime::kernels::{Kernel, cases, cases_of_image, native_for, of_image, of_image_len};
+use edge_runtime::kernels::{cases_of_image, of_image, of_image_len};
 use edge_runtime::{LoadError, Model, Session, TensorInfo};
 
 const LOADED: u32 = 1;
@@ -76,25 +79,24 @@ struct Files {
 #[cfg(feature = "image")]
 const IMAGE: &[u8] = include_bytes!(env!("DUNLIN_IMAGE"));
 #[cfg(feature = "image")]
-const CASES: u64 = match cfg!(feature = "compact") {
-    true => cases_of_image(IMAGE) & !cases::UNROLLED,
-    false => cases_of_image(IMAGE),
-};
+const CASES: u64 = cases_of_image(IMAGE) & !LEFT_OUT;
 /// The kernels of that image, as the program `size` has them.
 #[cfg(feature = "image")]
-static KERNELS: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
+static OWN: [Kernel; of_image_len(IMAGE)] = match of_image(IMAGE, native_for::<CASES>()) {
     Some(kernels) => kernels,
     None => panic!("the image was compiled for another board"),
 };
 
 #[cfg(feature = "image")]
-fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
-    Model::load_in::<CASES>(image, &KERNELS)
-}
+static KERNELS: &[Kernel] = &OWN;
 
 #[cfg(not(feature = "image"))]
+const CASES: u64 = cases::ALL & !LEFT_OUT;
+#[cfg(not(feature = "image"))]
+static KERNELS: &[Kernel] = native_for::<CASES>();
+
 fn load(image: &[u8]) -> Result<Model<'_>, LoadError> {
-    Model::load(image)
+    Model::load_in::<CASES>(image, KERNELS)
 }
 
 /// Runs a model over its rows.

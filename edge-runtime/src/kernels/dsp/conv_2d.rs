@@ -7,6 +7,7 @@
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Width;
 use super::job::Driven;
+use super::pad::pad;
 use super::panel::Panel;
 use super::stream::Stream;
 use super::{matmul_1x4, matmul_2x4};
@@ -45,12 +46,12 @@ const fn i8<const CASES: u64>() -> &'static Kernels {
 /// CONV_2D with 16-bit weights (packing 1). Leaves the output as it is where lengths do not fit
 /// together, alignment is missing or the window does not [`fits`].
 pub fn conv_2d_i16_2x4(layer: &Layer<'_>) {
-    conv_2d::<{ cases::ALL }>(layer, i16::<{ cases::ALL }>());
+    conv_2d::<{ cases::ALL }>(&mut { *layer }, i16::<{ cases::ALL }>());
 }
 
 /// CONV_2D with 8-bit weights (packing 2), else as [`conv_2d_i16_2x4`].
 pub fn conv_2d_i8_2x4(layer: &Layer<'_>) {
-    conv_2d::<{ cases::ALL }>(layer, i8::<{ cases::ALL }>());
+    conv_2d::<{ cases::ALL }>(&mut { *layer }, i8::<{ cases::ALL }>());
 }
 
 /// [`conv_2d_i16_2x4`] of an operator.
@@ -65,13 +66,16 @@ pub(super) fn run_i8<const CASES: u64>(call: &Call<'_>) {
 
 #[inline(never)]
 fn run<const CASES: u64>(call: &Call<'_>, kernels: &Kernels) {
-    conv_2d::<CASES>(&layers::layer(call), kernels);
+    conv_2d::<CASES>(&mut layers::layer(call), kernels);
 }
 
 #[inline(always)] // One frame with the layer's.
-fn conv_2d<const CASES: u64>(layer: &Layer<'_>, kernels: &Kernels) {
+fn conv_2d<const CASES: u64>(layer: &mut Layer<'_>, kernels: &Kernels) {
+    if CASES & cases::PADDED != 0 && pad(layer).is_none() {
+        return;
+    }
     // Borrowed, not moved: a move is a copy on the stack.
-    let panel = Panel::new(layer, &layer.window);
+    let panel = Panel::<CASES>::new(layer, &layer.window);
     let Some(panel) = &panel else {
         return;
     };

@@ -49,27 +49,36 @@ macro_rules! prologue_1 {
 }
 
 /// After `prologue`, for pairs: where activations beyond the first word take more than one pass, the
-/// unrolled loop ends at `6:`, else in the epilogue at once.
+/// unrolled loop ends at `6:`, else in the epilogue at once. If most take more (`whole` is 0) it
+/// always ends at `6:`.
 macro_rules! prologue_2 {
     () => {
-        "str.w r10, [sp, #48]
+        ".if {whole}
+         str.w r10, [sp, #48]
          sub.w r12, r8, r4
          cmp.w r12, #{pass}
          bls 2f
          adr.w r12, 6f
          orr r12, r12, #1
-         str.w r12, [sp, #24]"
+         str.w r12, [sp, #24]
+         .endif"
     };
 }
 
 /// The end of a pass over a pair's activations.
 macro_rules! next_2 {
     () => {
-        "ldr.w pc, [sp, #24]
+        ".if {whole}
+         ldr.w pc, [sp, #24]
+         .endif
          6: ldr.w r2, [sp, #16]
          cmp r0, r2
          bne.w 3b
-         ldr.w pc, [sp, #48]"
+         .if {whole}
+         ldr.w pc, [sp, #48]
+         .else
+         ldr.w pc, [sp, #24]
+         .endif"
     };
 }
 

@@ -134,6 +134,7 @@ unsafe extern "C" fn matmul_i16_2x4<const CASES: u64>(job: *const Job) {
         forms = const cases::forms(CASES, Width::I16),
         unroll = const unroll(CASES),
         pass = const pass(CASES),
+        whole = const (CASES & cases::WHOLE_LOOPS != 0) as u32,
     )
 }
 
@@ -219,5 +220,6 @@ unsafe extern "C" fn matmul_i8_2x4<const CASES: u64>(job: *const Job) {
         forms = const cases::forms(CASES, Width::I8),
         unroll = const unroll(CASES),
         pass = const pass(CASES),
+        whole = const (CASES & cases::WHOLE_LOOPS != 0) as u32,
     )
 }

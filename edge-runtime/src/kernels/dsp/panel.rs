@@ -2,10 +2,11 @@
 
 use super::super::layer::Layer;
 use super::super::packing::dsp_blocks::Taps;
-use super::super::packing::dsp_panels::{Panels, columns_inside, fits, rows_inside};
+use super::super::packing::dsp_panels::{Panels, columns_inside, fits, gathers, rows_inside};
 use super::super::reference::Window;
-use super::bytes::{copy, fill};
+use super::gather::Gather;
 use super::widen::{Rows, widen_1, widen_2};
+use crate::kernels::cases;
 
 /// An output pixel and its window.
 #[derive(Clone, Copy)]
@@ -19,9 +20,8 @@ pub(super) struct Cursor {
 }
 
 /// A checked layer and its scratch.
-pub(super) struct Panel<'a> {
-    window: &'a Window,
-    input: *const u8,
+pub(super) struct Panel<'a, const CASES: u64> {
+    source: Gather<'a>,
     /// The widened windows.
     pub words: *mut u32,
     /// Of the output.
@@ -38,18 +38,15 @@ pub(super) struct Panel<'a> {
     rows: [i16; 2],
     columns: [i16; 2],
     out_width: i16,
-    /// Bytes of an input row.
-    pitch: i32,
     /// Bytes of input between the windows of neighbouring pixels.
     step: usize,
-    pad: u8,
     /// Whether windows follow one another in the input without a gap.
     pointwise: bool,
     /// A window where it lies in the input.
     in_place: Rows,
 }
 
-impl<'a> Panel<'a> {
+impl<'a, const CASES: u64> Panel<'a, CASES> {
     /// `None` where input, output or scratch are shorter than the window says.
     #[inline(never)] // Its frame is gone before the kernels run.
     pub fn new(layer: &Layer<'a>, window: &'a Window) -> Option<Self> {
@@ -79,6 +76,9 @@ impl<'a> Panel<'a> {
         let taps = Taps::of(window);
         let [_, right] = window.stride;
         let [dilation_y, dilation_x] = window.dilation;
+        if CASES & cases::GATHERED == 0 && gathers(window) {
+            return None;
+        }
         let (first_row, end_row) = rows_inside(window);
         let (first_column, end_column) = if dilation_x == 1 {
             columns_inside(window)
@@ -86,8 +86,13 @@ impl<'a> Panel<'a> {
             (0, 0)
         };
         Some(Self {
-            window,
-            input: layer.input.as_ptr().cast(),
+            source: Gather {
+                window,
+                input: layer.input.as_ptr().cast(),
+                pitch: pitch as i32,
+                row: taps.row,
+                pad: layer.pad.cast_unsigned(),
+            },
             words,
             pixels,
             batch: sizes.batch,
@@ -104,9 +109,7 @@ impl<'a> Panel<'a> {
                 end_column.min(out_width) as i16,
             ],
             out_width: out_width as i16,
-            pitch: pitch as i32,
             step: right.wrapping_mul(channels),
-            pad: layer.pad.cast_unsigned(),
             pointwise: matches!(window.kernel, [1, 1])
                 && matches!(window.stride, [1, 1])
                 && matches!(window.padding, [0, 0])
@@ -122,7 +125,7 @@ impl<'a> Panel<'a> {
     }
 
     fn channels(&self) -> i32 {
-        let [_, _, channels] = self.window.input;
+        let [_, _, channels] = self.source.window.input;
         channels as i32
     }
 
@@ -136,13 +139,13 @@ impl<'a> Panel<'a> {
         let at = Cursor {
             y,
             x: 0,
-            window: self.input,
+            window: self.source.input,
             row_inside: y >= self.rows[0] && y < self.rows[1],
         };
         let [y, x] = self.origin(&at);
-        let byte = y * self.pitch + x * self.channels();
+        let byte = y * self.source.pitch + x * self.channels();
         Cursor {
-            window: self.input.wrapping_offset(byte as isize),
+            window: self.source.input.wrapping_offset(byte as isize),
             ..at
         }
     }
@@ -170,7 +173,14 @@ impl<'a> Panel<'a> {
         }
         let mut panel = self.words;
         for _ in 0..pairs {
-            if at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1] - 1 {
+            if CASES & cases::GATHERED == 0 {
+                let first = at.window;
+                self.advance(at, 1);
+                let second = at.window;
+                // SAFETY: all windows lie within the input, and the panel has room.
+                unsafe { widen_2(first, second, panel, &raw const self.in_place) };
+                self.advance(at, 1);
+            } else if at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1] - 1 {
                 let second = at.window.wrapping_add(self.step);
                 // SAFETY: both windows lie within the input, and the panel has room.
                 unsafe { widen_2(at.window, second, panel, &raw const self.in_place) };
@@ -189,8 +199,13 @@ impl<'a> Panel<'a> {
     ///
     /// The pixel exists.
     pub unsafe fn fill_twice(&self, at: &mut Cursor) {
-        // SAFETY: as the caller says; the panel has room for a pair.
-        unsafe { self.fill_pair(self.words, at, 0) };
+        if CASES & cases::GATHERED == 0 {
+            // SAFETY: all windows lie within the input; the panel has room for a pair.
+            unsafe { widen_2(at.window, at.window, self.words, &raw const self.in_place) };
+        } else {
+            // SAFETY: as the caller says; the panel has room for a pair.
+            unsafe { self.fill_pair(self.words, at, 0) };
+        }
     }
 
     /// As [`Self::fill_pairs`], for windows of one pixel that follow one another.
@@ -215,13 +230,13 @@ impl<'a> Panel<'a> {
     /// The window of a pixel, where all of it is input.
     fn inside(&self, at: &Cursor) -> Option<*const u8> {
         let inside = at.row_inside && at.x >= self.columns[0] && at.x < self.columns[1];
-        (inside || self.pointwise).then_some(at.window)
+        (CASES & cases::GATHERED == 0 || inside || self.pointwise).then_some(at.window)
     }
 
     /// Row and column of the input under the first tap of a pixel's window.
     fn origin(&self, at: &Cursor) -> [i32; 2] {
-        let [down, right] = self.window.stride;
-        let [top, left] = self.window.padding;
+        let [down, right] = self.source.window.stride;
+        let [top, left] = self.source.window.padding;
         [
             i32::from(at.y) * down as i32 - top as i32,
             i32::from(at.x) * right as i32 - left as i32,
@@ -280,17 +295,12 @@ impl<'a> Panel<'a> {
         rows: usize,
     ) -> *const u8 {
         if let (Some(window), 1) = (whole, rows) {
-            let pitch = self.in_place.skip.wrapping_add(self.row_len());
+            let pitch = self.in_place.skip.wrapping_add(self.source.row);
             return window.wrapping_add(pitch.wrapping_mul(row));
         }
         // SAFETY: as the caller says.
-        unsafe { self.gather_rows(to, origin, row, rows) };
+        unsafe { self.source.rows(to, origin, row, rows) };
         to
-    }
-
-    /// Bytes of a kernel row.
-    fn row_len(&self) -> usize {
-        4 * self.in_place.groups + self.in_place.rest
     }
 
     /// Fills the panel with the window of one pixel.
@@ -305,7 +315,7 @@ impl<'a> Panel<'a> {
             unsafe { widen_1(window, self.words, &raw const self.in_place) };
             return;
         }
-        if self.gather == 0 {
+        if CASES & cases::GATHERED == 0 || self.gather == 0 {
             return; // All windows lie within the input.
         }
         let [first, _] = self.gathers();
@@ -315,7 +325,7 @@ impl<'a> Panel<'a> {
             rows.rows = self.gather_rows.min(self.in_place.rows - row);
             // SAFETY: the scratch has room to gather the rows, and the panel for all of them.
             unsafe {
-                self.gather_rows(first, self.origin(at), row, rows.rows);
+                self.source.rows(first, self.origin(at), row, rows.rows);
                 widen_1(first, panel, &raw const rows);
             }
             panel = panel.wrapping_add(rows.rows * self.row_words());
@@ -339,69 +349,5 @@ impl<'a> Panel<'a> {
 
     fn row_words(&self) -> usize {
         2 * self.in_place.groups + self.in_place.rest.min(2)
-    }
-
-    /// Copies kernel rows `row..row + rows` of the window of a pixel, padding filled in.
-    ///
-    /// # Safety
-    ///
-    /// `to` has room for them.
-    #[inline(never)]
-    unsafe fn gather_rows(&self, to: *mut u8, [y, x]: [i32; 2], row: usize, rows: usize) {
-        let [_, taps] = self.window.kernel;
-        let [down, right] = self.window.dilation;
-        let y = y + (row * down) as i32;
-        // With gaps between them, taps are copied column by column.
-        let (runs, taps) = if right == 1 { (1, taps) } else { (taps, 1) };
-        for run in 0..runs {
-            let x = x + (run * right) as i32;
-            let to = to.wrapping_add(run * self.channels() as usize);
-            // SAFETY: as the caller says.
-            unsafe { self.gather_runs(to, [y, x], taps, rows, self.row_len()) };
-        }
-    }
-
-    /// Copies `taps` neighbouring pixels from `[y, x]` on of the input, padding filled in; the same
-    /// for `rows` rows of the kernel, `pitch` bytes apart in the copy.
-    ///
-    /// # Safety
-    ///
-    /// `to` has room for them.
-    #[inline(always)] // One frame for both.
-    unsafe fn gather_runs(
-        &self,
-        mut to: *mut u8,
-        [mut y, x]: [i32; 2],
-        taps: usize,
-        rows: usize,
-        pitch: usize,
-    ) {
-        let [height, width, channels] = self.window.input;
-        let [down, _] = self.window.dilation;
-        let taps = taps as i32;
-        let left = (-x).max(0).min(taps);
-        let end = (width as i32 - x).min(taps).max(left);
-        let before = left as usize * channels;
-        let covered = (end - left) as usize * channels;
-        let after = (taps - end) as usize * channels;
-        let mut from = y
-            .wrapping_mul(self.pitch)
-            .wrapping_add((x + left).wrapping_mul(channels as i32));
-        for _ in 0..rows {
-            // SAFETY: the run has `left <= end <= taps` pixels, those of `left..end` exist in rows of
-            // the input, and there is room for the row.
-            unsafe {
-                if y < 0 || y >= height as i32 || covered == 0 {
-                    fill(to, self.pad, before + covered + after);
-                } else {
-                    let copied = fill(to, self.pad, before);
-                    let copied = copy(copied, self.input.wrapping_add(from as usize), covered);
-                    fill(copied, self.pad, after);
-                }
-            }
-            to = to.wrapping_add(pitch);
-            y += down as i32;
-            from = from.wrapping_add(self.pitch.wrapping_mul(down as i32));
-        }
     }
 }

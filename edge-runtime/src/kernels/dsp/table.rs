@@ -15,15 +15,12 @@ use crate::operator::{elementwise, layers, packed, pools};
 const fn kernel(
     opcode: u8,
     packing: u8,
-    operator: &'static str,
     check: fn(&Call<'_>) -> Result<Cost, Fault>,
     run: fn(&Call<'_>),
 ) -> Kernel {
     Kernel {
         opcode,
         packing,
-        operator,
-        instruction_set: "dsp",
         check,
         run,
     }
@@ -38,11 +35,10 @@ impl<const CASES: u64> Table<CASES> {
     pub const CONV_2D_I16: Kernel = kernel(
         opcode::CONV_2D,
         packing::DSP_I16,
-        "CONV_2D",
         |call| {
             within::<CASES>(
                 layers::check_conv(call, &packed::DSP_I16)?,
-                cases::of_conv(call.y(), form(call), Width::I16),
+                cases::of_conv(&call.window(), form(call), Width::I16),
             )
         },
         conv_2d::run_i16::<CASES>,
@@ -51,11 +47,10 @@ impl<const CASES: u64> Table<CASES> {
     pub const CONV_2D_I8: Kernel = kernel(
         opcode::CONV_2D,
         packing::DSP_I8,
-        "CONV_2D",
         |call| {
             within::<CASES>(
                 layers::check_conv(call, &packed::DSP_I8)?,
-                cases::of_conv(call.y(), form(call), Width::I8),
+                cases::of_conv(&call.window(), form(call), Width::I8),
             )
         },
         conv_2d::run_i8::<CASES>,
@@ -64,7 +59,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const CONV_2D_WINOGRAD: Kernel = kernel(
         opcode::CONV_2D,
         packing::DSP_WINOGRAD_2X2,
-        "CONV_2D",
         |call| {
             within::<CASES>(
                 layers::check_conv(call, &packed::DSP_WINOGRAD_2X2)?,
@@ -77,7 +71,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const CONV_2D_WINOGRAD_4X4: Kernel = kernel(
         opcode::CONV_2D,
         packing::DSP_WINOGRAD_4X4,
-        "CONV_2D",
         |call| {
             within::<CASES>(
                 layers::check_conv(call, &packed::DSP_WINOGRAD_4X4)?,
@@ -90,7 +83,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const AVERAGE_POOL_2D: Kernel = kernel(
         opcode::AVERAGE_POOL_2D,
         packing::CANONICAL,
-        "AVERAGE_POOL_2D",
         |call| within::<CASES>(pools::check(call)?, cases::of_pool(call.record, call.y())),
         |call| {
             let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
@@ -101,7 +93,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const MAX_POOL_2D: Kernel = kernel(
         opcode::MAX_POOL_2D,
         packing::CANONICAL,
-        "MAX_POOL_2D",
         |call| within::<CASES>(pools::check(call)?, cases::of_pool(call.record, call.y())),
         |call| {
             let (window, x, y) = (call.window(), call.cells(call.x()), call.cells(call.y()));
@@ -112,7 +103,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const FULLY_CONNECTED_I16: Kernel = kernel(
         opcode::FULLY_CONNECTED,
         packing::DSP_I16,
-        "FULLY_CONNECTED",
         |call| {
             within::<CASES>(
                 layers::check_fully_connected(call, &packed::DSP_I16_DENSE)?,
@@ -125,7 +115,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const FULLY_CONNECTED_I8: Kernel = kernel(
         opcode::FULLY_CONNECTED,
         packing::DSP_I8,
-        "FULLY_CONNECTED",
         |call| {
             within::<CASES>(
                 layers::check_fully_connected(call, &packed::DSP_I8_DENSE)?,
@@ -138,7 +127,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const DEPTHWISE_CONV_2D: Kernel = kernel(
         opcode::DEPTHWISE_CONV_2D,
         packing::DSP_DEPTHWISE,
-        "DEPTHWISE_CONV_2D",
         |call| {
             let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE)?;
             let form = Form::of(call.weights()).unwrap_or(Form::Ties);
@@ -150,7 +138,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const DEPTHWISE_CONV_2D_SMALL: Kernel = kernel(
         opcode::DEPTHWISE_CONV_2D,
         packing::DSP_DEPTHWISE_SMALL,
-        "DEPTHWISE_CONV_2D",
         |call| {
             let cost = layers::check_depthwise(call, &packed::DSP_DEPTHWISE_SMALL)?;
             let form = cases::of_canonical(call.record, call.y());
@@ -162,7 +149,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
         opcode::DEPTHWISE_CONV_2D,
         packing::CANONICAL,
-        "DEPTHWISE_CONV_2D",
         |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
         |call| depthwise_i8_1x4(&layers::layer(call)),
     );
@@ -170,7 +156,6 @@ impl<const CASES: u64> Table<CASES> {
     pub const ADD_FITTED: Kernel = kernel(
         opcode::ADD,
         packing::FITTED,
-        "ADD",
         |call| {
             within::<CASES>(
                 elementwise::check_add_fitted_flat(call)?,

@@ -10,7 +10,7 @@ pub(crate) fn limits(call: &Call<'_>) -> [i8; 2] {
 /// The table of an instruction set whose kernels are in scope under the names of the operators, with
 /// `$more` entries of its own.
 macro_rules! table {
-    ($name:literal $(, $more:ident)*) => {
+    ($($more:ident),*) => {
         use crate::format::{opcode, packing};
         use crate::kernels::reference::broadcast::Operand;
         use crate::kernels::{Kernel, joined, reference};
@@ -20,15 +20,12 @@ macro_rules! table {
         const fn kernel(
             opcode: u8,
             packing: u8,
-            operator: &'static str,
             check: fn(&Call<'_>) -> Result<Cost, Fault>,
             run: fn(&Call<'_>),
         ) -> Kernel {
             Kernel {
                 opcode,
                 packing,
-                operator,
-                instruction_set: $name,
                 check,
                 run,
             }
@@ -38,7 +35,6 @@ macro_rules! table {
         pub const CONV_2D: Kernel = kernel(
             opcode::CONV_2D,
             packing::DOT_16X4,
-            "CONV_2D",
             |call| layers::check_conv(call, &packed::DOT_16X4),
             |call| conv_2d(&layers::layer(call)),
         );
@@ -46,7 +42,6 @@ macro_rules! table {
         pub const FULLY_CONNECTED: Kernel = kernel(
             opcode::FULLY_CONNECTED,
             packing::DOT_16X4,
-            "FULLY_CONNECTED",
             |call| layers::check_fully_connected(call, &packed::DOT_16X4),
             |call| fully_connected(&layers::flat_layer(call)),
         );
@@ -54,7 +49,6 @@ macro_rules! table {
         pub const DEPTHWISE_CONV_2D: Kernel = kernel(
             opcode::DEPTHWISE_CONV_2D,
             packing::DEPTHWISE_16X4,
-            "DEPTHWISE_CONV_2D",
             |call| layers::check_depthwise(call, &packed::DEPTHWISE_16X4),
             |call| depthwise_conv_2d(&layers::layer(call)),
         );
@@ -62,7 +56,6 @@ macro_rules! table {
         pub const AVERAGE_POOL_2D: Kernel = kernel(
             opcode::AVERAGE_POOL_2D,
             packing::CANONICAL,
-            "AVERAGE_POOL_2D",
             pools::check,
             |call| {
                 let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
@@ -73,7 +66,6 @@ macro_rules! table {
         pub const MAX_POOL_2D: Kernel = kernel(
             opcode::MAX_POOL_2D,
             packing::CANONICAL,
-            "MAX_POOL_2D",
             pools::check,
             |call| {
                 let (window, x, y) = (call.window(), call.cells(&call.x()), call.cells(&call.y()));
@@ -84,7 +76,6 @@ macro_rules! table {
         pub const ADD_FITTED: Kernel = kernel(
             opcode::ADD,
             packing::FITTED,
-            "ADD",
             elementwise::check_add_fitted,
             |call| {
                 let ([first, second], y) = (elementwise::operands(call), call.cells(&call.y()));

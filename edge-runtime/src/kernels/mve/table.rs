@@ -16,15 +16,12 @@ use crate::operator::{elementwise, layers, packed, pools};
 const fn kernel(
     opcode: u8,
     packing: u8,
-    operator: &'static str,
     check: fn(&Call<'_>) -> Result<Cost, Fault>,
     run: fn(&Call<'_>),
 ) -> Kernel {
     Kernel {
         opcode,
         packing,
-        operator,
-        instruction_set: "mve",
         check,
         run,
     }
@@ -34,7 +31,6 @@ const fn kernel(
 pub const CONV_2D: Kernel = kernel(
     opcode::CONV_2D,
     packing::MVE_PANEL,
-    "CONV_2D",
     |call| layers::check_conv(call, &packed::MVE_PANEL),
     |call| conv_2d_i8_4x2(&layers::layer(call)),
 );
@@ -42,7 +38,6 @@ pub const CONV_2D: Kernel = kernel(
 pub const FULLY_CONNECTED: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     packing::MVE_DENSE,
-    "FULLY_CONNECTED",
     |call| layers::check_fully_connected(call, &packed::MVE_DENSE),
     |call| fully_connected_i8_1x8(&layers::flat_layer(call)),
 );
@@ -50,7 +45,6 @@ pub const FULLY_CONNECTED: Kernel = kernel(
 pub const CONV_2D_3X3: Kernel = kernel(
     opcode::CONV_2D,
     packing::MVE_DIRECT,
-    "CONV_2D",
     |call| layers::check_conv(call, &packed::MVE_DIRECT),
     |call| conv_2d_3x3_i8_4x2(&layers::layer(call)),
 );
@@ -58,7 +52,6 @@ pub const CONV_2D_3X3: Kernel = kernel(
 pub const DEPTHWISE_CONV_2D: Kernel = kernel(
     opcode::DEPTHWISE_CONV_2D,
     packing::MVE_DEPTHWISE,
-    "DEPTHWISE_CONV_2D",
     |call| layers::check_depthwise(call, &packed::MVE_DEPTHWISE),
     |call| depthwise_conv_2d_i8_8x1(&layers::layer(call)),
 );
@@ -66,7 +59,6 @@ pub const DEPTHWISE_CONV_2D: Kernel = kernel(
 pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
     opcode::DEPTHWISE_CONV_2D,
     packing::MVE_DEPTHWISE_ANY,
-    "DEPTHWISE_CONV_2D",
     |call| layers::check_depthwise(call, &packed::MVE_DEPTHWISE_ANY),
     |call| depthwise_conv_2d_i8_1x16(&layers::layer(call)),
 );
@@ -74,7 +66,6 @@ pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
 pub const AVERAGE_POOL_2D: Kernel = kernel(
     opcode::AVERAGE_POOL_2D,
     packing::CANONICAL,
-    "AVERAGE_POOL_2D",
     pools::check,
     |call| average_pool_2d_i8_x16(&pool(call), call.cells(call.x()), call.cells(call.y())),
 );
@@ -82,7 +73,6 @@ pub const AVERAGE_POOL_2D: Kernel = kernel(
 pub const MAX_POOL_2D: Kernel = kernel(
     opcode::MAX_POOL_2D,
     packing::CANONICAL,
-    "MAX_POOL_2D",
     pools::check,
     |call| max_pool_2d_i8_x16(&pool(call), call.cells(call.x()), call.cells(call.y())),
 );
@@ -90,7 +80,6 @@ pub const MAX_POOL_2D: Kernel = kernel(
 pub const ADD_FITTED: Kernel = kernel(
     opcode::ADD,
     packing::FITTED,
-    "ADD",
     elementwise::check_add_fitted,
     |call| {
         let ([first, second], y) = (elementwise::operands(call), call.cells(call.y()));

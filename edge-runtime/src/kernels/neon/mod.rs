@@ -24,7 +24,7 @@ use generic::{Pool, pool, pool_fits};
 use lanes::{Dots, Products};
 use matrix::Matrices;
 
-generic::table!("neon");
+generic::table!();
 
 /// CONV_2D on packing [`dot_16x4`](super::packing::dot_16x4), any window, any rounding: tiles of up
 /// to 6 pixels by 16 channels.

@@ -161,6 +161,38 @@ pub fn finish(shared: &Shared, shift: i8, form: Form) -> Option<Finish> {
     })
 }
 
+/// As [`Finish::scale`], for the kernel that packs canonical weights: one for all channels.
+pub const fn canonical_scale(shared: &Shared) -> u8 {
+    match shared.form() {
+        Form::Ties => 1,
+        _ => 2,
+    }
+}
+
+/// As [`finish`], with [`canonical_scale`]; `None` for a channel that shifts to the left.
+///
+/// Nudges and zero point are then `(2 · zero point + 1) · 2^right`, `right` less one for
+/// [`Form::Ties`], and one for the first of two roundings.
+pub fn finish_canonical(shared: &Shared, shift: i8) -> Option<Finish> {
+    let scale = canonical_scale(shared);
+    let right = u32::try_from(shift.checked_neg()?).ok()?;
+    let (right, first) = match (shared.rounding, shared.form()) {
+        (Rounding::High32, _) => (1, 0), // It has no shift to the right.
+        (_, Form::Ties) => (right.checked_sub(1)?, 0),
+        (Rounding::Double, _) => (right, i32::from(right > 0)),
+        (Rounding::Single, _) => (right, 0),
+    };
+    if right > 21 {
+        return None;
+    }
+    let ends = shared.zero_point.wrapping_mul(2).wrapping_add(1);
+    Some(Finish {
+        scale,
+        addend: (ends << right).wrapping_add(first),
+        shift: right as u8 + 1,
+    })
+}
+
 /// A channel's record; `None` where the form cannot be exact or a weight leaves 16 bits. Whether
 /// accumulators fit is for the compiler to prove.
 pub fn record(shared: &Shared, channel: &Channel, form: Form) -> Option<[u32; RECORD / 4]> {

@@ -8,6 +8,9 @@ use crate::kernels::reference::Window;
 const PANEL_TARGET: usize = 512;
 /// Kernel rows on padding are gathered as bytes first, as many at a time as fit this, or one.
 const GATHER_TARGET: usize = 160;
+/// An input that takes no more bytes than this with its padding around it is copied with it, once,
+/// instead of gathering rows for each window.
+const PADDED_TARGET: usize = 1024;
 /// Dimensions of a window are below this, so that positions fit `i32`.
 const LIMIT: usize = 1 << 15;
 
@@ -33,12 +36,41 @@ pub const fn fits(window: &Window) -> bool {
 }
 
 /// Bytes of scratch of CONV_2D: panels of about four bytes a tap for one or more pairs of pixels, and
-/// a few rows of bytes where there is padding. 0 where the window does not [`fits`].
+/// where there is padding a few rows of bytes, or the input in it. 0 where the window does not [`fits`].
 pub const fn conv_2d_scratch_len(window: &Window) -> usize {
     if !fits(window) {
         return 0;
     }
     Panels::new(window).bytes()
+}
+
+/// Height, width and channels of a copy of the input that holds the padding, too. `None` where nothing
+/// is padded, the copy would be long, there are gaps along a row, or the window does not [`fits`].
+pub const fn padded(window: &Window) -> Option<[usize; 3]> {
+    if !fits(window) || all_inside(window) || window.dilation[1] != 1 {
+        return None;
+    }
+    let [_, _, channels] = window.input;
+    let [height, width, _] = window.output;
+    // Sums of two products of factors below 2^15: nothing wraps.
+    let rows = height.saturating_sub(1) * window.stride[0]
+        + window.kernel[0].saturating_sub(1) * window.dilation[0]
+        + 1;
+    let columns = width.saturating_sub(1) * window.stride[1] + window.kernel[1];
+    let is_short = rows | columns | channels <= PADDED_TARGET
+        && rows * columns * channels <= PADDED_TARGET
+        && window.padding[0] <= rows
+        && window.padding[1] <= columns;
+    if is_short {
+        Some([rows, columns, channels])
+    } else {
+        None
+    }
+}
+
+/// Whether rows of windows are gathered one by one, unless the input is [`padded`].
+pub const fn gathers(window: &Window) -> bool {
+    !all_inside(window) || window.dilation[1] != 1
 }
 
 /// Lengths that follow from a window that [`fits`].
@@ -48,6 +80,8 @@ pub struct Panels {
     pub pair: usize,
     /// Pairs to a panel.
     pub batch: usize,
+    /// Bytes of the [`padded`] input, a multiple of 16.
+    pub padded: usize,
     /// Bytes of one pixel to gather at a time; 0 where no window reaches beyond the input.
     pub gather: usize,
     /// Kernel rows to gather at a time.
@@ -57,7 +91,7 @@ pub struct Panels {
 impl Panels {
     /// Bytes of all of them, a multiple of 16.
     pub const fn bytes(&self) -> usize {
-        (self.pair * self.batch + self.gather * 2 + 15) & !15
+        self.padded + ((self.pair * self.batch + self.gather * 2 + 15) & !15)
     }
 
     /// Of a window that [`fits`]; of others the lengths overflow.
@@ -86,14 +120,15 @@ impl Panels {
             Some(fill) => fill,
         };
         let gather_rows = if fill < taps.rows { fill } else { taps.rows };
-        let gather = if all_inside(window) && window.dilation[1] == 1 {
-            0
-        } else {
-            taps.row * gather_rows
+        let (padded, gather) = match padded(window) {
+            Some([rows, columns, channels]) => ((rows * columns * channels + 15) & !15, 0),
+            None if gathers(window) => (0, taps.row * gather_rows),
+            None => (0, 0),
         };
         Self {
             pair,
             batch,
+            padded,
             gather,
             gather_rows,
         }
@@ -202,6 +237,34 @@ mod tests {
         assert_eq!(conv_2d_scratch_len(&window([1, 1], [32, 32, 30])), 64);
         assert_eq!(conv_2d_scratch_len(&window([0, 1], [32, 32, 32])), 0);
         assert_eq!(conv_2d_scratch_len(&window([1 << 15, 1], [32, 32, 32])), 0);
+    }
+
+    #[test]
+    fn a_short_input_is_padded() {
+        let first = Window {
+            input: [49, 10, 1],
+            output: [25, 5, 64],
+            kernel: [10, 4],
+            stride: [2, 2],
+            padding: [4, 1],
+            dilation: [1, 1],
+        };
+        assert_eq!(padded(&first), Some([58, 12, 1]));
+        // 696 bytes; 40 taps, two pixels of two bytes, three pairs.
+        assert_eq!(conv_2d_scratch_len(&first), 704 + 480);
+        let copied = Window {
+            input: [58, 12, 1],
+            padding: [0, 0],
+            ..first
+        };
+        assert!(all_inside(&copied));
+        assert_eq!(padded(&copied), None);
+        let apart = Window {
+            dilation: [1, 2],
+            ..first
+        };
+        assert_eq!(padded(&apart), None);
+        assert_eq!(padded(&window([3, 3], [32, 32, 16])), None);
     }
 
     proptest! {

@@ -4,7 +4,6 @@ use core::cell::Cell;
 
 use zerocopy::FromBytes;
 
-use super::conv_2d::{self, conv_2d_pairs};
 use super::gather::Gather;
 use super::requantise::Finish;
 use crate::kernels::layer::Layer;
@@ -21,11 +20,6 @@ pub const fn scratch_len(window: &Window) -> usize {
     rows.wrapping_mul(columns).wrapping_mul(depth)
 }
 
-/// Bytes of scratch of [`depthwise_conv_2d_pairs`].
-pub const fn pairs_scratch_len(window: &Window) -> usize {
-    conv_2d::scratch_len(window)
-}
-
 /// The weights of packing [`crate::format::packing::DEPTHWISE_CHANNELS`], `[output channel][tap]`, as the
 /// plain decoder reads them.
 pub(crate) fn by_channel<'a>(layer: &Layer<'a>) -> Canonical<'a> {
@@ -36,15 +30,6 @@ pub(crate) fn by_channel<'a>(layer: &Layer<'a>) -> Canonical<'a> {
         bias: layer.bias,
         multipliers: layer.multipliers,
         shifts: layer.shifts,
-    }
-}
-
-/// A depthwise convolution of one input channel, which is a convolution of one input channel: its
-/// weights are those of [`conv_2d_pairs`], and so are the conditions. Other layers stay undone.
-pub fn depthwise_conv_2d_pairs(layer: &Layer<'_>) {
-    let [_, _, depth] = layer.window.input;
-    if depth == 1 {
-        conv_2d_pairs(layer);
     }
 }
 

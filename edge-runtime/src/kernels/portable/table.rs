@@ -2,7 +2,7 @@
 
 use super::add::add_fitted;
 use super::conv_2d::conv_2d_pairs;
-use super::depthwise_conv_2d::{depthwise_conv_2d, depthwise_conv_2d_pairs};
+use super::depthwise_conv_2d::depthwise_conv_2d;
 use super::pool_2d::{average_pool_2d, max_pool_2d};
 use crate::format::{opcode, packing};
 use crate::kernels::reference::average_pool_2d::AveragePool2d;
@@ -14,8 +14,6 @@ use crate::operator::{elementwise, layers, packed, pools};
 pub const FULLY_CONNECTED: Kernel = Kernel {
     opcode: opcode::FULLY_CONNECTED,
     packing: packing::PAIRS,
-    operator: "FULLY_CONNECTED",
-    instruction_set: "portable",
     check: |call| layers::check_fully_connected(call, &packed::PAIRS),
     run: |call| conv_2d_pairs(&layers::flat_layer(call)),
 };
@@ -23,8 +21,6 @@ pub const FULLY_CONNECTED: Kernel = Kernel {
 pub const CONV_2D: Kernel = Kernel {
     opcode: opcode::CONV_2D,
     packing: packing::PAIRS,
-    operator: "CONV_2D",
-    instruction_set: "portable",
     check: |call| layers::check_conv(call, &packed::PAIRS),
     run: |call| conv_2d_pairs(&layers::layer(call)),
 };
@@ -33,27 +29,14 @@ pub const CONV_2D: Kernel = Kernel {
 pub const DEPTHWISE_CONV_2D: Kernel = Kernel {
     opcode: opcode::DEPTHWISE_CONV_2D,
     packing: packing::DEPTHWISE_CHANNELS,
-    operator: "DEPTHWISE_CONV_2D",
-    instruction_set: "portable",
     check: |call| layers::check_depthwise(call, &packed::DEPTHWISE_CHANNELS),
     run: |call| depthwise_conv_2d(&layers::layer(call)),
-};
-/// DEPTHWISE_CONV_2D of one input channel with paired weights.
-pub const DEPTHWISE_CONV_2D_PAIRS: Kernel = Kernel {
-    opcode: opcode::DEPTHWISE_CONV_2D,
-    packing: packing::DEPTHWISE_PAIRS,
-    operator: "DEPTHWISE_CONV_2D",
-    instruction_set: "portable",
-    check: |call| layers::check_depthwise(call, &packed::DEPTHWISE_PAIRS),
-    run: |call| depthwise_conv_2d_pairs(&layers::layer(call)),
 };
 
 /// ADD and SUB in one linear form.
 pub const ADD_FITTED: Kernel = Kernel {
     opcode: opcode::ADD,
     packing: packing::FITTED,
-    operator: "ADD",
-    instruction_set: "portable",
     check: elementwise::check_add_fitted,
     run: |call| {
         let (operands, y) = (elementwise::operands(call), call.cells(call.y()));
@@ -65,8 +48,6 @@ pub const ADD_FITTED: Kernel = Kernel {
 pub const AVERAGE_POOL_2D: Kernel = Kernel {
     opcode: opcode::AVERAGE_POOL_2D,
     packing: packing::CANONICAL,
-    operator: "AVERAGE_POOL_2D",
-    instruction_set: "portable",
     check: pools::check,
     run: |call| {
         let settings = AveragePool2d {
@@ -81,8 +62,6 @@ pub const AVERAGE_POOL_2D: Kernel = Kernel {
 pub const MAX_POOL_2D: Kernel = Kernel {
     opcode: opcode::MAX_POOL_2D,
     packing: packing::CANONICAL,
-    operator: "MAX_POOL_2D",
-    instruction_set: "portable",
     check: pools::check,
     run: |call| {
         let settings = MaxPool2d {
@@ -99,7 +78,6 @@ pub const OWN: &[Kernel] = &[
     FULLY_CONNECTED,
     CONV_2D,
     DEPTHWISE_CONV_2D,
-    DEPTHWISE_CONV_2D_PAIRS,
     ADD_FITTED,
     AVERAGE_POOL_2D,
     MAX_POOL_2D,

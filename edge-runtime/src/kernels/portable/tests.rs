@@ -7,7 +7,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::conv_2d::{conv_2d_pairs, scratch_len};
-use super::depthwise_conv_2d::{self, depthwise_conv_2d, depthwise_conv_2d_pairs};
+use super::depthwise_conv_2d::{self, depthwise_conv_2d};
 use super::{add, pool_2d};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::pair_blocks::{CHANNELS, PairBlocks, block_words, runs_fit, taps};
@@ -351,25 +351,6 @@ fn check_depthwise(window: &Window, seed: u64, slack: usize) {
             depthwise_conv_2d,
         );
         assert_eq!(actual, expected, "{case}");
-    }
-    if depth == 1 {
-        let packed = pack(&weights, taps);
-        for scratch in [depthwise_conv_2d::pairs_scratch_len(window), 0] {
-            let actual = run(
-                window,
-                &channels,
-                &packed,
-                &input,
-                slack,
-                scratch,
-                depthwise_conv_2d_pairs,
-            );
-            assert_eq!(actual, expected, "{case}");
-        }
-        let decoded = run(window, &channels, &packed, &input, slack, 0, |layer| {
-            run_depthwise(layer, PairBlocks::of);
-        });
-        assert_eq!(decoded, expected, "decoder: {case}");
     }
 }
 

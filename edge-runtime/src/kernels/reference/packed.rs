@@ -25,15 +25,12 @@ use crate::operator::{Call, Cost, Fault};
 const fn kernel(
     opcode: u8,
     packing: u8,
-    operator: &'static str,
     check: fn(&Call<'_>) -> Result<Cost, Fault>,
     run: fn(&Call<'_>),
 ) -> Kernel {
     Kernel {
         opcode,
         packing,
-        operator,
-        instruction_set: "reference",
         check,
         run,
     }
@@ -45,7 +42,6 @@ macro_rules! entries {
         &[$(kernel(
             opcode::$opcode,
             packing::$packing,
-            stringify!($opcode),
             |call| layers::$check(call, &UNSCRATCHED.of(&packed::$packing)),
             |call| $run(&layers::$bind(call), $decode),
         )),*]
@@ -189,14 +185,6 @@ pub const KERNELS: &[Kernel] = entries![
         check_fully_connected,
         flat_layer,
         run_fully_connected,
-        PairBlocks::of
-    ),
-    (
-        DEPTHWISE_CONV_2D,
-        DEPTHWISE_PAIRS,
-        check_depthwise,
-        layer,
-        run_depthwise,
         PairBlocks::of
     ),
     (

@@ -30,15 +30,12 @@ use zerocopy::FromBytes;
 
 const fn kernel(
     opcode: u8,
-    operator: &'static str,
     check: fn(&Call<'_>) -> Result<Cost, Fault>,
     run: fn(&Call<'_>),
 ) -> Kernel {
     Kernel {
         opcode,
         packing: packing::CANONICAL,
-        operator,
-        instruction_set: "reference",
         check,
         run,
     }
@@ -47,26 +44,23 @@ const fn kernel(
 /// FULLY_CONNECTED.
 pub const FULLY_CONNECTED: Kernel = kernel(
     opcode::FULLY_CONNECTED,
-    "FULLY_CONNECTED",
     |call| layers::check_fully_connected(call, &layers::CANONICAL),
     run_flat,
 );
 /// CONV_2D.
 pub const CONV_2D: Kernel = kernel(
     opcode::CONV_2D,
-    "CONV_2D",
     |call| layers::check_conv(call, &layers::CANONICAL),
     |call| run_conv(&layers::layer(call), canonical),
 );
 /// DEPTHWISE_CONV_2D.
 pub const DEPTHWISE_CONV_2D: Kernel = kernel(
     opcode::DEPTHWISE_CONV_2D,
-    "DEPTHWISE_CONV_2D",
     |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
     |call| run_depthwise(&layers::layer(call), canonical_depthwise),
 );
 /// MAX_POOL_2D.
-pub const MAX_POOL_2D: Kernel = kernel(opcode::MAX_POOL_2D, "MAX_POOL_2D", pools::check, |call| {
+pub const MAX_POOL_2D: Kernel = kernel(opcode::MAX_POOL_2D, pools::check, |call| {
     let settings = MaxPool2d {
         window: call.window(),
         min: call.record.clamp_min,
@@ -75,30 +69,25 @@ pub const MAX_POOL_2D: Kernel = kernel(opcode::MAX_POOL_2D, "MAX_POOL_2D", pools
     max_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
 });
 /// AVERAGE_POOL_2D.
-pub const AVERAGE_POOL_2D: Kernel = kernel(
-    opcode::AVERAGE_POOL_2D,
-    "AVERAGE_POOL_2D",
-    pools::check,
-    |call| {
-        let settings = AveragePool2d {
-            window: call.window(),
-            min: call.record.clamp_min,
-            max: call.record.clamp_max,
-        };
-        average_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
-    },
-);
+pub const AVERAGE_POOL_2D: Kernel = kernel(opcode::AVERAGE_POOL_2D, pools::check, |call| {
+    let settings = AveragePool2d {
+        window: call.window(),
+        min: call.record.clamp_min,
+        max: call.record.clamp_max,
+    };
+    average_pool_2d(&settings, call.cells(call.x()), call.cells(call.y()));
+});
 /// RESHAPE.
-pub const RESHAPE: Kernel = kernel(opcode::RESHAPE, "RESHAPE", shape::check_reshape, |call| {
+pub const RESHAPE: Kernel = kernel(opcode::RESHAPE, shape::check_reshape, |call| {
     reshape(call.cells(call.x()), call.cells(call.y()));
 });
 /// SOFTMAX.
-pub const SOFTMAX: Kernel = kernel(opcode::SOFTMAX, "SOFTMAX", rows::check_softmax, |call| {
+pub const SOFTMAX: Kernel = kernel(opcode::SOFTMAX, rows::check_softmax, |call| {
     let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     softmax(&rows::softmax(call), x, y);
 });
 /// CLAMP.
-pub const CLAMP: Kernel = kernel(opcode::CLAMP, "CLAMP", elementwise::check_clamp, |call| {
+pub const CLAMP: Kernel = kernel(opcode::CLAMP, elementwise::check_clamp, |call| {
     let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     clamp(call.record.clamp_min, call.record.clamp_max, x, y);
 });
@@ -106,7 +95,6 @@ pub const CLAMP: Kernel = kernel(opcode::CLAMP, "CLAMP", elementwise::check_clam
 /// TRANSPOSE_CONV.
 pub const TRANSPOSE_CONV: Kernel = kernel(
     opcode::TRANSPOSE_CONV,
-    "TRANSPOSE_CONV",
     layers::check_transpose_conv,
     |call| {
         let layer = layers::layer(call);
@@ -120,53 +108,48 @@ pub const TRANSPOSE_CONV: Kernel = kernel(
     },
 );
 /// ADD and SUB.
-pub const ADD: Kernel = kernel(opcode::ADD, "ADD", elementwise::check_add, |call| {
+pub const ADD: Kernel = kernel(opcode::ADD, elementwise::check_add, |call| {
     let y = call.cells(call.y());
     add(&elementwise::add(call), elementwise::operands(call), y);
 });
 /// ADD and SUB in one linear form.
 pub const ADD_FITTED: Kernel = Kernel {
     packing: packing::FITTED,
-    ..kernel(opcode::ADD, "ADD", elementwise::check_add_fitted, |call| {
+    ..kernel(opcode::ADD, elementwise::check_add_fitted, |call| {
         let (operands, y) = (elementwise::operands(call), call.cells(call.y()));
         let broadcast = elementwise::broadcast(call);
         add_fitted(&elementwise::add_fitted(call), &broadcast, operands, y);
     })
 };
 /// MUL.
-pub const MUL: Kernel = kernel(opcode::MUL, "MUL", elementwise::check_mul, |call| {
+pub const MUL: Kernel = kernel(opcode::MUL, elementwise::check_mul, |call| {
     let y = call.cells(call.y());
     mul(&elementwise::mul(call), elementwise::operands(call), y);
 });
 /// PRELU.
-pub const PRELU: Kernel = kernel(opcode::PRELU, "PRELU", elementwise::check_prelu, |call| {
+pub const PRELU: Kernel = kernel(opcode::PRELU, elementwise::check_prelu, |call| {
     let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     prelu(&elementwise::prelu(call), x, call.operand(call.second()), y);
 });
 /// Any function of one element, as a table.
-pub const LOOKUP: Kernel = kernel(
-    opcode::LOOKUP,
-    "LOOKUP",
-    elementwise::check_lookup,
-    |call| {
-        let (x, y) = (call.cells(call.x()), call.cells(call.y()));
-        if let Ok(table) = signed(call.weights()).try_into() {
-            lookup(table, x, y);
-        }
-    },
-);
+pub const LOOKUP: Kernel = kernel(opcode::LOOKUP, elementwise::check_lookup, |call| {
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
+    if let Ok(table) = signed(call.weights()).try_into() {
+        lookup(table, x, y);
+    }
+});
 /// Strided copies.
-pub const COPY: Kernel = kernel(opcode::COPY, "COPY", shape::check_copy, |call| {
+pub const COPY: Kernel = kernel(opcode::COPY, shape::check_copy, |call| {
     if let Some(settings) = shape::copy(call) {
         copy(&settings, call.operand(call.x()), call.cells(call.y()));
     }
 });
 /// One value everywhere.
-pub const FILL: Kernel = kernel(opcode::FILL, "FILL", shape::check_fill, |call| {
+pub const FILL: Kernel = kernel(opcode::FILL, shape::check_fill, |call| {
     fill(call.record.clamp_min, call.cells(call.y()));
 });
 /// MEAN.
-pub const MEAN: Kernel = kernel(opcode::MEAN, "MEAN", rows::check_mean, |call| {
+pub const MEAN: Kernel = kernel(opcode::MEAN, rows::check_mean, |call| {
     mean(
         &rows::mean(call),
         call.cells(call.x()),
@@ -176,7 +159,6 @@ pub const MEAN: Kernel = kernel(opcode::MEAN, "MEAN", rows::check_mean, |call| {
 /// RESIZE_NEAREST_NEIGHBOR.
 pub const RESIZE_NEAREST: Kernel = kernel(
     opcode::RESIZE_NEAREST,
-    "RESIZE_NEAREST_NEIGHBOR",
     shape::check_resize_nearest,
     |call| {
         let (x, y) = (call.cells(call.x()), call.cells(call.y()));
@@ -186,7 +168,6 @@ pub const RESIZE_NEAREST: Kernel = kernel(
 /// RESIZE_BILINEAR.
 pub const RESIZE_BILINEAR: Kernel = kernel(
     opcode::RESIZE_BILINEAR,
-    "RESIZE_BILINEAR",
     shape::check_resize_bilinear,
     |call| {
         let (x, y) = (call.cells(call.x()), call.cells(call.y()));
@@ -194,19 +175,14 @@ pub const RESIZE_BILINEAR: Kernel = kernel(
     },
 );
 /// UNIDIRECTIONAL_SEQUENCE_LSTM.
-pub const LSTM: Kernel = kernel(
-    opcode::LSTM,
-    "UNIDIRECTIONAL_SEQUENCE_LSTM",
-    recurrent::check_lstm,
-    |call| {
-        let hidden = call.cells(call.second());
-        let cell = recurrent::state(call, call.info(call.record.state));
-        let (x, y) = (call.cells(call.x()), call.cells(call.y()));
-        unidirectional_sequence_lstm(&recurrent::lstm(call), x, hidden, cell, y);
-    },
-);
+pub const LSTM: Kernel = kernel(opcode::LSTM, recurrent::check_lstm, |call| {
+    let hidden = call.cells(call.second());
+    let cell = recurrent::state(call, call.info(call.record.state));
+    let (x, y) = (call.cells(call.x()), call.cells(call.y()));
+    unidirectional_sequence_lstm(&recurrent::lstm(call), x, hidden, cell, y);
+});
 /// SVDF.
-pub const SVDF: Kernel = kernel(opcode::SVDF, "SVDF", recurrent::check_svdf, |call| {
+pub const SVDF: Kernel = kernel(opcode::SVDF, recurrent::check_svdf, |call| {
     let state = recurrent::state(call, call.second());
     let (x, y) = (call.cells(call.x()), call.cells(call.y()));
     svdf(&recurrent::svdf(call), x, state, y);

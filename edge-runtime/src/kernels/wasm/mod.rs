@@ -20,7 +20,7 @@ use core::cell::Cell;
 use generic::{Pool, pool, pool_fits};
 use lanes::Pairs;
 
-generic::table!("wasm");
+generic::table!();
 
 /// CONV_2D on packing [`dot_16x4`](super::packing::dot_16x4), any window, any rounding: tiles of up
 /// to 2 pixels by 16 channels.

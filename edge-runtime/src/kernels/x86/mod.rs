@@ -21,13 +21,12 @@ use super::generic;
 use super::layer::Layer;
 use detect::{Level, level};
 
-generic::table!("x86", CONV_2D_WINOGRAD, FULLY_CONNECTED_SPARSE);
+generic::table!(CONV_2D_WINOGRAD, FULLY_CONNECTED_SPARSE);
 
 /// CONV_2D, 3x3 with stride 1.
 pub const CONV_2D_WINOGRAD: Kernel = kernel(
     opcode::CONV_2D,
     packing::WINOGRAD_16X2,
-    "CONV_2D",
     |call| layers::check_conv(call, &packed::WINOGRAD_16X2),
     |call| conv_2d_winograd(&layers::layer(call)),
 );
@@ -36,7 +35,6 @@ pub const CONV_2D_WINOGRAD: Kernel = kernel(
 pub const FULLY_CONNECTED_SPARSE: Kernel = kernel(
     opcode::FULLY_CONNECTED,
     packing::ROWS_128,
-    "FULLY_CONNECTED",
     |call| layers::check_fully_connected(call, &packed::ROWS_128),
     |call| fully_connected_sparse(&layers::flat_layer(call)),
 );
