@@ -7,7 +7,7 @@ use emulator::bench::Job;
 
 use crate::boards;
 
-#[path = "../../../edge-compiler/tests/borders/cases.rs"]
+#[path = "../../../edge-compiler/tests/borders/cases/mod.rs"]
 #[allow(dead_code, reason = "the choice of kernels is checked elsewhere")]
 mod cases;
 

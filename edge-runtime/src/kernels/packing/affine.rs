@@ -469,6 +469,33 @@ mod tests {
     }
 
     #[test]
+    fn sums_that_could_wrap_have_no_line() {
+        let end = |reach| End {
+            rounding: Rounding::Double,
+            multiplier: 1_500_000_000,
+            shift: -9,
+            zero_point: -128,
+            min: -128,
+            max: 127,
+            reach: [0, reach],
+            times: 576,
+        };
+        let most = i32::MAX / 576;
+        assert!(Affine::find(&end(most)).is_some());
+        assert_eq!(Affine::find(&end(most + 1)), None);
+        assert_eq!(Odd::find(&end(most + 1)), None);
+        assert_eq!(Centred::find(&end(most + 1)), None);
+        // The zero point comes on top.
+        assert_eq!(
+            Centred::find(&End {
+                zero_point: 127,
+                ..end(most)
+            }),
+            None
+        );
+    }
+
+    #[test]
     fn reach_holds_the_extreme_sums() {
         assert_eq!(
             reach(10, [1, -2].into_iter()),
