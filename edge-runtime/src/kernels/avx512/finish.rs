@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::requantise::{Lines, Narrow, Parameters};
+use super::requantise::{Bytes, Lines, Narrow, Parameters};
 use crate::kernels::generic::{Constants, Form, PREPARED};
 
 /// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
@@ -105,13 +105,13 @@ unsafe fn scale(constants: &Constants, block: usize, sum: __m512i) -> __m512i {
 /// What [`Strip::write`] has to do to the sums: nothing,
 const DONE: u8 = 0;
 /// [`Parameters::relu`],
-const RELU: u8 = 1;
+pub(super) const RELU: u8 = 1;
 /// [`Parameters::signed`],
 const SIGNED: u8 = 2;
 /// [`Lines::outputs`],
-const AFFINE: u8 = 3;
+pub(super) const AFFINE: u8 = 3;
 /// [`Lines::odd_outputs`],
-const ODD: u8 = 4;
+pub(super) const ODD: u8 = 4;
 /// or [`Parameters::centred_outputs`].
 const CENTRED: u8 = 5;
 
@@ -348,81 +348,26 @@ unsafe fn write_tile<const P: usize, const B: usize, const HOW: u8>(
     sums: [[__m512i; B]; P],
     output: *mut i8,
 ) {
-    let channels = constants.channels;
-    let zero_point = if HOW == ODD || HOW == RELU {
-        constants.zero_point
-    } else {
-        0
-    };
-    let (quads, _) = sums.as_chunks::<4>();
     // SAFETY: the blocks and the pixels are in the layer and the output; the machine has the
     // instructions.
     unsafe {
-        let narrow = Narrow::new(constants, zero_point);
+        let bytes = Bytes::new::<HOW>(constants);
         let first = parameters(constants, block);
         let last = parameters(constants, block + B - 1);
-        let zero = _mm512_setzero_si512();
-        for (quad, pixels) in quads.iter().enumerate() {
-            // Of the first block, and of the second.
-            let mut outputs = [[zero; 4]; 2];
-            let [of_first, of_last] = &mut outputs;
-            for ((sums, x), y) in pixels.iter().zip(of_first).zip(of_last) {
-                if let [sum, .., second] = sums.as_slice() {
-                    *x = first.ends::<HOW>(*sum);
-                    *y = last.ends::<HOW>(*second);
-                } else if let [sum] = sums.as_slice() {
-                    *x = first.ends::<HOW>(*sum);
+        let channels = constants.channels;
+        // Four at a time, or loops would not be unrolled and the sums live in memory.
+        let (quads, _) = sums.as_chunks::<4>();
+        for (quad, [a, b, c, d]) in quads.iter().enumerate() {
+            let to = output.add(quad * 4 * channels);
+            for (pixel, sums) in [a, b, c, d].into_iter().enumerate() {
+                let to = to.add(pixel * channels);
+                if let [sum, ..] = sums.as_slice() {
+                    bytes.write::<HOW>(first.ends::<HOW>(*sum), to);
+                }
+                if let [_, sum] = sums.as_slice() {
+                    bytes.write::<HOW>(last.ends::<HOW>(*sum), to.add(16));
                 }
             }
-            let [[a, b, c, d], [e, f, g, h]] = outputs;
-            let to = output.add(quad * 4 * channels);
-            if B == 2 {
-                store_pair(to, channels, narrow.apply([a, e, b, f]));
-                store_pair(to.add(channels * 2), channels, narrow.apply([c, g, d, h]));
-                continue;
-            }
-            let bytes = narrow.apply([a, b, c, d]);
-            store_four(to, channels, bytes);
-        }
-    }
-}
-
-/// Writes sixteen bytes of each of four pixels.
-///
-/// # Safety
-/// All are writable.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn store_four(to: *mut i8, channels: usize, bytes: __m512i) {
-    // SAFETY: passed on.
-    unsafe {
-        if channels == 16 {
-            _mm512_storeu_si512(to.cast(), bytes);
-        } else {
-            let put = |to: *mut i8, x| _mm_storeu_si128(to.cast(), x);
-            put(to, _mm512_castsi512_si128(bytes));
-            put(to.add(channels), _mm512_extracti32x4_epi32::<1>(bytes));
-            put(to.add(channels * 2), _mm512_extracti32x4_epi32::<2>(bytes));
-            put(to.add(channels * 3), _mm512_extracti32x4_epi32::<3>(bytes));
-        }
-    }
-}
-
-/// Writes 32 bytes of one pixel and 32 of the next.
-///
-/// # Safety
-/// Both are writable.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn store_pair(to: *mut i8, channels: usize, bytes: __m512i) {
-    // SAFETY: passed on.
-    unsafe {
-        if channels == 32 {
-            _mm512_storeu_si512(to.cast(), bytes);
-        } else {
-            _mm256_storeu_si256(to.cast(), _mm512_castsi512_si256(bytes));
-            let second = _mm512_extracti64x4_epi64::<1>(bytes);
-            _mm256_storeu_si256(to.add(channels).cast(), second);
         }
     }
 }

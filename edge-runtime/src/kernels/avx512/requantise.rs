@@ -23,7 +23,7 @@
 
 use core::arch::x86_64::*;
 
-use super::finish::How;
+use super::finish::{How, ODD, RELU};
 use crate::kernels::generic::{Constants, PREPARED};
 use crate::kernels::packing::affine::Centred;
 use crate::kernels::reference::requantise::Rounding;
@@ -347,6 +347,54 @@ impl Parameters {
         even = _mm512_srlv_epi64(even, self.shift[0]);
         odd = _mm512_srlv_epi64(odd, self.shift[1]);
         _mm512_mask_blend_epi32(0xaaaa, even, odd)
+    }
+}
+
+/// The last step of one vector: zero point, limits, 8 bits.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes {
+    zero_point: __m512i,
+    min: __m512i,
+    max: __m512i,
+    /// Whether the limits are not those of 8 bits.
+    is_limited: bool,
+}
+
+impl Bytes {
+    /// For outputs of a form, one of those of [`Parameters`](super::finish::AFFINE).
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn new<const HOW: u8>(constants: &Constants) -> Self {
+        let zero_point = constants.zero_point;
+        // Those of `relu` may be so large that the zero point would wrap: limits come first.
+        let before = if HOW == RELU { zero_point } else { 0 };
+        Self {
+            zero_point: _mm512_set1_epi32(zero_point),
+            min: _mm512_set1_epi32(i32::from(constants.min) - before),
+            max: _mm512_set1_epi32(i32::from(constants.max) - before),
+            is_limited: constants.min > i8::MIN || constants.max < i8::MAX,
+        }
+    }
+
+    /// Writes sixteen outputs of this form.
+    ///
+    /// # Safety
+    /// `to` is writable for them.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) unsafe fn write<const HOW: u8>(&self, outputs: __m512i, to: *mut i8) {
+        let mut outputs = outputs;
+        if HOW == ODD {
+            outputs = _mm512_add_epi32(outputs, self.zero_point);
+        }
+        if HOW == RELU || self.is_limited {
+            outputs = _mm512_min_epi32(_mm512_max_epi32(outputs, self.min), self.max);
+        }
+        if HOW == RELU {
+            outputs = _mm512_add_epi32(outputs, self.zero_point);
+        }
+        // SAFETY: passed on.
+        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(outputs)) }
     }
 }
 

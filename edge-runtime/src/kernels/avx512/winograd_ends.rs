@@ -3,8 +3,8 @@
 use core::arch::x86_64::*;
 
 use super::Vnni;
-use super::finish::store_four;
-use super::requantise::{Lines, Narrow, starts};
+use super::finish::{self, AFFINE};
+use super::requantise::{Bytes, Lines, starts};
 use crate::kernels::generic::{Constants, TileSums, back};
 use crate::kernels::packing::affine::Centred;
 use crate::kernels::packing::winograd_16x2::{BLOCK, OUTPUTS, SCALE, SIDE};
@@ -22,7 +22,7 @@ pub(super) struct TileEnds {
     /// and the centre.
     pub first: __m512i,
     pub is_odd: bool,
-    narrow: Narrow,
+    bytes: Bytes,
 }
 
 impl TileEnds {
@@ -41,13 +41,13 @@ impl TileEnds {
             let (lines, centre) = lines.tiles(constants.zero_point)?;
             let first = _mm512_mullo_epi32(bias, _mm512_set1_epi32(i32::from(SCALE) / GRANULE));
             let is_odd = lines.odd();
-            let zero_point = if is_odd { constants.zero_point } else { 0 };
             Some(Self {
                 scales: lines.powers(),
                 add: lines.add(),
                 first: _mm512_add_epi32(first, centre),
                 is_odd,
-                narrow: Narrow::new(constants, zero_point),
+                // The two forms differ in what `write` adds.
+                bytes: Bytes::new::<AFFINE>(constants),
             })
         }
     }
@@ -125,24 +125,31 @@ impl TileEnds {
     ) {
         // SAFETY: the machine has the instructions.
         let [a, b, c, d] = unsafe { back::<Vnni>(sums) };
-        let outputs = [
-            self.outputs::<ODD>(a, first),
-            self.outputs::<ODD>(b, second),
-            self.outputs::<ODD>(c, last),
-            self.outputs::<ODD>(d, last),
-        ];
         // SAFETY: passed on.
-        unsafe { store_four(output, pixel, self.narrow.apply(outputs)) }
+        unsafe {
+            self.write::<ODD>(a, first, output);
+            self.write::<ODD>(b, second, output.add(pixel));
+            self.write::<ODD>(c, last, output.add(pixel * 2));
+            self.write::<ODD>(d, last, output.add(pixel * 3));
+        }
     }
 
+    /// Writes sixteen outputs.
+    ///
+    /// # Safety
+    /// As [`tile`](Self::tile).
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn outputs<const ODD: bool>(&self, sums: __m512i, scale: __m512) -> __m512i {
+    unsafe fn write<const ODD: bool>(&self, sums: __m512i, scale: __m512, to: *mut i8) {
         let lines = Lines::new(scale, self.add);
-        if ODD {
-            lines.odd_outputs(sums)
-        } else {
-            lines.outputs(sums)
+        // SAFETY: passed on.
+        unsafe {
+            if ODD {
+                self.bytes
+                    .write::<{ finish::ODD }>(lines.odd_outputs(sums), to);
+            } else {
+                self.bytes.write::<AFFINE>(lines.outputs(sums), to);
+            }
         }
     }
 }

@@ -87,6 +87,14 @@ impl End {
         self.shift <= 0 && self.multiplier >= 0 && !self.reach.into_iter().any(wraps)
     }
 
+    /// Whether values before the zero point leave room for it in 32 bits.
+    fn is_small(&self) -> bool {
+        let most = self
+            .reach
+            .map(|acc| f64::from(acc).abs() * f64::from(self.times) * self.scale());
+        most.iter().all(|value| *value < f64::from(1 << 30))
+    }
+
     /// The real factor from sums to values.
     fn scale(&self) -> f64 {
         let one = if self.rounding == Rounding::High32 {
@@ -292,7 +300,7 @@ impl Odd {
 
     /// Whether it gives the outputs of `end` for every accumulator in reach.
     pub fn is_exact(self, end: &End) -> bool {
-        end.grows() && self.fits(end.zero_point.into(), end.steps())
+        end.grows() && end.is_small() && self.fits(end.zero_point.into(), end.steps())
     }
 
     fn fits(self, zero_point: i32, mut steps: impl Iterator<Item = (i32, Step)>) -> bool {
@@ -311,7 +319,7 @@ impl Odd {
         /// As in [`Affine::find`].
         const NEIGHBOURS: i32 = 6;
         let real = end.scale();
-        if !end.grows() || real >= 0.999 {
+        if !end.grows() || !end.is_small() || real >= 0.999 {
             return None;
         }
         let nothing = Step {
