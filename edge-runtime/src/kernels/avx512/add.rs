@@ -2,7 +2,8 @@
 
 use core::arch::x86_64::*;
 
-use super::requantise::Narrow;
+use super::finish::AFFINE;
+use super::requantise::Bytes;
 use crate::kernels::generic::add_elements;
 use crate::kernels::reference::add::AddFitted;
 
@@ -20,21 +21,19 @@ pub(crate) unsafe fn add_fitted(
     let [first, second] = [settings.a, settings.b].map(|factor| _mm512_set1_epi32(factor));
     let offset = _mm512_set1_epi32(settings.c);
     let shift = _mm_cvtsi32_si128((settings.shift % 32).cast_signed());
-    let narrow = Narrow::limits(settings.min, settings.max);
+    let bytes = Bytes::limits(settings.min, settings.max);
     let mut at = 0;
     while at + 64 <= len {
         // SAFETY: 64 elements are left.
         unsafe {
-            let mut quad = [offset; 4];
-            for (part, sum) in quad.iter_mut().enumerate() {
+            for part in 0..4 {
                 let at = at + part * 16;
                 let a = _mm512_cvtepi8_epi32(_mm_loadu_si128(a.add(at).cast()));
                 let b = _mm512_cvtepi8_epi32(_mm_loadu_si128(b.add(at).cast()));
-                *sum = _mm512_add_epi32(*sum, _mm512_mullo_epi32(a, first));
-                *sum = _mm512_add_epi32(*sum, _mm512_mullo_epi32(b, second));
-                *sum = _mm512_sra_epi32(*sum, shift);
+                let sum = _mm512_add_epi32(_mm512_mullo_epi32(a, first), offset);
+                let sum = _mm512_add_epi32(_mm512_mullo_epi32(b, second), sum);
+                bytes.write::<AFFINE>(_mm512_sra_epi32(sum, shift), output.add(at));
             }
-            _mm512_storeu_si512(output.add(at).cast(), narrow.apply(quad));
         }
         at += 64;
     }

@@ -376,6 +376,18 @@ impl Bytes {
         }
     }
 
+    /// Of outputs that have their zero point.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn limits(min: i8, max: i8) -> Self {
+        Self {
+            zero_point: _mm512_setzero_si512(),
+            min: _mm512_set1_epi32(min.into()),
+            max: _mm512_set1_epi32(max.into()),
+            is_limited: min > i8::MIN || max < i8::MAX,
+        }
+    }
+
     /// Writes sixteen outputs of this form.
     ///
     /// # Safety
