@@ -103,17 +103,17 @@ unsafe fn scale(constants: &Constants, block: usize, sum: __m512i) -> __m512i {
 }
 
 /// What [`Strip::write`] has to do to the sums: nothing,
-const DONE: u8 = 0;
+pub(super) const DONE: u8 = 0;
 /// [`Parameters::relu`],
 pub(super) const RELU: u8 = 1;
 /// [`Parameters::signed`],
-const SIGNED: u8 = 2;
+pub(super) const SIGNED: u8 = 2;
 /// [`Lines::outputs`],
 pub(super) const AFFINE: u8 = 3;
 /// [`Lines::odd_outputs`],
 pub(super) const ODD: u8 = 4;
 /// or [`Parameters::centred_outputs`].
-const CENTRED: u8 = 5;
+pub(super) const CENTRED: u8 = 5;
 
 impl Parameters {
     /// The outputs of accumulators in one of the ways above.
@@ -180,65 +180,35 @@ impl Strip<'_> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     unsafe fn write<const HOW: u8>(&self, parameters: &Parameters) {
-        // The affine forms have it.
-        let zero_point = if HOW == AFFINE || HOW == CENTRED {
-            0
-        } else {
-            self.constants.zero_point
-        };
-        let narrow = Narrow::new(self.constants, zero_point);
+        let bytes = Bytes::new::<HOW>(self.constants);
         let channels = self.constants.channels;
-        let contiguous = channels == 16 || channels == 8;
-        // Bytes of a vector of outputs, and bytes from its first to that of the next vector.
-        let (bytes, stride) = if channels == 8 {
+        // Outputs of a vector, and bytes from its first to that of the next vector.
+        let (most, stride) = if channels == 8 {
             (16, 16)
         } else {
             ((channels - self.block * 16).min(16), channels)
         };
-        let lanes: __mmask16 = if bytes == 16 { !0 } else { (1 << bytes) - 1 };
         let vectors = self.vectors();
-        let mut at = 0;
-        while at + 4 <= vectors {
-            // SAFETY: four sums are left; masked lanes are no channels of the pixels.
+        let whole = match channels {
+            8 => self.pixels / 2,
+            _ if most == 16 => vectors,
+            _ => 0,
+        };
+        for at in 0..whole {
+            // SAFETY: the sum is there, and so are all its channels.
             unsafe {
-                let quad = narrow.apply([
-                    self.scaled::<HOW>(parameters, at),
-                    self.scaled::<HOW>(parameters, at + 1),
-                    self.scaled::<HOW>(parameters, at + 2),
-                    self.scaled::<HOW>(parameters, at + 3),
-                ]);
-                let to = self.output.add(at * stride);
-                if contiguous {
-                    let left = self.pixels * channels - at * stride;
-                    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
-                    _mm512_mask_storeu_epi8(to, lanes, quad);
-                } else if bytes == 16 {
-                    let put = |to: *mut i8, x| _mm_storeu_si128(to.cast(), x);
-                    put(to, _mm512_castsi512_si128(quad));
-                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
-                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
-                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
-                } else {
-                    let put = |to: *mut i8, x| _mm_mask_storeu_epi8(to, lanes, x);
-                    put(to, _mm512_castsi512_si128(quad));
-                    put(to.add(stride), _mm512_extracti32x4_epi32::<1>(quad));
-                    put(to.add(stride * 2), _mm512_extracti32x4_epi32::<2>(quad));
-                    put(to.add(stride * 3), _mm512_extracti32x4_epi32::<3>(quad));
-                }
+                let outputs = self.scaled::<HOW>(parameters, at);
+                bytes.write::<HOW>(outputs, self.output.add(at * stride));
             }
-            at += 4;
         }
-        while at < vectors {
-            let zero = _mm512_setzero_si512();
-            // SAFETY: a vector is left, of which the mask takes what are channels.
+        for at in whole..vectors {
+            let left = (self.pixels * channels - at * stride).min(most);
+            let lanes = ((1_u32 << left) - 1) as u16;
+            // SAFETY: the sum is there; the mask takes what are channels.
             unsafe {
-                let one = self.scaled::<HOW>(parameters, at);
-                let one = _mm512_castsi512_si128(narrow.apply([one, zero, zero, zero]));
-                let left = (self.pixels * channels - at * stride).min(bytes);
-                let lanes = ((1_u32 << left) - 1) as u16;
-                _mm_mask_storeu_epi8(self.output.add(at * stride), lanes, one);
+                let outputs = bytes.narrow::<HOW>(self.scaled::<HOW>(parameters, at));
+                _mm_mask_storeu_epi8(self.output.add(at * stride), lanes, outputs);
             }
-            at += 1;
         }
     }
 }

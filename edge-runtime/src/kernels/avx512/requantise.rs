@@ -23,7 +23,7 @@
 
 use core::arch::x86_64::*;
 
-use super::finish::{How, ODD, RELU};
+use super::finish::{DONE, How, ODD, RELU, SIGNED};
 use crate::kernels::generic::{Constants, PREPARED};
 use crate::kernels::packing::affine::Centred;
 use crate::kernels::reference::requantise::Rounding;
@@ -361,19 +361,28 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
-    /// For outputs of a form, one of those of [`Parameters`](super::finish::AFFINE).
+    /// For outputs that came in a way, one of those of [`finish`](super::finish::DONE).
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) fn new<const HOW: u8>(constants: &Constants) -> Self {
         let zero_point = constants.zero_point;
-        // Those of `relu` may be so large that the zero point would wrap: limits come first.
-        let before = if HOW == RELU { zero_point } else { 0 };
+        let before = if Self::are_large::<HOW>() {
+            zero_point
+        } else {
+            0
+        };
         Self {
             zero_point: _mm512_set1_epi32(zero_point),
             min: _mm512_set1_epi32(i32::from(constants.min) - before),
             max: _mm512_set1_epi32(i32::from(constants.max) - before),
             is_limited: constants.min > i8::MIN || constants.max < i8::MAX,
         }
+    }
+
+    /// Whether outputs may be so large that a zero point would wrap: limits come first. (Those of lines
+    /// have it, or are proven to leave it room.)
+    const fn are_large<const HOW: u8>() -> bool {
+        matches!(HOW, DONE | RELU | SIGNED)
     }
 
     /// Of outputs that have their zero point.
@@ -388,25 +397,32 @@ impl Bytes {
         }
     }
 
-    /// Writes sixteen outputs of this form.
+    /// Sixteen outputs that came this way.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    pub(super) fn narrow<const HOW: u8>(&self, outputs: __m512i) -> __m128i {
+        let mut outputs = outputs;
+        if HOW == ODD {
+            outputs = _mm512_add_epi32(outputs, self.zero_point);
+        }
+        if Self::are_large::<HOW>() || self.is_limited {
+            outputs = _mm512_min_epi32(_mm512_max_epi32(outputs, self.min), self.max);
+        }
+        if Self::are_large::<HOW>() {
+            outputs = _mm512_add_epi32(outputs, self.zero_point);
+        }
+        _mm512_cvtsepi32_epi8(outputs)
+    }
+
+    /// Writes them.
     ///
     /// # Safety
     /// `to` is writable for them.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub(super) unsafe fn write<const HOW: u8>(&self, outputs: __m512i, to: *mut i8) {
-        let mut outputs = outputs;
-        if HOW == ODD {
-            outputs = _mm512_add_epi32(outputs, self.zero_point);
-        }
-        if HOW == RELU || self.is_limited {
-            outputs = _mm512_min_epi32(_mm512_max_epi32(outputs, self.min), self.max);
-        }
-        if HOW == RELU {
-            outputs = _mm512_add_epi32(outputs, self.zero_point);
-        }
         // SAFETY: passed on.
-        unsafe { _mm_storeu_si128(to.cast(), _mm512_cvtsepi32_epi8(outputs)) }
+        unsafe { _mm_storeu_si128(to.cast(), self.narrow::<HOW>(outputs)) }
     }
 }
 
