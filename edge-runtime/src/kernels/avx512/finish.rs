@@ -2,7 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::requantise::{Bytes, Lines, Narrow, Parameters};
+use super::requantise::{Bytes, Lines, Parameters};
 use crate::kernels::generic::{Constants, Form, PREPARED};
 
 /// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
@@ -363,9 +363,12 @@ pub(super) unsafe fn finish_64(
         let r = Lines::load(constants, block + 2);
         let s = Lines::load(constants, block + 3);
         if p.plain() && q.plain() && r.plain() && s.plain() {
-            let outputs = [p.outputs(a), q.outputs(b), r.outputs(c), s.outputs(d)];
-            let bytes = Narrow::limits(constants.min, constants.max).apply(outputs);
-            _mm512_storeu_si512(output.add(block * 16).cast(), bytes);
+            let bytes = Bytes::limits(constants.min, constants.max);
+            let to = output.add(block * 16);
+            bytes.write::<AFFINE>(p.outputs(a), to);
+            bytes.write::<AFFINE>(q.outputs(b), to.add(16));
+            bytes.write::<AFFINE>(r.outputs(c), to.add(32));
+            bytes.write::<AFFINE>(s.outputs(d), to.add(48));
         } else {
             finish_pixel(constants, block, [a, b, c, d], output);
         }
@@ -384,27 +387,22 @@ pub(super) unsafe fn finish_pixel<const B: usize>(
     sums: [__m512i; B],
     output: *mut i8,
 ) {
-    let zero_point = _mm512_set1_epi32(constants.zero_point);
-    let mut scaled = [_mm512_setzero_si512(); 4];
-    for (b, (scaled, sum)) in scaled.iter_mut().zip(sums).enumerate() {
-        // SAFETY: passed on.
+    for (b, sum) in sums.into_iter().enumerate() {
+        let left = (constants.channels - (block + b) * 16).min(16);
+        let lanes = ((1_u32 << left) - 1) as u16;
+        // SAFETY: passed on; the other lanes are no channels of this block.
         unsafe {
             let affine = Lines::load(constants, block + b);
-            *scaled = if affine.exist() && affine.odd() {
-                affine.odd_outputs(sum)
+            let bytes = if affine.exist() && affine.odd() {
+                Bytes::new::<ODD>(constants).narrow::<ODD>(affine.odd_outputs(sum))
             } else if affine.exist() {
-                // The zero point comes again.
-                _mm512_sub_epi32(affine.outputs(sum), zero_point)
+                Bytes::new::<AFFINE>(constants).narrow::<AFFINE>(affine.outputs(sum))
             } else {
-                scale(constants, block + b, sum)
+                Bytes::new::<DONE>(constants).narrow::<DONE>(scale(constants, block + b, sum))
             };
+            _mm_mask_storeu_epi8(output.add((block + b) * 16), lanes, bytes);
         }
     }
-    let bytes = Narrow::new(constants, constants.zero_point).apply(scaled);
-    let left = (constants.channels - block * 16).min(B * 16);
-    let lanes = if left >= 64 { !0 } else { (1 << left) - 1 };
-    // SAFETY: the other lanes are no channels of these blocks.
-    unsafe { _mm512_mask_storeu_epi8(output.add(block * 16), lanes, bytes) }
 }
 
 /// Scales accumulators as the reference does, for what the vector forms do not cover.
