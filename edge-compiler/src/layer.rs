@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use edge_runtime::kernels::reference::Window;
 use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 
+use crate::error::CompileError;
 use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
-use crate::pack::{self, Multiplier};
 use crate::prepare::fully_connected::single_multiplier;
 use crate::proofs::{self, AccumulatorBound};
-use crate::writer::CompileError;
+use crate::scales::{self, Multiplier};
 
 /// Which of the layers with weights it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ pub fn of(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compil
         window: window(operator, input, output),
         weights: Cow::Borrowed(&weights.values),
         // The proof bounds the folded biases too.
-        bias: pack::folded_bias(weights, input.zero_point)
+        bias: scales::folded_bias(weights, input.zero_point)
             .iter()
             .map(|&bias| bias as i32)
             .collect(),
@@ -233,8 +233,8 @@ fn multipliers(
         return bounds.iter().enumerate().map(of_channel).collect();
     }
     let of_channel = |channel| {
-        let real = pack::real_multiplier(&operator.kind, weights, channel, input, output);
-        pack::multiplier(real, rounding).ok_or_else(|| refused(channel, real))
+        let real = scales::real_multiplier(&operator.kind, weights, channel, input, output);
+        scales::multiplier(real, rounding).ok_or_else(|| refused(channel, real))
     };
     (0..weights.bias.len()).map(of_channel).collect()
 }

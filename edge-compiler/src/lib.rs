@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod aligned;
+mod error;
 pub mod graph;
 pub mod import;
 pub mod layer;
@@ -20,6 +21,7 @@ pub mod prepare;
 pub mod proofs;
 pub mod report;
 pub mod run;
+pub mod scales;
 pub mod select;
 pub mod shape;
 pub mod source;
@@ -31,11 +33,13 @@ pub mod writer;
 mod testing;
 
 pub use aligned::AlignedBytes;
+pub use error::CompileError;
 pub use graph::{
     Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role,
     RoundingMode, StridedCopy, Svdf, Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;
+pub use select::Optimize;
 pub use target::{Target, TargetError};
-pub use writer::{CompileError, Compiled, Optimize, Options, compile, compile_with};
+pub use writer::{Compiled, Options, compile, compile_with};

@@ -1,7 +1,7 @@
 //! What is known before anything runs: no accumulator overflows, and the target has room.
 
 use crate::graph::{Graph, Operator, Weights};
-use crate::pack::{self, Multiplier};
+use crate::scales::{self, Multiplier};
 use crate::target::Target;
 
 /// Bound of the stack of one inference, in bytes, for every image so far: the reference kernels
@@ -112,8 +112,8 @@ impl AccumulatorBound {
 /// point, which lies within.
 pub fn accumulator_bounds(weights: &Weights, zero_point: i32) -> Vec<AccumulatorBound> {
     let (low, high) = (-128 - i64::from(zero_point), 127 - i64::from(zero_point));
-    let folded = pack::folded_bias(weights, zero_point);
-    pack::rows(weights)
+    let folded = scales::folded_bias(weights, zero_point);
+    scales::rows(weights)
         .zip(folded)
         .map(|((bias, row), folded)| {
             let mut bound = AccumulatorBound {

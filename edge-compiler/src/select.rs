@@ -14,7 +14,16 @@ use crate::layer::LayerSource;
 use crate::pack;
 use crate::prepare::{self, Quantisation};
 use crate::target::Target;
-use crate::writer::Optimize;
+
+/// What kernels are chosen for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Optimize {
+    /// The fewest instructions.
+    #[default]
+    Speed,
+    /// The smallest image.
+    Size,
+}
 
 /// The kernel of one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]

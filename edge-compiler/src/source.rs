@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use edge_runtime::Model;
 use serde::{Deserialize, Serialize};
 
+use crate::error::CompileError;
 use crate::graph::TensorId;
 use crate::import::lower::{Imported, ReferenceRounding};
 use crate::passes;
 use crate::select::InstructionSet;
+use crate::select::Optimize;
 use crate::target::Target;
-use crate::writer::{CompileError, Compiled, Optimize, Options, compile_with};
+use crate::writer::{Compiled, Options, compile_with};
 use crate::{Graph, Package};
 
 /// The origin of an image. Unknown fields are ignored, so that later versions may add some.

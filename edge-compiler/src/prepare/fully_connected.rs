@@ -8,15 +8,15 @@
 //! `real` lies.
 
 use crate::graph::RoundingMode;
-use crate::pack::{self, Multiplier};
+use crate::scales::{self, Multiplier};
 
 /// The multiplier, for [`RoundingMode::Single`], with which every sum within `sums` (least,
 /// greatest) gives the step that LiteRT's reference gives, as far as steps within `steps` (lowest,
 /// highest; outputs less the zero point) can be told apart. Of several the nearest to `real`.
 ///
-/// `None` where there is none, or for a `real` that [`pack::multiplier`] refuses.
+/// `None` where there is none, or for a `real` that [`scales::multiplier`] refuses.
 pub fn single_multiplier(real: f64, sums: [i64; 2], steps: [i64; 2]) -> Option<Multiplier> {
-    let nearest = pack::multiplier(real, RoundingMode::Single)?;
+    let nearest = scales::multiplier(real, RoundingMode::Single)?;
     let bits = (31 - i32::from(nearest.shift)).clamp(1, 62);
     let [least, greatest] = sums;
     let step = |sum: i64| (sum as f64 * real).round();

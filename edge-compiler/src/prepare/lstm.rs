@@ -1,7 +1,7 @@
 //! UNIDIRECTIONAL_SEQUENCE_LSTM.
 
 use super::multiplier;
-use crate::pack::Multiplier;
+use crate::scales::Multiplier;
 
 /// Scales of the two weight tensors of a gate, one each for all channels.
 #[derive(Clone, Copy, Debug, PartialEq)]

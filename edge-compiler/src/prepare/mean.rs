@@ -1,7 +1,7 @@
 //! MEAN.
 
 use super::{Quantisation, multiplier};
-use crate::pack::Multiplier;
+use crate::scales::Multiplier;
 
 /// Multiplier and shift that turn a sum of `count` elements into the output: LiteRT divides the
 /// multiplier of the scales by the count, with as many more bits as the count has, and truncates.

@@ -16,7 +16,7 @@ pub mod svdf;
 pub mod tables;
 
 use crate::graph::RoundingMode;
-use crate::pack::{self, Multiplier};
+use crate::scales::{self, Multiplier};
 
 /// Scale and zero point of a tensor: `real = scale * (q - zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub fn multiplier(real: f64) -> Option<Multiplier> {
     if real == 0.0 {
         return Some(Multiplier { value: 0, shift: 0 });
     }
-    pack::multiplier(real, RoundingMode::Double)
+    scales::multiplier(real, RoundingMode::Double)
 }
 
 #[cfg(test)]

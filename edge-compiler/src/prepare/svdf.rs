@@ -1,7 +1,7 @@
 //! SVDF.
 
 use super::multiplier;
-use crate::pack::Multiplier;
+use crate::scales::Multiplier;
 
 /// Multipliers `[to the state, to the output]`. The feature biases are
 /// [`super::lstm::folded_bias`] of the feature weights with the input's zero point.

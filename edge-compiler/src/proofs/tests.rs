@@ -15,7 +15,7 @@ fn bounds_hold_and_are_met() {
     for zero_point in [-128, -7, 0, 127] {
         let weights = layer(vec![3, -128, 127], -1000);
         let bound = accumulator_bounds(&weights, zero_point)[0];
-        let folded = pack::folded_bias(&weights, zero_point)[0];
+        let folded = scales::folded_bias(&weights, zero_point)[0];
         let corners = [-128i64, 0, 127];
         let (mut least, mut greatest) = (i64::MAX, i64::MIN);
         for x in corners {

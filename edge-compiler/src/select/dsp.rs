@@ -8,10 +8,10 @@ use edge_runtime::kernels::packing::dsp_forms::Output;
 use edge_runtime::kernels::packing::winograd_dsp::{self, Transform};
 
 use super::Choice;
+use super::Optimize;
 use crate::graph::Graph;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
-use crate::writer::Optimize;
 
 /// Every kernel that is exact for the layer.
 pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {

@@ -3,11 +3,12 @@
 use edge_runtime::format::{ALIGNMENT, NO_TENSOR, OperatorRecord, opcode, packing, rounding};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{CompileError, narrow, recurrent};
+use super::{narrow, recurrent};
 use crate::aligned::LINE;
+use crate::error::CompileError;
 use crate::graph::{Graph, Operator, OperatorKind, StridedCopy, Tensor};
 use crate::layer::LayerSource;
-use crate::pack::{self, Constants};
+use crate::pack::Constants;
 use crate::plan::MemoryPlan;
 use crate::prepare;
 use crate::select::{self, Choice};
@@ -102,7 +103,7 @@ impl Writer<'_> {
                     scale: input.scale,
                 };
                 record.parameters =
-                    pack::softmax_parameters(input.scale, *beta).ok_or_else(refused)?;
+                    crate::scales::softmax_parameters(input.scale, *beta).ok_or_else(refused)?;
             }
             OperatorKind::Activation(_) => record.opcode = opcode::CLAMP,
             OperatorKind::Add { .. } => {

@@ -3,8 +3,9 @@
 use edge_runtime::format::{ALIGNMENT, DriftHeader, FeatureHeader, Header, Section};
 use zerocopy::IntoBytes;
 
-use super::{CompileError, narrow};
+use super::narrow;
 use crate::aligned::AlignedBytes;
+use crate::error::CompileError;
 use crate::package::{DriftSpec, FeatureKind, FeatureSpec};
 
 /// The bytes of each section, in the order in which they lie in the image.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::graph::RoundingMode;
-use crate::pack::multiplier;
+use crate::scales::multiplier;
 use edge_runtime::kernels::reference::requantise::Rounding;
 
 /// TFLite's int8 ADD with inputs `(scale, zero point)` twice and the output's.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use edge_compiler::layer::{LayerKind, LayerSource, layers};
-use edge_compiler::pack::{folded_bias, multiplier, real_multiplier};
+use edge_compiler::scales::{folded_bias, multiplier, real_multiplier};
 use edge_compiler::{Graph, Operator, RoundingMode};
 use edge_runtime::kernels::reference::conv_2d::{Conv2d, conv_2d};
 use edge_runtime::kernels::reference::depthwise_conv_2d::{DepthwiseConv2d, depthwise_conv_2d};
