@@ -57,9 +57,9 @@ const DONE: u8 = 0;
 const RELU: u8 = 1;
 /// [`Parameters::signed`],
 const SIGNED: u8 = 2;
-/// [`Lines::outputs`],
+/// [`Lines::outputs`](super::requantise::Lines::outputs),
 const AFFINE: u8 = 3;
-/// or [`Lines::odd_outputs`].
+/// or [`Lines::odd_outputs`](super::requantise::Lines::odd_outputs).
 const ODD: u8 = 4;
 
 /// Eight channels of a strip.

@@ -2,8 +2,7 @@
 
 use core::arch::x86_64::*;
 
-use super::finish::AFFINE;
-use super::requantise::Bytes;
+use super::how::{AFFINE, Bytes};
 use crate::kernels::generic::add_elements;
 use crate::kernels::reference::add::AddFitted;
 

@@ -7,8 +7,9 @@ use core::arch::x86_64::*;
 use core::mem::MaybeUninit;
 
 use super::Vnni;
-use super::finish::{How, finish, finish_64, finish_pixel, finish_tile};
-use super::requantise::{prepare, starts};
+use super::finish::{finish, finish_64, finish_pixel, finish_tile};
+use super::how::{How, prepare};
+use super::requantise::starts;
 use crate::kernels::generic::{Constants, Lanes, Row, prepared_len};
 use crate::kernels::layer::Layer;
 use crate::kernels::packing::dot_16x4::{GROUP, STEP};

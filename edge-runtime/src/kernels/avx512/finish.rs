@@ -2,7 +2,8 @@
 
 use core::arch::x86_64::*;
 
-use super::requantise::{Bytes, Lines, Parameters};
+use super::how::{AFFINE, Bytes, CENTRED, DONE, How, ODD, RELU, SIGNED, parameters};
+use super::requantise::{Lines, Parameters};
 use crate::kernels::generic::{Constants, Form, PREPARED};
 
 /// Writes the outputs of a strip: `pixels` pixels of `blocks` blocks, the first of them `block`.
@@ -102,35 +103,6 @@ unsafe fn scale(constants: &Constants, block: usize, sum: __m512i) -> __m512i {
     }
 }
 
-/// What [`Strip::write`] has to do to the sums: nothing,
-pub(super) const DONE: u8 = 0;
-/// [`Parameters::relu`],
-pub(super) const RELU: u8 = 1;
-/// [`Parameters::signed`],
-pub(super) const SIGNED: u8 = 2;
-/// [`Lines::outputs`],
-pub(super) const AFFINE: u8 = 3;
-/// [`Lines::odd_outputs`],
-pub(super) const ODD: u8 = 4;
-/// or [`Parameters::centred_outputs`].
-pub(super) const CENTRED: u8 = 5;
-
-impl Parameters {
-    /// The outputs of accumulators in one of the ways above.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    fn ends<const HOW: u8>(&self, acc: __m512i) -> __m512i {
-        match HOW {
-            RELU => self.relu(acc),
-            SIGNED => self.signed(acc),
-            AFFINE => self.affine.outputs(acc),
-            ODD => self.affine.odd_outputs(acc),
-            CENTRED => self.centred_outputs(acc),
-            _ => acc,
-        }
-    }
-}
-
 /// One block of a strip.
 struct Strip<'a> {
     constants: &'a Constants,
@@ -211,75 +183,6 @@ impl Strip<'_> {
             }
         }
     }
-}
-
-/// The forms that tiles end with themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum How {
-    Odd,
-    /// Of sums that are not scaled by lines; and of all, where negative ones count as 0.
-    Relu,
-    /// Also of those that need no centre.
-    Centred,
-    Affine,
-}
-
-impl How {
-    /// That of as many blocks from `block` on as a tile takes: `left`, at most two. `None` where they
-    /// have none in common, or not all of their channels exist.
-    ///
-    /// # Safety
-    /// As [`finish`]. The constants are prepared.
-    #[inline]
-    pub(super) unsafe fn of(constants: &Constants, block: usize, left: usize) -> Option<Self> {
-        let prepared = |block: usize| {
-            let parameters = constants.prepared.wrapping_add(block * PREPARED);
-            let how = parameters.cast::<Parameters>().wrapping_add(1);
-            // SAFETY: the block exists, and this was prepared with it.
-            unsafe { how.cast::<Option<Self>>().read_unaligned() }
-        };
-        let first = prepared(block)?;
-        if left < 2 {
-            return Some(first);
-        }
-        let last = prepared(block + 1)?;
-        let odd = (first == Self::Odd) != (last == Self::Odd);
-        (!odd).then_some(first.min(last))
-    }
-
-    /// That of a block alone.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn of_parameters(
-        constants: &Constants,
-        parameters: &Parameters,
-        block: usize,
-    ) -> Option<Self> {
-        let relu = constants.form == Form::Relu && parameters.covers(constants.rounding);
-        if constants.channels < (block + 1) * 16 {
-            None
-        } else if !parameters.affine.exist() {
-            relu.then_some(Self::Relu)
-        } else if parameters.affine.odd() {
-            Some(Self::Odd)
-        } else if parameters.centred() {
-            Some(Self::Centred)
-        } else {
-            Some(Self::Affine)
-        }
-    }
-}
-
-/// The prepared constants of a block.
-///
-/// # Safety
-/// The layer has the block, and its constants are prepared.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-unsafe fn parameters(constants: &Constants, block: usize) -> Parameters {
-    let prepared = constants.prepared.wrapping_add(block * PREPARED);
-    // SAFETY: prepared as such.
-    unsafe { prepared.cast::<Parameters>().read_unaligned() }
 }
 
 /// Writes the outputs of the `P` pixels of a tile, a multiple of four, of one block or two from

@@ -11,6 +11,7 @@ mod add;
 mod conv;
 mod depthwise;
 mod finish;
+mod how;
 mod pool;
 mod requantise;
 mod sparse;

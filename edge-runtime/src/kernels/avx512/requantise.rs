@@ -23,8 +23,7 @@
 
 use core::arch::x86_64::*;
 
-use super::finish::{DONE, How, ODD, RELU, SIGNED};
-use crate::kernels::generic::{Constants, PREPARED};
+use crate::kernels::generic::Constants;
 use crate::kernels::packing::affine::Centred;
 use crate::kernels::reference::requantise::Rounding;
 
@@ -174,27 +173,6 @@ impl Lines {
         _mm512_cvtps_epi32(_mm512_fmadd_ps(acc, self.scale, self.add))
     }
 }
-
-/// Computes the constants of all blocks once for a layer.
-///
-/// # Safety
-/// `constants` hold what their fields say; `to` is writable for [`PREPARED`] bytes a block.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-pub(super) unsafe fn prepare(constants: &Constants, to: *mut u8) {
-    for block in 0..constants.channels.div_ceil(16) {
-        // SAFETY: the block has a channel and its place in the table.
-        unsafe {
-            let to = to.add(block * PREPARED).cast::<Parameters>();
-            let parameters = Parameters::load(constants, block);
-            to.write_unaligned(parameters);
-            // Behind them: how tiles end, which is asked for each row.
-            let how = How::of_parameters(constants, &parameters, block);
-            to.add(1).cast::<Option<How>>().write_unaligned(how);
-        }
-    }
-}
-
-const _: () = assert!(size_of::<Parameters>() + size_of::<Option<How>>() <= PREPARED);
 
 /// The lanes of a block that are channels.
 fn lanes(constants: &Constants, block: usize) -> __mmask16 {
@@ -347,81 +325,5 @@ impl Parameters {
         even = _mm512_srlv_epi64(even, self.shift[0]);
         odd = _mm512_srlv_epi64(odd, self.shift[1]);
         _mm512_mask_blend_epi32(0xaaaa, even, odd)
-    }
-}
-
-/// The last step of one vector: zero point, limits, 8 bits.
-#[derive(Clone, Copy)]
-pub(super) struct Bytes {
-    zero_point: __m512i,
-    min: __m512i,
-    max: __m512i,
-    /// Whether the limits are not those of 8 bits.
-    is_limited: bool,
-}
-
-impl Bytes {
-    /// For outputs that came in a way, one of those of [`finish`](super::finish::DONE).
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn new<const HOW: u8>(constants: &Constants) -> Self {
-        let zero_point = constants.zero_point;
-        let before = if Self::are_large::<HOW>() {
-            zero_point
-        } else {
-            0
-        };
-        Self {
-            zero_point: _mm512_set1_epi32(zero_point),
-            min: _mm512_set1_epi32(i32::from(constants.min) - before),
-            max: _mm512_set1_epi32(i32::from(constants.max) - before),
-            is_limited: constants.min > i8::MIN || constants.max < i8::MAX,
-        }
-    }
-
-    /// Whether outputs may be so large that a zero point would wrap: limits come first. (Those of lines
-    /// have it, or are proven to leave it room.)
-    const fn are_large<const HOW: u8>() -> bool {
-        matches!(HOW, DONE | RELU | SIGNED)
-    }
-
-    /// Of outputs that have their zero point.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn limits(min: i8, max: i8) -> Self {
-        Self {
-            zero_point: _mm512_setzero_si512(),
-            min: _mm512_set1_epi32(min.into()),
-            max: _mm512_set1_epi32(max.into()),
-            is_limited: min > i8::MIN || max < i8::MAX,
-        }
-    }
-
-    /// Sixteen outputs that came this way.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) fn narrow<const HOW: u8>(&self, outputs: __m512i) -> __m128i {
-        let mut outputs = outputs;
-        if HOW == ODD {
-            outputs = _mm512_add_epi32(outputs, self.zero_point);
-        }
-        if Self::are_large::<HOW>() || self.is_limited {
-            outputs = _mm512_min_epi32(_mm512_max_epi32(outputs, self.min), self.max);
-        }
-        if Self::are_large::<HOW>() {
-            outputs = _mm512_add_epi32(outputs, self.zero_point);
-        }
-        _mm512_cvtsepi32_epi8(outputs)
-    }
-
-    /// Writes them.
-    ///
-    /// # Safety
-    /// `to` is writable for them.
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-    pub(super) unsafe fn write<const HOW: u8>(&self, outputs: __m512i, to: *mut i8) {
-        // SAFETY: passed on.
-        unsafe { _mm_storeu_si128(to.cast(), self.narrow::<HOW>(outputs)) }
     }
 }

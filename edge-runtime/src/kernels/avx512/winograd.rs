@@ -4,7 +4,8 @@ use core::arch::x86_64::*;
 
 use super::Vnni;
 use super::finish::finish_block;
-use super::requantise::{prepare, starts};
+use super::how::prepare;
+use super::requantise::starts;
 use super::winograd_ends::TileEnds;
 use super::winograd_products::{
     eight_by_one, eight_by_two, four_by_one, four_by_two, four_columns, two_by_two,

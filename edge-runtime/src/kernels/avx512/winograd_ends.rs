@@ -3,8 +3,8 @@
 use core::arch::x86_64::*;
 
 use super::Vnni;
-use super::finish::{self, AFFINE};
-use super::requantise::{Bytes, Lines, starts};
+use super::how::{self, AFFINE, Bytes};
+use super::requantise::{Lines, starts};
 use crate::kernels::generic::{Constants, TileSums, back};
 use crate::kernels::packing::affine::Centred;
 use crate::kernels::packing::winograd_16x2::{BLOCK, OUTPUTS, SCALE, SIDE};
@@ -146,7 +146,7 @@ impl TileEnds {
         unsafe {
             if ODD {
                 self.bytes
-                    .write::<{ finish::ODD }>(lines.odd_outputs(sums), to);
+                    .write::<{ how::ODD }>(lines.odd_outputs(sums), to);
             } else {
                 self.bytes.write::<AFFINE>(lines.outputs(sums), to);
             }

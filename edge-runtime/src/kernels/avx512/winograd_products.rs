@@ -121,7 +121,7 @@ macro_rules! row {
 /// In instructions, because a compiler takes `vpdpwssd` apart into a product and a sum here.
 ///
 /// # Safety
-/// As [`Vector::products`]. The machine has the instructions.
+/// As [`Vector::products`](crate::kernels::generic::Vector::products). The machine has the instructions.
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn four_columns(of: &Products, first: __m512i) {

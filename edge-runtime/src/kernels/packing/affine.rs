@@ -237,7 +237,7 @@ impl Affine {
 /// with the [`shift`](Self::shift) that brings the zero point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Centred {
-    /// At least [`LEAST`](Self::LEAST) and below 1.
+    /// At least `LEAST` and below 1.
     pub scale: f32,
     /// What the shift leaves of the zero point, and the half that the rounding wants.
     pub add: f32,
@@ -257,9 +257,9 @@ impl Centred {
     /// What is added to a sum: the zero point divided by the scale, to the nearest integer or, where
     /// sums are not the accumulators themselves, to the nearest multiple of [`GRANULE`](Self::GRANULE).
     pub fn shift(scale: f32, zero_point: i8, times: u16) -> i32 {
-        let granule = if times == 1 { 1 } else { Self::GRANULE };
-        let shift = f32::from(zero_point) / scale / f32::from(granule);
-        libm::rintf(shift) as i32 * i32::from(granule)
+        let granule = f32::from(if times == 1 { 1 } else { Self::GRANULE });
+        // A power of two: the product is exact, and what 32 bits do not hold their end.
+        (libm::rintf(f32::from(zero_point) / scale / granule) * granule) as i32
     }
 
     /// An exact pair, if one near the real scale is.

@@ -5,9 +5,9 @@
 //! Tiles (6x6 inputs, 4x4 outputs) are taken row by row of tiles, as many rows together as make a
 //! chunk or more. First all tiles of such a turn are transformed into scratch ([`Forward`]), then blocks
 //! of sixteen output channels are computed chunk by chunk: the [`Products`] with the weights and the way
-//! [`back`] to outputs, which an instruction set may end itself ([`Vector::tiles`]). When the first output of a turn is written nothing
-//! is left to read but rows of input that later tiles need, and these lie, by the raster rule of
-//! [`Layer`], above the last output of the turn.
+//! [back](fn@back) to outputs, which an instruction set may end itself ([`Vector::tiles`]). When the
+//! first output of a turn is written nothing is left to read but rows of input that later tiles need,
+//! and these lie, by the raster rule of [`Layer`], above the last output of the turn.
 //!
 //! An instruction set gives the vectors ([`Vector`]); everything here is compiled into its functions.
 

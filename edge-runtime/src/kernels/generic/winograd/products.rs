@@ -13,7 +13,7 @@ pub(crate) struct Products {
     pub tiles: *const i16,
     /// Elements from one position to the next.
     pub step: usize,
-    /// Elements from one tile to the next, a multiple of [`BLOCK`].
+    /// Elements from one tile to the next, a multiple of sixteen.
     pub depth: usize,
     /// Vectors, `[block][tile of the chunk][position]`.
     pub sums: *mut u8,
