@@ -136,6 +136,7 @@ struct Turns {
 impl Turns {
     const fn new(window: &Window) -> Self {
         let [height, width, _] = window.output;
+        let [_, _, depth] = window.input;
         let (columns, rows) = (width.div_ceil(OUTPUTS), height.div_ceil(OUTPUTS));
         let wanted = match CHUNK.checked_div(columns) {
             Some(0) | None => 1,
@@ -146,7 +147,8 @@ impl Turns {
             columns,
             rows,
             together,
-            room: (columns * together).next_multiple_of(CHUNK),
+            // Tiles are transformed in pairs: the last one of an odd row writes as much behind it.
+            room: (columns * together + columns * depth / BLOCK % 2).next_multiple_of(CHUNK),
         }
     }
 
