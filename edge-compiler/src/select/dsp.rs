@@ -203,18 +203,24 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Vec<Choice> {
     let [_, _, depth] = layer.window.input;
     let [_, _, channels] = layer.window.output;
     let few = depth.min(channels) as u64;
-    let (code, scratch, rate) = match transform {
+    let (code, scratch, rate, tile) = match transform {
         Transform::F2 => (
             packing::DSP_WINOGRAD_2X2,
             dsp_winograd::scratch_len(&layer.window),
             30 + 320 / few,
+            2,
         ),
         Transform::F4 => (
             packing::DSP_WINOGRAD_4X4,
             dsp_winograd::scratch_len_4x4(&layer.window),
             17 + 380 / few,
+            4,
         ),
     };
+    // Whole tiles are computed, two side by side.
+    let [height, width, _] = layer.window.output;
+    let pixels = height.next_multiple_of(tile) * width.next_multiple_of(2 * tile);
+    let macs = (pixels * 9 * depth * channels) as u64;
     let outputs = layer.macs() / (9 * depth as u64).max(1);
     [
         (winograd_dsp::Form::Merged, 0),
@@ -229,7 +235,7 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Vec<Choice> {
             channels_apart: false,
             as_convolution: false,
             fitted: None,
-            cost: layer.macs() * rate / 100 + more,
+            cost: macs * rate / 100 + more,
         })
     })
     .collect()

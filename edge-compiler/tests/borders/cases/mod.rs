@@ -118,7 +118,7 @@ impl Settings {
             }
             Kind::Square => {
                 let depth = needed.div_ceil(9).next_multiple_of(16).max(16);
-                let [height, width] = if needed > 0 { [3, 3] } else { [5, 6] };
+                let [height, width] = if needed > 0 { [4, 8] } else { [7, 8] };
                 let to = [1, height, width, outputs];
                 ([1, height, width, depth], to, 9 * depth)
             }
