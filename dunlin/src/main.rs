@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use host_trainer::recipe::{DataRecipe, Recipe};
 
 /// The whole edge-ML loop: train, quantise, compile, run, watch, retrain, update.
 #[derive(Parser)]
@@ -62,7 +63,13 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// The folder of the data: the argument, else the variable `DUNLIN_DATA`.
-fn data_folder(argument: Option<PathBuf>) -> Option<PathBuf> {
-    argument.or_else(|| std::env::var_os("DUNLIN_DATA").map(PathBuf::from))
+/// The folder of a recipe's data: the argument, else the variable `DUNLIN_DATA`. A recipe that makes
+/// its own takes no argument.
+fn data_folder(recipe: &Recipe, argument: Option<PathBuf>) -> anyhow::Result<Option<PathBuf>> {
+    let makes_its_own = matches!(recipe.data, DataRecipe::Vibration(_));
+    anyhow::ensure!(
+        argument.is_none() || !makes_its_own,
+        "the recipe makes its own data and reads none: leave --data out, or name a recipe that does"
+    );
+    Ok(argument.or_else(|| std::env::var_os("DUNLIN_DATA").map(PathBuf::from)))
 }

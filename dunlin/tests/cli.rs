@@ -192,12 +192,32 @@ fn a_run_becomes_an_image_that_can_be_inspected_and_run() {
     }
     assert!(!folder.join("none.raw").exists());
 
+    // What is read is never written over, and where the traces cannot go nothing is left.
+    let over = ["infer", "m.dnl", "--input", "in.raw", "--output", "in.raw"];
+    assert!(failure(folder, &over).contains("another file"));
+    assert_eq!(
+        std::fs::read(folder.join("in.raw")).expect("kept"),
+        [3; 136 * 2]
+    );
+    let nowhere = [
+        "infer", "m.dnl", "--input", "in.raw", "--output", "none.raw",
+    ];
+    failure(folder, &[&nowhere[..], &["--trace", "m.dnl"]].concat());
+    assert!(!folder.join("none.raw").exists());
+
     write(folder, "in.raw", [3_u8; 135]);
     assert!(failure(folder, &infer).contains("rows of 136 bytes"));
     let message = failure(folder, &["compile", "nowhere", "-o", "x.dnl"]);
     assert!(message.contains("nowhere"), "{message}");
     write(folder, "run/run.bin", b"DRUN");
     assert!(failure(folder, &["compile", "run", "-o", "x.dnl"]).contains("damaged"));
+}
+
+#[test]
+fn data_that_nobody_reads_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let message = failure(folder.path(), &["loop", "--data", "nowhere"]);
+    assert!(message.contains("makes its own data"), "{message}");
 }
 
 #[test]

@@ -113,11 +113,12 @@ fn header(bytes: &[u8]) -> Result<&Header, LoadError> {
         return Err(LoadError::Misaligned);
     }
     let needed = size_of::<Header>();
-    let (header, _) =
-        Header::ref_from_prefix(bytes).map_err(|_| LoadError::Truncated { needed })?;
-    if header.magic != MAGIC {
+    // Something else is no image that was cut off.
+    if bytes.iter().zip(&MAGIC).any(|(byte, magic)| byte != magic) {
         return Err(LoadError::Magic);
     }
+    let (header, _) =
+        Header::ref_from_prefix(bytes).map_err(|_| LoadError::Truncated { needed })?;
     if header.format_major != FORMAT_MAJOR || header.format_minor > FORMAT_MINOR {
         return Err(LoadError::Version {
             major: header.format_major,

@@ -72,7 +72,7 @@ impl Arguments {
         } else {
             self.compile_file(&self.target, options)?
         };
-        write_made(&self.output, &compiled.image, &self.model)?;
+        write_made(&self.output, &compiled.image, &[&self.model])?;
         print(&format!(
             "{}: {} bytes for {}, {} bytes of arena\n",
             self.output.display(),

@@ -53,7 +53,7 @@ impl Arguments {
         }
         let options = Options {
             seed: self.seed,
-            data: data_folder(self.data),
+            data: data_folder(&recipe, self.data)?,
             board: self.board,
             no_change: self.no_change,
         };

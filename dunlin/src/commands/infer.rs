@@ -63,10 +63,10 @@ impl Arguments {
             .into_iter()
             .map(i8::cast_unsigned)
             .collect();
-        write_made(&self.output, &bytes, &self.model)?;
         if let Some(folder) = &self.trace {
             write_traces(folder, &traces)?;
         }
+        write_made(&self.output, &bytes, &[&self.model, &self.input])?;
         print(&format!("{}: {} rows\n", self.output.display(), rows.len()))
     }
 }

@@ -28,7 +28,11 @@ impl Arguments {
         let summary = Summary::of(&model);
         if let Some(path) = &self.svg {
             let name = self.model.file_stem().unwrap_or_default().to_string_lossy();
-            write_made(path, report::svg(&summary, &name).as_bytes(), &self.model)?;
+            write_made(
+                path,
+                report::svg(&summary, &name).as_bytes(),
+                &[&self.model],
+            )?;
         }
         if self.json {
             print_json(&summary)

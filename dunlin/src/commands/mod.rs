@@ -22,12 +22,12 @@ fn read_image(path: &Path) -> Result<AlignedBytes> {
     Ok(AlignedBytes::from(bytes.as_slice()))
 }
 
-/// Writes a file that a command makes of `source`, whole or not at all: a file of that name keeps
+/// Writes a file that a command makes of `sources`, whole or not at all: a file of that name keeps
 /// what it holds until the new one is complete.
-fn write_made(path: &Path, bytes: &[u8], source: &Path) -> Result<()> {
+fn write_made(path: &Path, bytes: &[u8], sources: &[&Path]) -> Result<()> {
     let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
     anyhow::ensure!(
-        !path.exists() || !same(path, source),
+        !path.exists() || !sources.iter().any(|source| same(path, source)),
         "{} is what this is made from: name another file to write",
         path.display()
     );

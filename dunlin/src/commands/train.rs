@@ -27,7 +27,11 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(self) -> Result<()> {
         let recipe = read_recipe(self.recipe.as_deref())?;
-        let data = source::load(&recipe, data_folder(self.data).as_deref(), self.seed)?;
+        let data = source::load(
+            &recipe,
+            data_folder(&recipe, self.data)?.as_deref(),
+            self.seed,
+        )?;
         if !data.train.rejected.is_empty() {
             eprintln!("{}", data.train.rejected);
         }

@@ -1,34 +1,39 @@
 //! DEPTHWISE_CONV_2D with any window and any number of outputs an input channel.
 #![allow(unsafe_code)] // Assembly: the compiler has no other way to SXTB16 and SMLATB.
 
-use crate::kernels::reference::runs;
+use crate::kernels::reference::{Window, runs};
 use core::arch::naked_asm;
 
 use super::len;
 use crate::kernels::layer::Layer;
+
+/// Whether [`depthwise_i8_1x4`] can run a window: no extent is 0, and none is 2^15 or more.
+pub(super) fn fits(window: &Window) -> bool {
+    let shapes = [window.input, window.output];
+    let steps = [
+        window.kernel,
+        window.stride,
+        window.dilation,
+        window.padding,
+    ];
+    let small = |extent: &usize| *extent < 1 << 15;
+    shapes
+        .iter()
+        .flatten()
+        .all(|extent| *extent > 0 && small(extent))
+        && steps.iter().flatten().all(small)
+}
 
 /// Runs a layer on canonical weights, `[row][column][output channel]`, any rounding mode; leaves
 /// the output as it is where a length is wrong. Four outputs at a time where one or a multiple of 4
 /// comes from each input channel; words may be unaligned.
 pub fn depthwise_i8_1x4(layer: &Layer<'_>) {
     let window = &layer.window;
-    let [height, width, channels] = window.input;
+    let [_, _, channels] = window.input;
     let [out_height, out_width, out_channels] = window.output;
     let [kernel_height, kernel_width] = window.kernel;
-    let extents = [height, width, out_height, out_width, channels, out_channels];
     let taps = kernel_height.checked_mul(kernel_width);
-    if extents
-        .iter()
-        .any(|&extent| extent == 0 || extent >= 1 << 15)
-        || [
-            window.kernel,
-            window.stride,
-            window.dilation,
-            window.padding,
-        ]
-        .iter()
-        .flatten()
-        .any(|&extent| extent >= 1 << 15)
+    if !fits(window)
         || !out_channels.is_multiple_of(channels)
         || Some(layer.input.len()) != len(window.input)
         || Some(layer.output.len()) != len(window.output)

@@ -1,8 +1,9 @@
 //! The kernels of the DSP extension as entries of a table.
 
 use super::{
-    add, average_pool, conv_2d, depthwise, depthwise_general::depthwise_i8_1x4, fully_connected,
-    max_pool, winograd, winograd_f4,
+    add, average_pool, conv_2d, depthwise,
+    depthwise_general::{self, depthwise_i8_1x4},
+    fully_connected, max_pool, winograd, winograd_f4,
 };
 use crate::format::{opcode, packing};
 use crate::kernels::packing::depthwise_dsp::Form;
@@ -149,7 +150,14 @@ impl<const CASES: u64> Table<CASES> {
     pub const DEPTHWISE_CONV_2D_ANY: Kernel = kernel(
         opcode::DEPTHWISE_CONV_2D,
         packing::CANONICAL,
-        |call| layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE),
+        |call| {
+            let cost = layers::check_depthwise(call, &layers::CANONICAL_DEPTHWISE)?;
+            if depthwise_general::fits(&call.window()) {
+                Ok(cost)
+            } else {
+                Err(Fault::Geometry)
+            }
+        },
         |call| depthwise_i8_1x4(&layers::layer(call)),
     );
     /// ADD and SUB of two activations of one shape in one linear form.
