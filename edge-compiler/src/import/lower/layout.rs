@@ -20,7 +20,11 @@ impl Lowering<'_, '_> {
         let (from, to) = (self.tensors[value].len(), self.source(output).elements());
         if Some(from) != to {
             let name = self.name(output);
-            return Err(format!("{from} elements go into {name}, which has {to:?}"));
+            let to = to.map_or("too many".to_owned(), |to| to.to_string());
+            return Err(format!(
+                "{from} elements go into {name}, which has {to}; where the file leaves a shape open, \
+                 convert the model again with a fixed batch (in Keras, `Input(batch_size=1)`)"
+            ));
         }
         // LOOKUP keeps the shape.
         let value = self.relabelled(value, self.quantisation(output)?);
