@@ -114,7 +114,7 @@ fn header(bytes: &[u8]) -> Result<&Header, LoadError> {
     }
     let needed = size_of::<Header>();
     // Something else is no image that was cut off.
-    if bytes.iter().zip(&MAGIC).any(|(byte, magic)| byte != magic) {
+    if bytes.first_chunk().is_some_and(|magic| *magic != MAGIC) {
         return Err(LoadError::Magic);
     }
     let (header, _) =
