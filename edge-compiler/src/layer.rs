@@ -6,7 +6,7 @@ use edge_runtime::kernels::reference::Window;
 use edge_runtime::kernels::reference::requantise::{Requantise, Rounding};
 
 use crate::error::CompileError;
-use crate::graph::{Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
+use crate::graph::{Convolution, Graph, Operator, OperatorKind, RoundingMode, Tensor, Weights};
 use crate::prepare::fully_connected::single_multiplier;
 use crate::proofs::{self, AccumulatorBound};
 use crate::scales::{self, Multiplier};
@@ -125,12 +125,12 @@ pub fn of(graph: &Graph, index: usize) -> Result<Option<LayerSource<'_>>, Compil
         OperatorKind::FullyConnected {
             weights, rounding, ..
         } => (LayerKind::FullyConnected, weights, *rounding),
-        OperatorKind::Conv2d {
+        OperatorKind::Conv2d(Convolution {
             weights, rounding, ..
-        } => (LayerKind::Conv2d, weights, *rounding),
-        OperatorKind::DepthwiseConv2d {
+        }) => (LayerKind::Conv2d, weights, *rounding),
+        OperatorKind::DepthwiseConv2d(Convolution {
             weights, rounding, ..
-        } => (LayerKind::DepthwiseConv2d, weights, *rounding),
+        }) => (LayerKind::DepthwiseConv2d, weights, *rounding),
         OperatorKind::TransposeConv {
             weights, rounding, ..
         } => (LayerKind::TransposeConv, weights, *rounding),

@@ -35,8 +35,8 @@ mod testing;
 pub use aligned::AlignedBytes;
 pub use error::CompileError;
 pub use graph::{
-    Activation, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding, Role,
-    RoundingMode, StridedCopy, Svdf, Tensor, TensorId, Weights,
+    Activation, Convolution, Graph, GraphError, Lstm, LstmGate, Operator, OperatorKind, Padding,
+    Role, RoundingMode, StridedCopy, Svdf, Tensor, TensorId, Weights,
 };
 pub use package::{DriftSpec, FeatureSpec, Package, PackageError};
 pub use plan::MemoryPlan;

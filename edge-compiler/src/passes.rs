@@ -4,7 +4,7 @@
 mod compact;
 mod padding;
 
-use crate::graph::{Activation, Graph, OperatorKind};
+use crate::graph::{Activation, Convolution, Graph, OperatorKind, TensorId};
 
 pub use compact::compact;
 pub use padding::fold_padding;
@@ -20,29 +20,28 @@ pub fn all(graph: Graph, granule: usize) -> Graph {
 /// Takes out reshapes that change no shape, as TFLite has before a fully connected layer of what a pool
 /// leaves: what reads their output reads their input. An output of the graph stays.
 pub fn drop_reshapes(mut graph: Graph) -> Graph {
-    let mut index = 0;
-    while let Some(operator) = graph.operators.get(index) {
-        let output = operator.output;
-        let same = match (&operator.kind, &operator.inputs[..]) {
-            (OperatorKind::Reshape, &[input])
-                if graph.tensors[input].shape == graph.tensors[output].shape
-                    && graph.tensors[input].role.is_activation()
-                    && graph.outputs().all(|id| id != output) =>
-            {
-                Some(input)
-            }
-            _ => None,
-        };
-        let Some(input) = same else {
-            index += 1;
-            continue;
-        };
-        graph.operators.remove(index);
-        let inputs = graph.operators.iter_mut().flat_map(|o| &mut o.inputs);
-        for read in inputs.filter(|read| **read == output) {
-            *read = input;
+    let outputs: Vec<TensorId> = graph.outputs().collect();
+    let Graph {
+        tensors, operators, ..
+    } = &mut graph;
+    // What is read in place of each tensor.
+    let mut reads: Vec<TensorId> = (0..tensors.len()).collect();
+    operators.retain_mut(|operator| {
+        for input in &mut operator.inputs {
+            *input = reads[*input];
         }
-    }
+        let output = operator.output;
+        let (OperatorKind::Reshape, &[input]) = (&operator.kind, &operator.inputs[..]) else {
+            return true;
+        };
+        let goes = tensors[input].shape == tensors[output].shape
+            && tensors[input].role.is_activation()
+            && !outputs.contains(&output);
+        if goes {
+            reads[output] = input;
+        }
+        !goes
+    });
     graph
 }
 
@@ -58,23 +57,7 @@ pub fn widen_depthwise(mut graph: Graph) -> Graph {
             continue;
         }
         operator.kind = match std::mem::replace(&mut operator.kind, OperatorKind::Reshape) {
-            OperatorKind::DepthwiseConv2d {
-                weights,
-                kernel,
-                stride,
-                padding,
-                dilation,
-                activation,
-                rounding,
-            } => OperatorKind::Conv2d {
-                weights,
-                kernel,
-                stride,
-                padding,
-                dilation,
-                activation,
-                rounding,
-            },
+            OperatorKind::DepthwiseConv2d(convolution) => OperatorKind::Conv2d(convolution),
             other => other,
         };
     }
@@ -123,8 +106,8 @@ fn try_fuse(graph: &mut Graph, index: usize) -> Option<()> {
         .find(|o| o.output == between)?;
     let inner = match &mut producer.kind {
         OperatorKind::FullyConnected { activation, .. }
-        | OperatorKind::Conv2d { activation, .. }
-        | OperatorKind::DepthwiseConv2d { activation, .. }
+        | OperatorKind::Conv2d(Convolution { activation, .. })
+        | OperatorKind::DepthwiseConv2d(Convolution { activation, .. })
         | OperatorKind::TransposeConv { activation, .. }
         | OperatorKind::MaxPool2d { activation, .. }
         | OperatorKind::AveragePool2d { activation, .. }

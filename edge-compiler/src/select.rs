@@ -116,8 +116,8 @@ impl InstructionSet {
 
 /// A kernel for each operator of a graph that passes [`Graph::check`].
 ///
-/// For speed the cheapest, as long as the constants of all layers take no more than
-/// `most_growth` times their tensors, and no more than a model slot; beyond that the layers that lose the least give way. For
+/// For speed the cheapest, as long as the constants of all layers take no more than `most_growth` times
+/// their tensors, and no more than a model slot; beyond that the layers that lose the least give way. For
 /// size the one with the fewest bytes, unless few more save many instructions (`WORTH_A_BYTE`).
 pub fn select(
     graph: &Graph,

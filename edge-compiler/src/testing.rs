@@ -49,7 +49,7 @@ pub fn pool() -> OperatorKind {
 
 /// Convolution, clamp, pool, reshape, fully connected, softmax: every operator once.
 pub fn network() -> Graph {
-    let convolution = OperatorKind::Conv2d {
+    let convolution = OperatorKind::Conv2d(Convolution {
         weights: weights(4, 3 * 2),
         kernel: [1, 3],
         stride: [1, 1],
@@ -57,7 +57,7 @@ pub fn network() -> Graph {
         dilation: [1, 1],
         activation: Activation::None,
         rounding: RoundingMode::Double,
-    };
+    });
     Graph {
         tensors: vec![
             tensor([1, 1, 8, 2], 0.05, 3),

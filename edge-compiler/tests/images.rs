@@ -6,8 +6,8 @@ mod common;
 use common::{cases, graphs, noise, package, run};
 use edge_compiler::report::{Summary, describe};
 use edge_compiler::{
-    Activation, CompileError, Compiled, Graph, OperatorKind, Optimize, Options, Package, Padding,
-    RoundingMode, Target, Weights, compile, compile_with,
+    Activation, CompileError, Compiled, Convolution, Graph, OperatorKind, Optimize, Options,
+    Package, Padding, RoundingMode, Target, Weights, compile, compile_with,
 };
 use edge_runtime::format::opcode;
 use edge_runtime::{Model, Session};
@@ -289,7 +289,8 @@ fn damage(graph: &mut Graph, which: u8, place: usize, number: usize, scale: f32)
         8 => drop(graph.operators.remove(operator)),
         9 => graph.operators.swap(operator, 0),
         _ => match &mut graph.operators[operator].kind {
-            OperatorKind::Conv2d { weights, .. } | OperatorKind::FullyConnected { weights, .. }
+            OperatorKind::Conv2d(Convolution { weights, .. })
+            | OperatorKind::FullyConnected { weights, .. }
                 if which < 15 =>
             {
                 match which {
@@ -300,12 +301,12 @@ fn damage(graph: &mut Graph, which: u8, place: usize, number: usize, scale: f32)
                     _ => weights.values.fill(i8::MIN),
                 }
             }
-            OperatorKind::Conv2d {
+            OperatorKind::Conv2d(Convolution {
                 kernel,
                 stride,
                 dilation,
                 ..
-            } => {
+            }) => {
                 [kernel, stride, dilation][place % 3][number % 2] = number;
             }
             OperatorKind::MaxPool2d {
@@ -363,7 +364,7 @@ fn few_dense_multiplications_take_the_kernel_of_the_convolutions() {
         bias: vec![50; outputs],
     };
     let graph = |outputs| {
-        let convolution = OperatorKind::Conv2d {
+        let convolution = OperatorKind::Conv2d(Convolution {
             weights: weights(1, 16, 72),
             kernel: [3, 3],
             stride: [1, 1],
@@ -371,7 +372,7 @@ fn few_dense_multiplications_take_the_kernel_of_the_convolutions() {
             dilation: [1, 1],
             activation: Activation::Relu,
             rounding: RoundingMode::Double,
-        };
+        });
         let pool = OperatorKind::AveragePool2d {
             kernel: [12, 12],
             stride: [12, 12],

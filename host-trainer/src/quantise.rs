@@ -4,7 +4,7 @@
 //! whose range is the one that loses least (mean squared error) on training windows.
 
 use edge_compiler::graph::{
-    Activation, Graph, Operator, OperatorKind, Padding, RoundingMode, Tensor, Weights,
+    Activation, Convolution, Graph, Operator, OperatorKind, Padding, RoundingMode, Tensor, Weights,
 };
 use edge_compiler::{DriftSpec, Package, Target, compile};
 use edge_runtime::monitor;
@@ -147,7 +147,7 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
                     zero_point,
                 );
                 let weights = quantise_weights(weights, bias, kernel * inputs, from.scale);
-                let kind = OperatorKind::Conv2d {
+                let kind = OperatorKind::Conv2d(Convolution {
                     rounding: rounding(&weights, from, &to),
                     weights,
                     kernel: [1, *kernel],
@@ -155,7 +155,7 @@ pub fn quantise(model: &FloatModel, sample: &[&[f32]]) -> Graph {
                     padding: Padding::Same,
                     dilation: [1, 1],
                     activation: Activation::Relu,
-                };
+                });
                 (kind, to)
             }
             FloatLayer::Pool { size } => {

@@ -2,7 +2,7 @@
 
 mod recurrent;
 
-use super::{Graph, GraphError, Operator, OperatorKind, Role, Tensor, Weights};
+use super::{Graph, GraphError, Operator, OperatorKind, Role, SlidingWindow, Tensor, Weights};
 use crate::shape;
 use edge_runtime::kernels::reference::softmax::MAX_CHANNELS;
 
@@ -198,57 +198,20 @@ fn check_operator(
             check_clamp(place, activation.range(to.scale, to.zero_point))?;
             [1, 1, 1, outputs]
         }
-        OperatorKind::Conv2d {
-            weights,
-            kernel,
-            stride,
-            padding,
-            dilation,
-            activation,
-            ..
-        } => {
-            let window = Window {
-                kernel: *kernel,
-                stride: *stride,
-                dilation: *dilation,
-            };
-            let [h, w] = window.plane(place, from, *padding)?;
-            let taps = kernel[0]
-                .saturating_mul(kernel[1])
-                .saturating_mul(from.shape[3]);
-            check_weights(place, weights, to.shape[3], taps)?;
-            check_clamp(place, activation.range(to.scale, to.zero_point))?;
-            [1, h, w, weights.bias.len()]
-        }
-        OperatorKind::DepthwiseConv2d {
-            weights,
-            kernel,
-            stride,
-            padding,
-            dilation,
-            activation,
-            ..
-        } => {
-            let window = Window {
-                kernel: *kernel,
-                stride: *stride,
-                dilation: *dilation,
-            };
-            let [h, w] = window.plane(place, from, *padding)?;
-            check_weights(
-                place,
-                weights,
-                to.shape[3],
-                kernel[0].saturating_mul(kernel[1]),
-            )?;
-            check_clamp(place, activation.range(to.scale, to.zero_point))?;
+        OperatorKind::Conv2d(convolution) | OperatorKind::DepthwiseConv2d(convolution) => {
+            let [h, w] = plane(place, from, convolution.window())?;
+            let [kernel_height, kernel_width] = convolution.kernel;
+            let depthwise = matches!(operator.kind, OperatorKind::DepthwiseConv2d(_));
+            let depth = if depthwise { 1 } else { from.shape[3] };
+            let taps = kernel_height
+                .saturating_mul(kernel_width)
+                .saturating_mul(depth);
+            check_weights(place, &convolution.weights, to.shape[3], taps)?;
+            check_clamp(place, convolution.activation.range(to.scale, to.zero_point))?;
             // A number of channels that is no multiple gives a shape that cannot be.
-            let channels = if weights.bias.len().is_multiple_of(from.shape[3]) {
-                weights.bias.len()
-            } else {
-                0
-            };
-            [1, h, w, channels]
+            let channels = convolution.weights.bias.len();
+            let fits = !depthwise || channels.is_multiple_of(from.shape[3]);
+            [1, h, w, if fits { channels } else { 0 }]
         }
         OperatorKind::TransposeConv {
             weights,
@@ -292,12 +255,13 @@ fn check_operator(
         } => {
             check_clamp(place, activation.range(to.scale, to.zero_point))?;
             same_quantisation(place, from, to)?;
-            let window = Window {
+            let window = SlidingWindow {
                 kernel: *kernel,
                 stride: *stride,
+                padding: *padding,
                 dilation: [1, 1],
             };
-            let [h, w] = window.plane(place, from, *padding)?;
+            let [h, w] = plane(place, from, window)?;
             [1, h, w, from.shape[3]]
         }
         OperatorKind::Reshape => {
@@ -418,43 +382,36 @@ fn broadcast_shape(inputs: &[&Tensor]) -> [usize; 4] {
     })
 }
 
-struct Window {
-    kernel: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
-}
-
-impl Window {
-    fn plane(
-        &self,
-        place: &dyn Fn() -> String,
-        from: &Tensor,
-        padding: super::Padding,
-    ) -> Result<[usize; 2], GraphError> {
-        let Self {
-            kernel,
-            stride,
-            dilation,
-        } = *self;
-        let bad = || GraphError::BadWindow {
-            operator: place(),
-            input: from.shape,
-            kernel,
-            stride,
-            dilation,
-        };
-        let fields = [kernel, stride, dilation];
-        if fields.iter().flatten().any(|&n| n > MOST_DIMENSION) {
-            return Err(bad());
-        }
-        let plane = shape::output_plane(padding, from.shape, kernel, stride, dilation);
-        let (outputs, before) = plane.ok_or_else(bad)?;
-        // The padding has 16 bits in an image, as everything else.
-        if before.iter().any(|&n| n > MOST_DIMENSION) {
-            return Err(bad());
-        }
-        Ok(outputs)
+/// Rows and columns of the output of a window.
+fn plane(
+    place: &dyn Fn() -> String,
+    from: &Tensor,
+    window: SlidingWindow,
+) -> Result<[usize; 2], GraphError> {
+    let SlidingWindow {
+        kernel,
+        stride,
+        padding,
+        dilation,
+    } = window;
+    let bad = || GraphError::BadWindow {
+        operator: place(),
+        input: from.shape,
+        kernel,
+        stride,
+        dilation,
+    };
+    let fields = [kernel, stride, dilation];
+    if fields.iter().flatten().any(|&n| n > MOST_DIMENSION) {
+        return Err(bad());
     }
+    let plane = shape::output_plane(padding, from.shape, kernel, stride, dilation);
+    let (outputs, before) = plane.ok_or_else(bad)?;
+    // The padding has 16 bits in an image, as everything else.
+    if before.iter().any(|&n| n > MOST_DIMENSION) {
+        return Err(bad());
+    }
+    Ok(outputs)
 }
 
 fn check_weights(

@@ -14,7 +14,7 @@ mod recurrent;
 mod tests;
 
 pub use error::GraphError;
-pub use operator::{Operator, OperatorKind};
+pub use operator::{Convolution, Operator, OperatorKind};
 pub use parameters::{
     Activation, COPY_RANK, Padding, RoundingMode, SlidingWindow, StridedCopy, Weights,
 };
@@ -163,8 +163,8 @@ impl Graph {
         };
         match &operator.kind {
             OperatorKind::FullyConnected { weights, .. } => weights.values.len() as u64,
-            OperatorKind::Conv2d { weights, .. }
-            | OperatorKind::DepthwiseConv2d { weights, .. } => {
+            OperatorKind::Conv2d(Convolution { weights, .. })
+            | OperatorKind::DepthwiseConv2d(Convolution { weights, .. }) => {
                 let places = output.shape[1].saturating_mul(output.shape[2]);
                 (weights.values.len() as u64).saturating_mul(places as u64)
             }
@@ -206,8 +206,8 @@ impl Graph {
             .map_or(0, |t| t.len() as u64);
         match &operator.kind {
             OperatorKind::FullyConnected { .. }
-            | OperatorKind::Conv2d { .. }
-            | OperatorKind::DepthwiseConv2d { .. }
+            | OperatorKind::Conv2d(_)
+            | OperatorKind::DepthwiseConv2d(_)
             | OperatorKind::TransposeConv { .. }
             | OperatorKind::Lstm(_)
             | OperatorKind::Svdf(_) => self.operator_macs(operator),

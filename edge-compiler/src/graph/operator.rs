@@ -33,6 +33,37 @@ impl Operator {
     }
 }
 
+/// A window that slides over an image, with its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Convolution {
+    /// In the order that the operator says.
+    pub weights: Weights,
+    /// Height, width; each at least 1.
+    pub kernel: [usize; 2],
+    /// Vertical, horizontal; each at least 1.
+    pub stride: [usize; 2],
+    /// Outside the input lies its zero point.
+    pub padding: Padding,
+    /// Vertical, horizontal; each at least 1.
+    pub dilation: [usize; 2],
+    /// Fused into the requantisation.
+    pub activation: Activation,
+    /// How the int32 sum becomes int8.
+    pub rounding: RoundingMode,
+}
+
+impl Convolution {
+    /// How it slides.
+    pub fn window(&self) -> SlidingWindow {
+        SlidingWindow {
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+        }
+    }
+}
+
 /// What an operator does. Shapes are given for `input -> output`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum OperatorKind {
@@ -45,41 +76,12 @@ pub enum OperatorKind {
         /// How the int32 sum becomes int8.
         rounding: RoundingMode,
     },
-    /// 2-D convolution: `[1,h,w,c] -> [1,h',w',o]`, see [`crate::shape::output_len`].
-    Conv2d {
-        /// OHWI: `[o][kernel h][kernel w][c]`.
-        weights: Weights,
-        /// Height, width; each at least 1.
-        kernel: [usize; 2],
-        /// Vertical, horizontal; each at least 1.
-        stride: [usize; 2],
-        /// Outside the input lies its zero point.
-        padding: Padding,
-        /// Vertical, horizontal; each at least 1.
-        dilation: [usize; 2],
-        /// Fused into the requantisation.
-        activation: Activation,
-        /// How the int32 sum becomes int8.
-        rounding: RoundingMode,
-    },
+    /// 2-D convolution: `[1,h,w,c] -> [1,h',w',o]`, see [`crate::shape::output_len`]. Weights are OHWI:
+    /// `[o][kernel h][kernel w][c]`.
+    Conv2d(Convolution),
     /// Depthwise convolution: `[1,h,w,c] -> [1,h',w',o]` with `o` a multiple of `c`; output
-    /// channel `i` sees input channel `i / (o / c)`.
-    DepthwiseConv2d {
-        /// `[o][kernel h][kernel w]`.
-        weights: Weights,
-        /// Height, width; each at least 1.
-        kernel: [usize; 2],
-        /// Vertical, horizontal; each at least 1.
-        stride: [usize; 2],
-        /// Outside the input lies its zero point.
-        padding: Padding,
-        /// Vertical, horizontal; each at least 1.
-        dilation: [usize; 2],
-        /// Fused into the requantisation.
-        activation: Activation,
-        /// How the int32 sum becomes int8.
-        rounding: RoundingMode,
-    },
+    /// channel `i` sees input channel `i / (o / c)`. Weights are `[o][kernel h][kernel w]`.
+    DepthwiseConv2d(Convolution),
     /// Transposed convolution: `[1,h,w,c] -> [1,h',w',o]`; the output's shape is given.
     TransposeConv {
         /// `[o][kernel h][kernel w][c]`.
@@ -203,8 +205,8 @@ impl OperatorKind {
     pub fn name(&self) -> &str {
         match self {
             Self::FullyConnected { .. } => "FULLY_CONNECTED",
-            Self::Conv2d { .. } => "CONV_2D",
-            Self::DepthwiseConv2d { .. } => "DEPTHWISE_CONV_2D",
+            Self::Conv2d(_) => "CONV_2D",
+            Self::DepthwiseConv2d(_) => "DEPTHWISE_CONV_2D",
             Self::TransposeConv { .. } => "TRANSPOSE_CONV",
             Self::MaxPool2d { .. } => "MAX_POOL_2D",
             Self::AveragePool2d { .. } => "AVERAGE_POOL_2D",
@@ -232,8 +234,8 @@ impl OperatorKind {
     pub fn weights(&self) -> Option<&Weights> {
         match self {
             Self::FullyConnected { weights, .. }
-            | Self::Conv2d { weights, .. }
-            | Self::DepthwiseConv2d { weights, .. }
+            | Self::Conv2d(Convolution { weights, .. })
+            | Self::DepthwiseConv2d(Convolution { weights, .. })
             | Self::TransposeConv { weights, .. } => Some(weights),
             _ => None,
         }
@@ -243,8 +245,8 @@ impl OperatorKind {
     pub fn activation(&self) -> Option<Activation> {
         match self {
             Self::FullyConnected { activation, .. }
-            | Self::Conv2d { activation, .. }
-            | Self::DepthwiseConv2d { activation, .. }
+            | Self::Conv2d(Convolution { activation, .. })
+            | Self::DepthwiseConv2d(Convolution { activation, .. })
             | Self::TransposeConv { activation, .. }
             | Self::MaxPool2d { activation, .. }
             | Self::AveragePool2d { activation, .. }
@@ -257,26 +259,10 @@ impl OperatorKind {
 
     /// The window that it slides over its input, where it has one.
     pub fn window(&self) -> Option<SlidingWindow> {
-        match *self {
-            Self::Conv2d {
-                kernel,
-                stride,
-                padding,
-                dilation,
-                ..
+        match self {
+            Self::Conv2d(convolution) | Self::DepthwiseConv2d(convolution) => {
+                Some(convolution.window())
             }
-            | Self::DepthwiseConv2d {
-                kernel,
-                stride,
-                padding,
-                dilation,
-                ..
-            } => Some(SlidingWindow {
-                kernel,
-                stride,
-                padding,
-                dilation,
-            }),
             Self::MaxPool2d {
                 kernel,
                 stride,
@@ -289,14 +275,14 @@ impl OperatorKind {
                 padding,
                 ..
             } => Some(SlidingWindow {
-                kernel,
-                stride,
-                padding,
+                kernel: *kernel,
+                stride: *stride,
+                padding: *padding,
                 dilation: [1, 1],
             }),
             Self::TransposeConv { kernel, stride, .. } => Some(SlidingWindow {
-                kernel,
-                stride,
+                kernel: *kernel,
+                stride: *stride,
                 padding: Padding::Valid,
                 dilation: [1, 1],
             }),

@@ -11,9 +11,8 @@ fn refused(change: impl FnOnce(&mut Graph)) -> GraphError {
 
 fn weights_of(graph: &mut Graph, operator: usize) -> &mut Weights {
     match &mut graph.operators[operator].kind {
-        OperatorKind::FullyConnected { weights, .. } | OperatorKind::Conv2d { weights, .. } => {
-            weights
-        }
+        OperatorKind::FullyConnected { weights, .. }
+        | OperatorKind::Conv2d(Convolution { weights, .. }) => weights,
         other => panic!("{other:?} has no weights"),
     }
 }

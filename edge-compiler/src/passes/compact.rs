@@ -5,7 +5,7 @@
 //! Between the two there may be depthwise convolutions and pools, which keep channels apart: a
 //! channel that is constant after any of them goes out of all.
 
-use crate::graph::{Graph, OperatorKind, Weights};
+use crate::graph::{Convolution, Graph, OperatorKind, Weights};
 use crate::layer::{self, LayerSource};
 use edge_runtime::kernels::reference::requantise::Requantise;
 
@@ -34,7 +34,7 @@ struct Chain {
 
 impl Chain {
     fn from(graph: &Graph, first: usize) -> Option<Self> {
-        if !matches!(graph.operators[first].kind, OperatorKind::Conv2d { .. }) {
+        if !matches!(graph.operators[first].kind, OperatorKind::Conv2d(_)) {
             return None;
         }
         let mut stages = vec![first];
@@ -45,7 +45,7 @@ impl Chain {
             let operator = &graph.operators[next];
             let (from, to) = (&graph.tensors[tensor], &graph.tensors[operator.output]);
             match &operator.kind {
-                OperatorKind::DepthwiseConv2d { .. } if from.shape[3] == to.shape[3] => {
+                OperatorKind::DepthwiseConv2d(_) if from.shape[3] == to.shape[3] => {
                     stages.push(next);
                 }
                 OperatorKind::MaxPool2d { .. } | OperatorKind::AveragePool2d { .. } => {
@@ -53,7 +53,7 @@ impl Chain {
                 }
                 // One pixel: its elements are its channels, whatever the shape.
                 OperatorKind::Reshape if from.len() == from.shape[3] => stages.push(next),
-                OperatorKind::Conv2d { .. } => return Some(Self { stages, end: next }),
+                OperatorKind::Conv2d(_) => return Some(Self { stages, end: next }),
                 OperatorKind::FullyConnected { .. } if from.len() == from.shape[3] => {
                     return Some(Self { stages, end: next });
                 }
@@ -89,8 +89,10 @@ impl Chain {
             let operator = &mut graph.operators[stage];
             let output = operator.output;
             match &mut operator.kind {
-                OperatorKind::Conv2d { weights, .. }
-                | OperatorKind::DepthwiseConv2d { weights, .. } => keep_outputs(weights, &keep),
+                OperatorKind::Conv2d(Convolution { weights, .. })
+                | OperatorKind::DepthwiseConv2d(Convolution { weights, .. }) => {
+                    keep_outputs(weights, &keep)
+                }
                 _ => {}
             }
             let reshaped = matches!(operator.kind, OperatorKind::Reshape);
@@ -117,8 +119,8 @@ impl Chain {
             let clamp = operator.kind.activation().unwrap_or_default();
             let (low, high) = clamp.range(output.scale, output.zero_point);
             values = match &operator.kind {
-                OperatorKind::Conv2d { .. } => own_constants(&layer::of(graph, stage).ok()??),
-                OperatorKind::DepthwiseConv2d { .. } => {
+                OperatorKind::Conv2d(_) => own_constants(&layer::of(graph, stage).ok()??),
+                OperatorKind::DepthwiseConv2d(_) => {
                     let source = layer::of(graph, stage).ok()??;
                     let own = own_constants(&source);
                     let padded = is_padded(graph, stage);
@@ -155,9 +157,8 @@ impl Chain {
         let zero_point = graph.tensors[input].zero_point;
         let kind = &mut graph.operators[self.end].kind;
         let weights = match kind {
-            OperatorKind::Conv2d { weights, .. } | OperatorKind::FullyConnected { weights, .. } => {
-                weights
-            }
+            OperatorKind::Conv2d(Convolution { weights, .. })
+            | OperatorKind::FullyConnected { weights, .. } => weights,
             _ => return None,
         };
         let outputs = weights.bias.len();

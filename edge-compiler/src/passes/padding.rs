@@ -1,6 +1,6 @@
 //! Padding that a convolution can do itself.
 
-use crate::graph::{Graph, Operator, OperatorKind, Padding, TensorId};
+use crate::graph::{Convolution, Graph, Operator, OperatorKind, Padding, TensorId};
 use crate::strided;
 
 /// Takes a PAD with the zero point into the VALID convolution that reads its result, if nothing else
@@ -15,8 +15,8 @@ pub fn fold_padding(mut graph: Graph) -> Graph {
         let operator = &mut graph.operators[index];
         operator.inputs = vec![unpadded];
         match &mut operator.kind {
-            OperatorKind::Conv2d { padding, .. }
-            | OperatorKind::DepthwiseConv2d { padding, .. } => {
+            OperatorKind::Conv2d(Convolution { padding, .. })
+            | OperatorKind::DepthwiseConv2d(Convolution { padding, .. }) => {
                 *padding = folded;
             }
             _ => {}
@@ -28,14 +28,14 @@ pub fn fold_padding(mut graph: Graph) -> Graph {
 /// The tensor before the PAD that operator `index` can do itself, and its padding.
 fn foldable(graph: &Graph, index: usize) -> Option<(TensorId, Padding)> {
     let convolution = graph.operators.get(index)?;
-    let (OperatorKind::Conv2d {
+    let (OperatorKind::Conv2d(Convolution {
         padding: Padding::Valid,
         ..
-    }
-    | OperatorKind::DepthwiseConv2d {
+    })
+    | OperatorKind::DepthwiseConv2d(Convolution {
         padding: Padding::Valid,
         ..
-    }) = convolution.kind
+    })) = convolution.kind
     else {
         return None;
     };
@@ -98,7 +98,7 @@ mod tests {
 
     fn padded(value: i8) -> Graph {
         let copy = strided::place(&[4, 5, 2], &[6, 8, 2], &[1, 2, 0]).unwrap();
-        let convolution = OperatorKind::Conv2d {
+        let convolution = OperatorKind::Conv2d(Convolution {
             weights: weights(3, 3 * 3 * 2),
             kernel: [3, 3],
             stride: [1, 1],
@@ -106,7 +106,7 @@ mod tests {
             dilation: [1, 1],
             activation: Activation::None,
             rounding: RoundingMode::Double,
-        };
+        });
         let fill = Operator {
             inputs: Vec::new(),
             ..Operator::new(OperatorKind::Fill { value }, 0, 1)

@@ -1,11 +1,11 @@
 use super::*;
-use crate::graph::{Operator, TensorId};
+use crate::graph::Operator;
 use crate::testing::*;
 
 fn activation_of(graph: &Graph, operator: usize) -> Activation {
     match graph.operators[operator].kind {
         OperatorKind::FullyConnected { activation, .. }
-        | OperatorKind::Conv2d { activation, .. }
+        | OperatorKind::Conv2d(Convolution { activation, .. })
         | OperatorKind::Activation(activation) => activation,
         _ => panic!("operator {operator} has no activation"),
     }
@@ -130,7 +130,7 @@ fn a_graph_without_dead_parts_stays() {
 #[test]
 fn a_depthwise_convolution_of_one_channel_is_an_ordinary_one() {
     let graph = |channels| {
-        let kind = OperatorKind::DepthwiseConv2d {
+        let kind = OperatorKind::DepthwiseConv2d(Convolution {
             weights: weights(4, 9),
             kernel: [3, 3],
             stride: [1, 1],
@@ -138,7 +138,7 @@ fn a_depthwise_convolution_of_one_channel_is_an_ordinary_one() {
             dilation: [1, 1],
             activation: Activation::None,
             rounding: crate::graph::RoundingMode::Double,
-        };
+        });
         let tensors = vec![
             tensor([1, 5, 5, channels], 0.1, -10),
             tensor([1, 5, 5, 4], 0.1, -10),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::graph::Convolution;
 use crate::testing::*;
 use proptest::prelude::*;
 
@@ -158,14 +159,16 @@ fn the_output_lives_to_the_end() {
 /// tensors are 48 KiB; two, a row and two pixels are enough.
 #[test]
 fn convolutions_write_over_their_input() {
-    let convolution = || OperatorKind::Conv2d {
-        weights: weights(16, 144),
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: crate::Padding::Same,
-        dilation: [1, 1],
-        activation: crate::Activation::None,
-        rounding: crate::RoundingMode::Double,
+    let convolution = || {
+        OperatorKind::Conv2d(Convolution {
+            weights: weights(16, 144),
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: crate::Padding::Same,
+            dilation: [1, 1],
+            activation: crate::Activation::None,
+            rounding: crate::RoundingMode::Double,
+        })
     };
     let graph = Graph::new(
         (0..4).map(|_| tensor([1, 32, 32, 16], 0.1, 0)).collect(),

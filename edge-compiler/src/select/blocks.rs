@@ -33,10 +33,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
         packing,
         scratch,
         packed,
-        channels_apart: true,
-        as_convolution: false,
-        fitted: None,
         cost: layer.macs() / 16,
+        ..Choice::REFERENCE
     };
     match layer.kind {
         LayerKind::Conv2d => {
@@ -45,11 +43,13 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
                 generic::conv_2d_scratch_len(window),
                 pack::dot_16x4::pack(window, &layer.weights, &ends),
             );
-            let winograd = (set == InstructionSet::X86)
+            // Where it is no faster nothing speaks for it: its weights are many times as many.
+            let cost = winograd_cost(window);
+            let winograd = (set == InstructionSet::X86 && cost < direct.cost)
                 .then(|| pack::winograd_16x2::pack(window, &layer.weights, &ends))
                 .flatten();
             let winograd = winograd.map(|packed| Choice {
-                cost: winograd_cost(window),
+                cost,
                 ..choice(
                     packing::WINOGRAD_16X2,
                     generic::conv_2d_winograd_scratch_len(window),

@@ -7,8 +7,7 @@ use edge_runtime::kernels::packing::dsp_blocks::{CHANNELS, Taps, Width};
 use edge_runtime::kernels::packing::dsp_forms::Output;
 use edge_runtime::kernels::packing::winograd_dsp::{self, Transform};
 
-use super::Choice;
-use super::Optimize;
+use super::{Choice, Optimize};
 use crate::graph::Graph;
 use crate::layer::{LayerKind, LayerSource};
 use crate::pack;
@@ -179,9 +178,8 @@ fn blocks(layer: &LayerSource<'_>, width: Width, scratch: usize) -> Option<Choic
         scratch,
         packed: pack::dsp_blocks::pack(&source, width)?,
         channels_apart: false,
-        as_convolution: false,
-        fitted: None,
         cost,
+        ..Choice::REFERENCE
     })
 }
 
@@ -233,9 +231,8 @@ fn winograd(layer: &LayerSource<'_>, transform: Transform) -> Vec<Choice> {
             scratch,
             packed: pack::winograd_dsp::pack_as(&convolution, transform, form)?,
             channels_apart: false,
-            as_convolution: false,
-            fitted: None,
             cost: macs * rate / 100 + more,
+            ..Choice::REFERENCE
         })
     })
     .collect()
@@ -268,9 +265,8 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         scratch: dsp_depthwise::scratch_len(window),
         packed,
         channels_apart: false,
-        as_convolution: false,
-        fitted: None,
         cost: layer.macs() * (170 + slower) / 100,
+        ..Choice::REFERENCE
     };
     let best = pack::depthwise_dsp::pack(&source).map(|bytes| packed(bytes, 0));
     let merged = pack::depthwise_dsp::pack_as(&source, Form::Merged).map(|bytes| packed(bytes, 2));
@@ -279,10 +275,8 @@ fn depthwise(layer: &LayerSource<'_>) -> Vec<Choice> {
         packing: packing::DSP_DEPTHWISE_SMALL,
         scratch: dsp_depthwise::scratch_len_canonical(window),
         packed: canonical,
-        channels_apart: true,
-        as_convolution: false,
-        fitted: None,
         cost: layer.macs() * 170 / 100 + 45 * window.output[2] as u64,
+        ..Choice::REFERENCE
     });
     [best, merged, small, Some(general)]
         .into_iter()

@@ -39,9 +39,8 @@ pub(super) fn candidates(layer: &LayerSource<'_>) -> Vec<Choice> {
         scratch,
         packed,
         channels_apart: false,
-        as_convolution: false,
-        fitted: None,
         cost: layer.macs() / 8,
+        ..Choice::REFERENCE
     };
     let window = &layer.window;
     match layer.kind {

@@ -30,10 +30,8 @@ fn pairs(layer: &LayerSource<'_>) -> Option<Choice> {
         packing: packing::PAIRS,
         scratch,
         packed: pack::pair_blocks::pack(&layer.weights, layer.taps())?,
-        channels_apart: true,
-        as_convolution: false,
-        fitted: None,
         cost: layer.macs() * 130 / 100,
+        ..Choice::REFERENCE
     })
 }
 
@@ -46,9 +44,7 @@ fn channels(layer: &LayerSource<'_>) -> Option<Choice> {
         packing: packing::DEPTHWISE_CHANNELS,
         scratch,
         packed: layer.weights.iter().map(|w| w.cast_unsigned()).collect(),
-        channels_apart: true,
-        as_convolution: false,
-        fitted: None,
         cost: layer.macs() * 5,
+        ..Choice::REFERENCE
     })
 }

@@ -11,6 +11,7 @@ use crate::layer::LayerSource;
 use crate::pack::Constants;
 use crate::plan::MemoryPlan;
 use crate::prepare;
+use crate::scales;
 use crate::select::{self, Choice};
 use edge_runtime::kernels::reference::broadcast::Broadcast;
 use edge_runtime::kernels::reference::requantise::Rounding;
@@ -80,11 +81,11 @@ impl Writer<'_> {
                 };
                 self.layer(&mut record, index)?;
             }
-            OperatorKind::Conv2d { .. } => {
+            OperatorKind::Conv2d(_) => {
                 record.opcode = opcode::CONV_2D;
                 self.layer(&mut record, index)?;
             }
-            OperatorKind::DepthwiseConv2d { .. } => {
+            OperatorKind::DepthwiseConv2d(_) => {
                 record.opcode = opcode::DEPTHWISE_CONV_2D;
                 self.layer(&mut record, index)?;
             }
@@ -103,7 +104,7 @@ impl Writer<'_> {
                     scale: input.scale,
                 };
                 record.parameters =
-                    crate::scales::softmax_parameters(input.scale, *beta).ok_or_else(refused)?;
+                    scales::softmax_parameters(input.scale, *beta).ok_or_else(refused)?;
             }
             OperatorKind::Activation(_) => record.opcode = opcode::CLAMP,
             OperatorKind::Add { .. } => {

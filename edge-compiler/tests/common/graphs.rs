@@ -2,7 +2,7 @@
 
 use edge_compiler::shape::output_plane;
 use edge_compiler::{
-    Activation, Graph, Operator, OperatorKind, Padding, RoundingMode, Tensor, Weights,
+    Activation, Convolution, Graph, Operator, OperatorKind, Padding, RoundingMode, Tensor, Weights,
 };
 use proptest::prelude::*;
 
@@ -90,7 +90,7 @@ pub fn convolution() -> impl Strategy<Value = Graph> {
                 tensor(input, from, from_zero),
                 tensor([1, plane[0], plane[1], o], to, to_zero),
             ];
-            let kind = OperatorKind::Conv2d {
+            let kind = OperatorKind::Conv2d(Convolution {
                 weights,
                 kernel,
                 stride,
@@ -98,7 +98,7 @@ pub fn convolution() -> impl Strategy<Value = Graph> {
                 dilation,
                 activation,
                 rounding,
-            };
+            });
             Some(chain(tensors, vec![kind]))
         },
     )
@@ -185,14 +185,16 @@ pub fn clamping() -> impl Strategy<Value = Graph> {
 
 /// Two convolutions with clamps between, a pool, a reshape, a fully connected layer, a softmax.
 pub fn network(seed: u32, rounding: RoundingMode) -> Graph {
-    let convolution = |seed, taps: usize, outputs| OperatorKind::Conv2d {
-        weights: weights(seed, outputs, 3 * taps, false),
-        kernel: [1, 3],
-        stride: [1, 1],
-        padding: Padding::Same,
-        dilation: [1, 1],
-        activation: Activation::None,
-        rounding,
+    let convolution = |seed, taps: usize, outputs| {
+        OperatorKind::Conv2d(Convolution {
+            weights: weights(seed, outputs, 3 * taps, false),
+            kernel: [1, 3],
+            stride: [1, 1],
+            padding: Padding::Same,
+            dilation: [1, 1],
+            activation: Activation::None,
+            rounding,
+        })
     };
     let pool = OperatorKind::MaxPool2d {
         activation: Activation::None,

@@ -1,7 +1,9 @@
 //! What each operator must give, written from the definitions alone: zero points subtracted where
 //! they stand, sums in i64, requantisation as exact fractions in i128, softmax in f64.
 
-use edge_compiler::{Activation, Graph, OperatorKind, Padding, RoundingMode, Tensor, Weights};
+use edge_compiler::{
+    Activation, Convolution, Graph, OperatorKind, Padding, RoundingMode, Tensor, Weights,
+};
 
 /// The output of every operator in its order, for one input. Each reads what the graph says it
 /// reads; a softmax's values may be off by one.
@@ -21,7 +23,7 @@ pub fn run(graph: &Graph, input: &[i8]) -> Vec<Vec<i8>> {
                 activation,
                 rounding,
             } => fully_connected(x, from, to, weights, *activation, *rounding),
-            OperatorKind::Conv2d { .. } => conv_2d(x, from, to, &operator.kind),
+            OperatorKind::Conv2d(_) => conv_2d(x, from, to, &operator.kind),
             OperatorKind::MaxPool2d {
                 kernel,
                 stride,
@@ -158,7 +160,7 @@ fn at(x: &[i8], [_, h, w, c]: [usize; 4], row: i64, column: i64, channel: usize)
 }
 
 fn conv_2d(x: &[i8], from: &Tensor, to: &Tensor, kind: &OperatorKind) -> Vec<i8> {
-    let OperatorKind::Conv2d {
+    let OperatorKind::Conv2d(Convolution {
         weights,
         kernel,
         stride,
@@ -166,7 +168,7 @@ fn conv_2d(x: &[i8], from: &Tensor, to: &Tensor, kind: &OperatorKind) -> Vec<i8>
         dilation,
         activation,
         rounding,
-    } = kind
+    }) = kind
     else {
         panic!("{kind:?} is no convolution");
     };

@@ -17,6 +17,7 @@ use zerocopy::FromBytes;
 use crate::format::{
     ALIGNMENT, NO_TENSOR, OperatorRecord, TensorRecord, element, packing, storage,
 };
+use crate::kernels::cases;
 use crate::kernels::reference::Window;
 use crate::kernels::reference::broadcast::Operand;
 pub(crate) use crate::validate::OperatorFault as Fault;
@@ -187,15 +188,7 @@ impl<'a> Call<'a> {
     /// The geometry as the record and its tensors say.
     #[cfg_attr(target_os = "none", inline(never))]
     pub fn window(&self) -> Window {
-        let record = self.record;
-        Window {
-            input: self.x().hwc(),
-            output: self.y().hwc(),
-            kernel: record.kernel.map(usize::from),
-            stride: record.stride.map(usize::from),
-            padding: record.padding.map(usize::from),
-            dilation: record.dilation.map(usize::from),
-        }
+        cases::window(self.record, self.x(), self.y())
     }
 
     /// What every operator is checked for, wherever it keeps its constants: tensors that exist,

@@ -2,8 +2,8 @@
 //! for it. Weights are noise: what is tested is that two machines agree on it.
 
 use edge_compiler::{
-    Activation, AlignedBytes, DriftSpec, FeatureSpec, Graph, Operator, OperatorKind, Package,
-    Padding, RoundingMode, Target, Tensor, Weights, compile,
+    Activation, AlignedBytes, Convolution, DriftSpec, FeatureSpec, Graph, Operator, OperatorKind,
+    Package, Padding, RoundingMode, Target, Tensor, Weights, compile,
 };
 use edge_runtime::{FeatureKind, Model, Session};
 
@@ -206,14 +206,16 @@ fn graph(variant: u32) -> Graph {
     let tensor = |shape: [usize; 4], scale, zero_point| {
         Tensor::activation(format!("{shape:?}"), shape, scale, zero_point)
     };
-    let convolution = |weights| OperatorKind::Conv2d {
-        weights,
-        kernel: [1, 3],
-        stride: [1, 1],
-        padding: Padding::Same,
-        dilation: [1, 1],
-        activation: Activation::Relu,
-        rounding: RoundingMode::High32,
+    let convolution = |weights| {
+        OperatorKind::Conv2d(Convolution {
+            weights,
+            kernel: [1, 3],
+            stride: [1, 1],
+            padding: Padding::Same,
+            dilation: [1, 1],
+            activation: Activation::Relu,
+            rounding: RoundingMode::High32,
+        })
     };
     let pool = || OperatorKind::MaxPool2d {
         kernel: [1, 2],

@@ -3,7 +3,7 @@
 
 use super::builder::{Lowered, Lowering, fused};
 use super::layers::channels_first;
-use crate::graph::{Activation, OperatorKind, Padding, RoundingMode, Weights};
+use crate::graph::{Activation, Convolution, OperatorKind, Padding, RoundingMode, Weights};
 use crate::import::tflite::{Operator, Options};
 
 /// The layer in the middle.
@@ -83,33 +83,19 @@ impl<'m> Lowering<'m, '_> {
         self.current = last.index;
         let x = self.shaped(input, [1, height, width, depth])?;
         let y = self.output_as(output, [1, rows, columns, channels])?;
-        let Layer {
-            weights,
-            kernel,
-            activation,
-            ..
-        } = inner;
-        let (stride, rounding) = ([1, 1], RoundingMode::Double);
+        let convolution = Convolution {
+            weights: inner.weights,
+            kernel: inner.kernel,
+            stride: [1, 1],
+            padding,
+            dilation,
+            activation: inner.activation,
+            rounding: RoundingMode::Double,
+        };
         let kind = if inner.depthwise {
-            OperatorKind::DepthwiseConv2d {
-                weights,
-                kernel,
-                stride,
-                padding,
-                dilation,
-                activation,
-                rounding,
-            }
+            OperatorKind::DepthwiseConv2d(convolution)
         } else {
-            OperatorKind::Conv2d {
-                weights,
-                kernel,
-                stride,
-                padding,
-                dilation,
-                activation,
-                rounding,
-            }
+            OperatorKind::Conv2d(convolution)
         };
         self.push(kind, vec![x], y);
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::ReferenceRounding;
 use super::builder::{Lowered, Lowering, check_batch, fused};
-use crate::graph::{OperatorKind, Padding, RoundingMode};
+use crate::graph::{Convolution, OperatorKind, Padding, RoundingMode};
 use crate::import::tflite::{Conv2d, DepthwiseConv2d, FullyConnected, Operator, TransposeConv};
 
 impl Lowering<'_, '_> {
@@ -16,7 +16,7 @@ impl Lowering<'_, '_> {
         let activation = fused(options.activation)?;
         let weights = self.weights(weights, bias, channels, 0, values)?;
         self.each_image(input, output, |lowering, x, y| {
-            let kind = OperatorKind::Conv2d {
+            let kind = OperatorKind::Conv2d(Convolution {
                 weights: weights.clone(),
                 kernel: [height, width],
                 stride: [options.stride_h, options.stride_w],
@@ -24,7 +24,7 @@ impl Lowering<'_, '_> {
                 dilation: [options.dilation_h, options.dilation_w],
                 activation,
                 rounding: RoundingMode::Double,
-            };
+            });
             lowering.push(kind, vec![x], y);
             Ok(())
         })
@@ -46,7 +46,7 @@ impl Lowering<'_, '_> {
         let values = channels_first(&self.bytes(weights)?, channels);
         let weights = self.weights(weights, bias, channels, 3, values)?;
         self.each_image(input, output, |lowering, x, y| {
-            let kind = OperatorKind::DepthwiseConv2d {
+            let kind = OperatorKind::DepthwiseConv2d(Convolution {
                 weights: weights.clone(),
                 kernel: [height, width],
                 stride: [options.stride_h, options.stride_w],
@@ -54,7 +54,7 @@ impl Lowering<'_, '_> {
                 dilation: [options.dilation_h, options.dilation_w],
                 activation,
                 rounding: RoundingMode::Double,
-            };
+            });
             lowering.push(kind, vec![x], y);
             Ok(())
         })
@@ -158,7 +158,7 @@ impl Lowering<'_, '_> {
         }
         let x = self.view(value, [1, 1, rows, depth])?;
         let y = self.output_as(output, [1, 1, rows, channels])?;
-        let kind = OperatorKind::Conv2d {
+        let kind = OperatorKind::Conv2d(Convolution {
             weights,
             kernel: [1, 1],
             stride: [1, 1],
@@ -166,7 +166,7 @@ impl Lowering<'_, '_> {
             dilation: [1, 1],
             activation,
             rounding,
-        };
+        });
         self.push(kind, vec![x], y);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! What the archive of models that LiteRT runs cannot show: refusals, and the ends of models.
 
 use super::*;
-use crate::graph::{OperatorKind, RoundingMode};
+use crate::graph::{Convolution, OperatorKind, RoundingMode};
 use crate::import::tflite::{
     AddSub, Builtin, Conv2d, ElementType, FullyConnected, FusedActivation, Operator, StridedSlice,
     Tensor,
@@ -203,7 +203,9 @@ fn dense_rows_keep_the_multiplier_of_their_reference() {
             .map(|o| o.kind)
             .collect::<Vec<_>>()
     };
-    let [OperatorKind::Conv2d { rounding, .. }] = &kinds(ReferenceRounding::Litert)[..] else {
+    let [OperatorKind::Conv2d(Convolution { rounding, .. })] =
+        &kinds(ReferenceRounding::Litert)[..]
+    else {
         panic!("not one convolution");
     };
     assert_eq!(*rounding, RoundingMode::Single);
@@ -311,9 +313,9 @@ fn a_dilated_sequence_is_one_convolution() {
     let graph = lowered(&model).unwrap().graph;
     let kinds: Vec<_> = graph.operators.iter().map(|o| &o.kind).collect();
     let [
-        OperatorKind::Conv2d {
+        OperatorKind::Conv2d(Convolution {
             dilation, kernel, ..
-        },
+        }),
     ] = kinds[..]
     else {
         panic!("{kinds:?}");

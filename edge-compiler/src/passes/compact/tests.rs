@@ -21,7 +21,7 @@ fn convolution(outputs: usize, taps: usize, dead: &[usize], high: &[usize]) -> O
         scales: vec![0.01],
         bias,
     };
-    OperatorKind::Conv2d {
+    OperatorKind::Conv2d(Convolution {
         weights,
         kernel: [1, 1],
         stride: [1, 1],
@@ -29,21 +29,21 @@ fn convolution(outputs: usize, taps: usize, dead: &[usize], high: &[usize]) -> O
         dilation: [1, 1],
         activation: Activation::Relu,
         rounding: RoundingMode::Double,
-    }
+    })
 }
 
 fn depthwise(channels: usize, padding: Padding) -> OperatorKind {
-    let OperatorKind::Conv2d {
+    let OperatorKind::Conv2d(Convolution {
         mut weights,
         activation,
         rounding,
         ..
-    } = convolution(channels, 9, &[], &[])
+    }) = convolution(channels, 9, &[], &[])
     else {
         unreachable!()
     };
     weights.bias.fill(-40);
-    OperatorKind::DepthwiseConv2d {
+    OperatorKind::DepthwiseConv2d(Convolution {
         weights,
         kernel: [3, 3],
         stride: [1, 1],
@@ -51,7 +51,7 @@ fn depthwise(channels: usize, padding: Padding) -> OperatorKind {
         dilation: [1, 1],
         activation,
         rounding,
-    }
+    })
 }
 
 /// Convolution, depthwise convolution, convolution.

@@ -13,7 +13,7 @@ pub use list::{borders, sweep};
 pub use reference::reference;
 
 use edge_compiler::{
-    Activation, Graph, Operator, OperatorKind, Padding, RoundingMode, Tensor, Weights,
+    Activation, Convolution, Graph, Operator, OperatorKind, Padding, RoundingMode, Tensor, Weights,
 };
 use inputs::noise;
 
@@ -206,7 +206,7 @@ impl Settings {
                 activation,
                 rounding,
             },
-            Kind::Depthwise | Kind::DepthwiseOdd => OperatorKind::DepthwiseConv2d {
+            Kind::Depthwise | Kind::DepthwiseOdd => OperatorKind::DepthwiseConv2d(Convolution {
                 weights,
                 kernel,
                 stride,
@@ -214,8 +214,8 @@ impl Settings {
                 dilation,
                 activation,
                 rounding,
-            },
-            _ => OperatorKind::Conv2d {
+            }),
+            _ => OperatorKind::Conv2d(Convolution {
                 weights,
                 kernel,
                 stride,
@@ -223,7 +223,7 @@ impl Settings {
                 dilation,
                 activation,
                 rounding,
-            },
+            }),
         }
     }
 

@@ -6,7 +6,7 @@ use super::Pairs;
 use super::finish::finish;
 use super::requantise::prepare;
 use crate::kernels::generic::{
-    Constants, Forward, Products, TileSums, UNSCALE, Vector, products, run_winograd,
+    Constants, Forward, POSITIONS, Products, SUM, TileSums, UNSCALE, Vector, run_winograd,
 };
 use crate::kernels::layer::Layer;
 
@@ -76,19 +76,6 @@ impl Vector for Pairs {
         unsafe {
             _mm256_storeu_si256(to.cast(), a);
             _mm256_storeu_si256(to.add(32).cast(), b);
-        }
-    }
-    #[inline(always)]
-    unsafe fn broadcast(pair: *const i16) -> Two {
-        unsafe { [_mm256_set1_epi32(pair.cast::<i32>().read_unaligned()); 2] }
-    }
-    #[inline(always)]
-    unsafe fn dot([a, b]: Two, [x, _]: Two, [v, w]: Two) -> Two {
-        unsafe {
-            [
-                _mm256_add_epi32(a, _mm256_madd_epi16(x, v)),
-                _mm256_add_epi32(b, _mm256_madd_epi16(x, w)),
-            ]
         }
     }
     #[inline(always)]
@@ -170,13 +157,40 @@ unsafe fn forward(of: &Forward<'_>, top: usize, tiles: *mut i16) {
     unsafe { of.row::<Pairs>(top, tiles) }
 }
 
-/// A function of its own: all registers for eight sums.
+/// The products of four tiles and a block, in a function of its own: all registers for eight sums.
 ///
 /// # Safety
-/// As [`products`].
+/// As [`Vector::products`].
 #[inline(never)]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn four_tiles(of: &Products) {
+    let Products {
+        mut weights,
+        mut tiles,
+        mut sums,
+        ..
+    } = *of;
     // SAFETY: passed on.
-    unsafe { products::<Pairs, 4, 1>(of) }
+    unsafe {
+        for _ in 0..POSITIONS {
+            let mut acc = [Pairs::zero(); 4];
+            let mut x = tiles.cast::<i32>();
+            for _ in 0..of.depth / 2 {
+                let [v, w] = Pairs::load(weights);
+                for (tile, [a, b]) in acc.iter_mut().enumerate() {
+                    let pair = x.add(tile * of.depth / 2).read_unaligned();
+                    let pair = _mm256_set1_epi32(pair);
+                    *a = _mm256_add_epi32(*a, _mm256_madd_epi16(pair, v));
+                    *b = _mm256_add_epi32(*b, _mm256_madd_epi16(pair, w));
+                }
+                x = x.add(1);
+                weights = weights.add(SUM);
+            }
+            for (tile, acc) in acc.into_iter().enumerate() {
+                Pairs::store(acc, sums.add(tile * POSITIONS * SUM));
+            }
+            tiles = tiles.add(of.step);
+            sums = sums.add(SUM);
+        }
+    }
 }

@@ -73,14 +73,6 @@ impl Vector for Vnni {
         unsafe { _mm512_storeu_si512(to.cast(), sums) }
     }
     #[inline(always)]
-    unsafe fn broadcast(pair: *const i16) -> __m512i {
-        unsafe { _mm512_set1_epi32(pair.cast::<i32>().read_unaligned()) }
-    }
-    #[inline(always)]
-    unsafe fn dot(sums: __m512i, x: __m512i, weights: __m512i) -> __m512i {
-        unsafe { _mm512_dpwssd_epi32(sums, x, weights) }
-    }
-    #[inline(always)]
     unsafe fn add(a: __m512i, b: __m512i) -> __m512i {
         unsafe { _mm512_add_epi32(a, b) }
     }

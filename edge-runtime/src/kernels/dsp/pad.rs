@@ -34,7 +34,8 @@ pub(super) fn pad(layer: &mut Layer<'_>) -> Option<()> {
             // SAFETY: `padded` has room for `top` rows and in each for `left` pixels; of the input, whose
             // length was checked, those rows and pixels are copied that follow them in the copy.
             unsafe { to.add(at).write(from.add(at).read()) };
-            // Keeps the compiler from calling `memcpy`.
+            // Keeps the compiler from calling `memcpy`; programs without gathered rows have no
+            // `bytes::copy` either.
             compiler_fence(Ordering::SeqCst);
         }
         to = to.wrapping_add(pitch);

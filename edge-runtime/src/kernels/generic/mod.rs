@@ -37,8 +37,7 @@ pub(crate) use sparse::Sparse;
 pub(crate) use table::{limits, table};
 pub(crate) use tile::Vectors;
 pub(crate) use winograd::{
-    CHUNK, Forward, POSITIONS, Products, SUM, TileSums, UNSCALE, Vector, back, products,
-    run_winograd,
+    CHUNK, Forward, POSITIONS, Products, SUM, TileSums, UNSCALE, Vector, back, run_winograd,
 };
 
 use super::reference::Window;

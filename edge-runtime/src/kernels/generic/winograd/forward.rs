@@ -95,15 +95,7 @@ impl Forward<'_> {
                 };
                 place.advance(depth);
                 let to = tiles.add(item * BLOCK);
-                // The usual distances are constants.
-                if depth == BLOCK && second != first {
-                    let second = first.add(OUTPUTS * BLOCK);
-                    self.second_dimension::<V>([first, second], BLOCK, to);
-                } else if second == first.add(BLOCK) {
-                    self.second_dimension::<V>([first, first.add(BLOCK)], depth, to);
-                } else {
-                    self.second_dimension::<V>([first, second], depth, to);
-                }
+                self.second_dimension::<V>([first, second], to);
             }
         }
     }
@@ -163,15 +155,11 @@ impl Forward<'_> {
     /// The second dimension, of sixteen channels of two tiles.
     ///
     /// # Safety
-    /// From each source six rows of six pixels, `pixel` elements apart, are readable; `to` is writable for 32 elements at each
+    /// From each source six rows of six pixels are readable; `to` is writable for 32 elements at each
     /// position. The machine has the instruction set.
     #[inline(always)]
-    unsafe fn second_dimension<V: Vector>(
-        &self,
-        from: [*const i16; 2],
-        pixel: usize,
-        to: *mut i16,
-    ) {
+    unsafe fn second_dimension<V: Vector>(&self, from: [*const i16; 2], to: *mut i16) {
+        let [_, _, pixel] = self.window.input;
         let (half_step, step) = (self.half_step, self.step);
         for row in 0..SIDE {
             // SAFETY: passed on.

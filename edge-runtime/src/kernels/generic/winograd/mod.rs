@@ -17,7 +17,7 @@ mod products;
 
 pub(crate) use back::{TileSums, UNSCALE, back};
 pub(crate) use forward::Forward;
-pub(crate) use products::{Products, products};
+pub(crate) use products::Products;
 
 use super::constants::{Constants, prepared_len};
 use super::rows::volume;
@@ -74,10 +74,6 @@ pub(crate) trait Vector {
     unsafe fn load(from: *const u8) -> Self::Sums;
     /// 64 bytes.
     unsafe fn store(sums: Self::Sums, to: *mut u8);
-    /// Two words in all lanes.
-    unsafe fn broadcast(pair: *const i16) -> Self::Sums;
-    /// Adds the products of pairs of words.
-    unsafe fn dot(sums: Self::Sums, x: Self::Sums, weights: Self::Sums) -> Self::Sums;
     unsafe fn add(a: Self::Sums, b: Self::Sums) -> Self::Sums;
     unsafe fn sub(a: Self::Sums, b: Self::Sums) -> Self::Sums;
     /// Times `2^N`.
@@ -87,7 +83,7 @@ pub(crate) trait Vector {
 
     /// [`Forward::row`].
     unsafe fn transform(of: &Forward<'_>, top: usize, tiles: *mut i16);
-    /// [`products`] of as many blocks and tiles: `blocks` is at most [`TOGETHER`](Self::TOGETHER),
+    /// The [`Products`] of as many blocks and tiles: `blocks` is at most [`TOGETHER`](Self::TOGETHER),
     /// `tiles` at most [`CHUNK`]; more tiles up to as many may be computed. `first` is what position
     /// (1, 1) begins at in each block. Returns whether the sums are half transformed back.
     unsafe fn products(of: &Products, blocks: usize, tiles: usize, first: [Self::Sums; 2]) -> bool;

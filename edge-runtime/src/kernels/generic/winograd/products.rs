@@ -1,6 +1,6 @@
-//! The products of transformed tiles and weights.
+//! The products of transformed tiles and weights, as an instruction set is asked for them.
 
-use super::{CHUNK, POSITIONS, SUM, Vector};
+use super::{POSITIONS, SUM};
 
 /// Some tiles and one block, or two.
 #[derive(Clone, Copy)]
@@ -26,46 +26,6 @@ impl Products {
             tiles: self.tiles.wrapping_add(tiles * self.depth),
             sums: self.sums.wrapping_add(tiles * POSITIONS * SUM),
             ..*self
-        }
-    }
-}
-
-/// The products of `T` tiles and `B` blocks at all positions.
-///
-/// # Safety
-/// All lies where `of` says. The machine has the instruction set.
-#[inline(always)]
-pub(crate) unsafe fn products<V: Vector, const T: usize, const B: usize>(of: &Products) {
-    let Products {
-        mut weights,
-        mut tiles,
-        mut sums,
-        ..
-    } = *of;
-    // SAFETY: passed on.
-    unsafe {
-        for _ in 0..POSITIONS {
-            let mut acc = [[V::zero(); B]; T];
-            let mut x = tiles;
-            for _ in 0..of.depth / 2 {
-                let w: [V::Sums; B] =
-                    core::array::from_fn(|b| V::load(weights.add(b * of.block_len)));
-                for (t, acc) in acc.iter_mut().enumerate() {
-                    let x = V::broadcast(x.add(t * of.depth));
-                    for (acc, w) in acc.iter_mut().zip(w) {
-                        *acc = V::dot(*acc, x, w);
-                    }
-                }
-                x = x.add(2);
-                weights = weights.add(SUM);
-            }
-            for (t, acc) in acc.iter().enumerate() {
-                for (b, acc) in acc.iter().enumerate() {
-                    V::store(*acc, sums.add((b * CHUNK + t) * POSITIONS * SUM));
-                }
-            }
-            tiles = tiles.add(of.step);
-            sums = sums.add(SUM);
         }
     }
 }
