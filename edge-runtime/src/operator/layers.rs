@@ -103,6 +103,7 @@ pub(crate) fn check_transpose_conv(call: &Call<'_>) -> Result<Cost, Fault> {
 }
 
 /// A fully connected layer as a window of one pixel.
+#[cfg_attr(not(target_os = "none"), inline(always))]
 fn flattened(call: &Call<'_>) -> Window {
     Window {
         input: [1, 1, call.x().elements()],
@@ -120,6 +121,8 @@ pub(crate) fn layer<'a>(call: &Call<'a>) -> Layer<'a> {
 }
 
 /// A fully connected layer as its kernel gets it.
+// A kernel of one pixel may take no longer than to write all this to memory and read it again.
+#[cfg_attr(not(target_os = "none"), inline(always))]
 pub(crate) fn flat_layer<'a>(call: &Call<'a>) -> Layer<'a> {
     bind(call, flattened(call))
 }

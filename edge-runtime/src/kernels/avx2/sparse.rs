@@ -48,7 +48,7 @@ unsafe fn list(layer: &Sparse) -> usize {
     unsafe {
         for at in 0..layer.inputs {
             let x = (*layer.input.add(at)).cast_unsigned() ^ 0x80;
-            layer.places.add(count).write((at * CHUNK) as i32);
+            layer.places.add(count).write(at as u16);
             values.add(count).write_unaligned(x.into());
             count += usize::from(x != 0);
         }
@@ -73,8 +73,8 @@ unsafe fn products(layer: &Sparse, rows: *const i8, pairs: usize) -> [__m256i; 8
         let mut places = layer.places.cast_const();
         let mut values = layer.values.cast_const().cast::<i32>();
         for _ in 0..pairs {
-            let a = rows.offset(places.read() as isize);
-            let b = rows.offset(places.add(1).read() as isize);
+            let a = rows.add(usize::from(places.read()) * CHUNK);
+            let b = rows.add(usize::from(places.add(1).read()) * CHUNK);
             let x = _mm256_set1_epi32(values.read_unaligned());
             for (l, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
                 let a = _mm_loadu_si128(a.add(l * 16).cast());

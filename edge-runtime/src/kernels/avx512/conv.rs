@@ -440,7 +440,7 @@ unsafe fn pixel<const B: usize>(part: &Part<'_>) -> usize {
 ///
 /// # Safety
 /// The machine has the instructions.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+#[inline(always)] // as `flat_layer`
 pub(super) unsafe fn one_pixel(layer: &Layer<'_>) -> Option<()> {
     let ([_, _, inputs], [_, _, channels]) = (layer.window.input, layer.window.output);
     let steps = inputs.div_ceil(STEP);

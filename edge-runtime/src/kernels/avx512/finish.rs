@@ -228,20 +228,21 @@ unsafe fn write_tile<const P: usize, const B: usize, const HOW: u8>(
         let first = parameters(constants, block);
         let last = parameters(constants, block + B - 1);
         let channels = constants.channels;
-        // Four at a time, or loops would not be unrolled and the sums live in memory.
-        let (quads, _) = sums.as_chunks::<4>();
-        for (quad, [a, b, c, d]) in quads.iter().enumerate() {
-            let to = output.add(quad * 4 * channels);
-            for (pixel, sums) in [a, b, c, d].into_iter().enumerate() {
-                let to = to.add(pixel * channels);
-                if let [sum, ..] = sums.as_slice() {
-                    bytes.write::<HOW>(first.ends::<HOW>(*sum), to);
+        // Written out, or the sums would live in memory for a loop to index them.
+        macro_rules! pixels {
+            ($($pixel:literal)*) => {$(
+                if let Some(sums) = sums.get($pixel) {
+                    let to = output.add($pixel * channels);
+                    if let [sum, ..] = sums.as_slice() {
+                        bytes.write::<HOW>(first.ends::<HOW>(*sum), to);
+                    }
+                    if let [_, sum] = sums.as_slice() {
+                        bytes.write::<HOW>(last.ends::<HOW>(*sum), to.add(16));
+                    }
                 }
-                if let [_, sum] = sums.as_slice() {
-                    bytes.write::<HOW>(last.ends::<HOW>(*sum), to.add(16));
-                }
-            }
+            )*};
         }
+        pixels!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
     }
 }
 
@@ -265,13 +266,16 @@ pub(super) unsafe fn finish_64(
         let q = Lines::load(constants, block + 1);
         let r = Lines::load(constants, block + 2);
         let s = Lines::load(constants, block + 3);
-        if p.plain() && q.plain() && r.plain() && s.plain() {
-            let bytes = Bytes::limits(constants.min, constants.max);
-            let to = output.add(block * 16);
-            bytes.write::<AFFINE>(p.outputs(a), to);
-            bytes.write::<AFFINE>(q.outputs(b), to.add(16));
-            bytes.write::<AFFINE>(r.outputs(c), to.add(32));
-            bytes.write::<AFFINE>(s.outputs(d), to.add(48));
+        if p.plain() & q.plain() & r.plain() & s.plain() {
+            // One store: the next layer loads as much at once.
+            let low = _mm512_packs_epi32(p.outputs(a), q.outputs(b));
+            let high = _mm512_packs_epi32(r.outputs(c), s.outputs(d));
+            let bytes = _mm512_packs_epi16(low, high);
+            let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+            let bytes = _mm512_permutexvar_epi32(order, bytes);
+            let bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(constants.min));
+            let bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(constants.max));
+            _mm512_storeu_si512(output.add(block * 16).cast(), bytes);
         } else {
             finish_pixel(constants, block, [a, b, c, d], output);
         }

@@ -1,4 +1,4 @@
-//! Kernels of x86-64 with AVX-512 (F, BW, VL, VBMI) and VNNI.
+//! Kernels of x86-64 with AVX-512 (F, BW, VL, VBMI, VBMI2) and VNNI.
 //!
 //! Activations are unsigned in scratch (`x + 128`), because `vpdpbusd` multiplies unsigned with
 //! signed bytes: sixteen lanes of four products, summed in 32 bits without saturation. The offsets
@@ -68,6 +68,7 @@ pub fn conv_2d_winograd(layer: &Layer<'_>) {
 
 /// FULLY_CONNECTED on packing [`rows_128`](super::packing::rows_128). See
 /// [`x86::fully_connected_sparse`](super::x86::fully_connected_sparse).
+#[inline(always)] // as `flat_layer`
 pub fn fully_connected_sparse(layer: &Layer<'_>) {
     if level() >= Level::Avx512Vnni
         && let Some(layer) = super::generic::Sparse::new(layer)

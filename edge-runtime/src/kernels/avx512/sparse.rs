@@ -9,13 +9,16 @@ use super::finish::finish_64;
 use crate::kernels::generic::{Constants, Sparse};
 use crate::kernels::packing::rows_128::CHUNK;
 
-/// How far ahead of their use rows are fetched, counted in rows: worth 4 % where they come from the second
-/// cache.
+/// How far ahead of their use rows are fetched, counted in rows: worth a tenth where they come from the
+/// second cache.
 const NEXT: usize = 12;
+
+/// What lists of rows count in: so many are a row, which is 8 bytes then, as addresses are scaled.
+const PLACES: usize = CHUNK / 8;
 
 /// # Safety
 /// The machine has the instructions.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi2,popcnt")]
 pub(super) unsafe fn run(layer: &Sparse) {
     // SAFETY: the lists have room for all inputs and for what a vector writes behind them; they only
     // name rows of the layer, and its chunks have eight blocks.
@@ -59,70 +62,87 @@ unsafe fn start(constants: &Constants, block: usize) -> __m512i {
     }
 }
 
-/// Lists the inputs that are not -128, filled up with zeros to a multiple of four; returns how many
-/// times four these are.
+/// Lists the inputs that are not -128, 64 by 64, each filled up with zeros to a multiple of four, so that
+/// four lie in what was stored at once; returns how many times four these are.
 ///
 /// # Safety
 /// As [`run`].
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi2,popcnt")]
 unsafe fn list(layer: &Sparse) -> usize {
-    let row = CHUNK as i32;
-    let mut places = _mm512_mullo_epi32(
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-        _mm512_set1_epi32(row),
-    );
-    let flip = _mm_set1_epi8(i8::MIN);
+    let flip = _mm512_set1_epi8(i8::MIN);
     let mut count = 0;
     let mut at = 0;
-    // SAFETY: sixteen inputs are left; what is listed are at most the inputs so far, and the lists
-    // have room for sixteen more.
+    // SAFETY: inputs behind the last are not read. As inputs are a multiple of four, no more are listed
+    // than there are, and the lists have room for 64 more.
     unsafe {
+        let counted = _mm512_loadu_si512(COUNTED.as_ptr().cast());
         while at < layer.inputs {
-            let x = _mm_xor_si128(_mm_loadu_si128(layer.input.add(at).cast()), flip);
-            let x = _mm512_cvtepu8_epi32(x);
-            let some = _mm512_test_epi32_mask(x, x);
-            let listed = _mm512_maskz_compress_epi32(some, places);
-            _mm512_storeu_si512(layer.places.add(count).cast(), listed);
-            let x = _mm512_cvtepi32_epi8(_mm512_maskz_compress_epi32(some, x));
-            _mm_storeu_si128(layer.values.add(count).cast(), x);
-            count += some.count_ones() as usize;
-            places = _mm512_add_epi32(places, _mm512_set1_epi32(16 * row));
-            at += 16;
+            let left = layer.inputs - at;
+            let left = if left < 64 { (1 << left) - 1 } else { !0 };
+            let x = _mm512_mask_loadu_epi8(flip, left, layer.input.add(at).cast());
+            let x = _mm512_xor_si512(x, flip);
+            let some = _mm512_test_epi8_mask(x, x);
+            let values = _mm512_maskz_compress_epi8(some, x);
+            _mm512_storeu_si512(layer.values.add(count).cast(), values);
+            // What fills up is of the first row of these.
+            let rows = _mm512_maskz_compress_epi8(some, counted);
+            let to = layer.places.add(count);
+            let half = _mm512_castsi512_si256(rows);
+            _mm512_storeu_si512(to.cast(), places(half, at));
+            let half = _mm512_extracti64x4_epi64::<1>(rows);
+            _mm512_storeu_si512(to.add(32).cast(), places(half, at));
+            count += (some.count_ones() as usize).next_multiple_of(4);
+            at += 64;
         }
-        _mm_storeu_si128(layer.places.add(count).cast(), _mm_setzero_si128());
-        layer.values.add(count).cast::<i32>().write_unaligned(0);
-        // Only for what is fetched ahead: the first rows of the next chunk.
+        // Only for what is fetched ahead, and may wrap: the first rows of the next chunk.
         let first = _mm512_loadu_si512(layer.places.cast_const().cast());
-        let chunk = _mm512_set1_epi32((layer.inputs * CHUNK) as i32);
-        let behind = layer.places.add(count.next_multiple_of(4));
-        _mm512_storeu_si512(behind.cast(), _mm512_add_epi32(first, chunk));
+        let chunk = _mm512_set1_epi16((layer.inputs * PLACES) as i16);
+        let behind = layer.places.add(count);
+        _mm512_storeu_si512(behind.cast(), _mm512_add_epi16(first, chunk));
     }
-    count.div_ceil(4)
+    count / 4
 }
+
+/// The places of rows, counted from one of them on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn places(rows: __m256i, from: usize) -> __m512i {
+    let rows = _mm512_add_epi16(_mm512_cvtepu8_epi16(rows), _mm512_set1_epi16(from as i16));
+    _mm512_mullo_epi16(rows, _mm512_set1_epi16(PLACES as i16))
+}
+
+/// 0, 1, ...
+const COUNTED: [u8; 64] = {
+    let mut counted = [0; 64];
+    let mut at = 0;
+    while at < 64 {
+        counted[at] = at as u8;
+        at += 1;
+    }
+    counted
+};
 
 /// Adds the products of the listed rows of a chunk.
 ///
 /// # Safety
 /// `rows` is the first of the chunk; else as [`run`].
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi2,popcnt")]
 unsafe fn products(
     layer: &Sparse,
     rows: *const i8,
     quads: usize,
     mut sums: [__m512i; 8],
 ) -> [__m512i; 8] {
-    // SAFETY: the lists hold as many, and places of rows.
+    // SAFETY: the lists hold as many, and places of rows; behind them they are readable.
     unsafe {
         let mut places = layer.places.cast_const();
         let mut values = layer.values.cast_const().cast::<i32>();
         for _ in 0..quads {
-            let row = |index: usize| rows.offset(places.add(index).read_unaligned() as isize);
-            let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
-            for index in NEXT..NEXT + 4 {
-                let next =
-                    rows.wrapping_offset(places.wrapping_add(index).read_unaligned() as isize);
+            let [a, b, c, d] = offsets(places).map(|offset| rows.add(offset));
+            for offset in offsets(places.add(NEXT)) {
+                let next = rows.wrapping_add(offset);
                 _mm_prefetch::<_MM_HINT_T0>(next);
                 _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64));
             }
@@ -142,6 +162,18 @@ unsafe fn products(
         }
         sums
     }
+}
+
+/// Where four listed rows begin, in bytes. One load: a store of a vector is slow to forward to loads of
+/// 16 bits.
+///
+/// # Safety
+/// The list has four more.
+#[inline]
+unsafe fn offsets(places: *const u16) -> [usize; 4] {
+    // SAFETY: passed on.
+    let places = unsafe { places.cast::<u64>().read_unaligned() };
+    [0, 16, 32, 48].map(|at| usize::from((places >> at) as u16) * (CHUNK / PLACES))
 }
 
 /// The weights of sixteen channels in each vector, four inputs of a channel side by side.

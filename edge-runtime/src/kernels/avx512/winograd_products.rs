@@ -87,30 +87,30 @@ tiles_by_blocks!(eight_by_two, [0 1 2 3 4 5 6 7], [0 1], [0]);
 tiles_by_blocks!(four_by_one, [0 1 2 3], [0], [0 1 2 3]);
 tiles_by_blocks!(eight_by_one, [0 1 2 3 4 5 6 7], [0], [0 1]);
 
-/// Instructions that add two input channels of four tiles at one position: weights `$weights` bytes
-/// behind those of the first row, tiles at `$x`.
-macro_rules! row {
-    ($weights:literal, $x:literal, $a:literal, $b:literal, $c:literal, $d:literal) => {
+/// Instructions that add eight input channels, four pairs, of four tiles at one position. The pairs of
+/// two tiles come from memory lane by lane. Those of the others come four at once and are spread by
+/// shuffles: with the weights there would be five loads for four products, and a core has two of each in
+/// a cycle.
+macro_rules! position {
+    ($weights:literal, $x:literal, [$($sums:literal)*]) => {
         concat!(
-            "vmovdqu64 zmm24, zmmword ptr [{w} + ",
-            $weights,
-            "]\nvpdpwssd ",
-            $a,
-            ", zmm24, dword ptr [",
-            $x,
-            "]{{1to16}}\nvpdpwssd ",
-            $b,
-            ", zmm24, dword ptr [",
-            $x,
-            " + 32]{{1to16}}\nvpdpwssd ",
-            $c,
-            ", zmm24, dword ptr [",
-            $x,
-            " + 64]{{1to16}}\nvpdpwssd ",
-            $d,
-            ", zmm24, dword ptr [",
-            $x,
-            " + 96]{{1to16}}"
+            "vbroadcasti32x4 zmm26, [", $x, " + 96]\n",
+            "vbroadcasti32x4 zmm25, [", $x, " + 64]\n",
+            position!(pair "0", $weights, $x, $($sums)*),
+            position!(pair "1", $weights, $x, $($sums)*),
+            position!(pair "2", $weights, $x, $($sums)*),
+            position!(pair "3", $weights, $x, $($sums)*),
+        )
+    };
+    (pair $pair:literal, $weights:literal, $x:literal, $a:literal $b:literal $c:literal $d:literal) => {
+        concat!(
+            "vmovdqu64 zmm24, [{w} + ", $weights, " + 64 * ", $pair, "]\n",
+            "vpshufd zmm27, zmm25, 85 * ", $pair, "\n",
+            "vpshufd zmm28, zmm26, 85 * ", $pair, "\n",
+            "vpdpwssd ", $a, ", zmm24, dword ptr [", $x, " + 4 * ", $pair, "]{{1to16}}\n",
+            "vpdpwssd ", $b, ", zmm24, dword ptr [", $x, " + 32 + 4 * ", $pair, "]{{1to16}}\n",
+            "vpdpwssd ", $c, ", zmm24, zmm27\n",
+            "vpdpwssd ", $d, ", zmm24, zmm28\n",
         )
     };
 }
@@ -125,7 +125,7 @@ macro_rules! row {
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 pub(super) unsafe fn four_columns(of: &Products, first: __m512i) {
-    // Bytes of weights of a position; `row!` counts in six times as many.
+    // Bytes of weights of a position; `position!` counts in six times as many.
     const POSITION: usize = BLOCK / 2 * SUM;
     const { assert!(SIDE * POSITION == 3072 && BLOCK * 2 == 32) };
     for column in 0..SIDE {
@@ -142,15 +142,15 @@ pub(super) unsafe fn four_columns(of: &Products, first: __m512i) {
             asm!(
             ".p2align 6",
             "2:",
-            row!("0", "{x}", "zmm0", "zmm1", "zmm2", "zmm3"),
-            row!("3072", "{x} + {step}", "zmm4", "zmm5", "zmm6", "zmm7"),
-            row!("6144", "{x} + {step} * 2", "zmm8", "zmm9", "zmm10", "zmm11"),
-            row!("9216", "{y}", "zmm12", "zmm13", "zmm14", "zmm15"),
-            row!("12288", "{x} + {step} * 4", "zmm16", "zmm17", "zmm18", "zmm19"),
-            row!("15360", "{y} + {step} * 2", "zmm20", "zmm21", "zmm22", "zmm23"),
-            "add {w}, 64",
-            "add {x}, 4",
-            "add {y}, 4",
+            position!("0", "{x}", ["zmm0" "zmm1" "zmm2" "zmm3"]),
+            position!("3072", "{x} + {step}", ["zmm4" "zmm5" "zmm6" "zmm7"]),
+            position!("6144", "{x} + {step} * 2", ["zmm8" "zmm9" "zmm10" "zmm11"]),
+            position!("9216", "{y}", ["zmm12" "zmm13" "zmm14" "zmm15"]),
+            position!("12288", "{x} + {step} * 4", ["zmm16" "zmm17" "zmm18" "zmm19"]),
+            position!("15360", "{y} + {step} * 2", ["zmm20" "zmm21" "zmm22" "zmm23"]),
+            "add {w}, 256",
+            "add {x}, 16",
+            "add {y}, 16",
             "cmp {w}, {end}",
             "jne 2b",
             w = inout(reg) weights => _,
@@ -183,6 +183,10 @@ pub(super) unsafe fn four_columns(of: &Products, first: __m512i) {
             inout("zmm22") f[2],
             inout("zmm23") f[3],
             out("zmm24") _,
+            out("zmm25") _,
+            out("zmm26") _,
+            out("zmm27") _,
+            out("zmm28") _,
             options(pure, readonly, nostack)
             );
             macro_rules! tiles {

@@ -7,7 +7,7 @@ use crate::kernels::packing::rows_128::{self, constants_len, fits};
 use crate::kernels::reference::Window;
 
 /// Entries of the lists behind the last input, for vectors that end there.
-const SLACK: usize = 32;
+const SLACK: usize = 64;
 
 /// A layer, and room for the list of its inputs that count.
 #[derive(Clone, Copy)]
@@ -20,15 +20,15 @@ pub(crate) struct Sparse {
     pub input: *const i8,
     /// As many as `constants.channels`, a multiple of 128.
     pub output: *mut i8,
-    /// Room for the places of rows, in bytes from the first of a chunk: `inputs` and [`SLACK`] more.
-    pub places: *mut i32,
+    /// Room for the rows of a chunk that count: `inputs` and [`SLACK`] more.
+    pub places: *mut u16,
     /// Room for as many activations, 16 bits each.
     pub values: *mut u8,
 }
 
 impl Sparse {
     /// `None` where the window does not fit or a slice is too short.
-    #[inline(always)] // A layer of 16 KB takes no longer than a few copies of this.
+    #[inline(always)] // as `flat_layer`
     pub(crate) fn new(layer: &Layer<'_>) -> Option<Self> {
         let window = &layer.window;
         let ([_, _, inputs], [_, _, channels]) = (window.input, window.output);
@@ -55,7 +55,7 @@ impl Sparse {
             // `Cell::as_ptr` of the first one would only be good for that one; this is good for all.
             output: layer.output.as_ptr().cast::<i8>().cast_mut(),
             places: places.cast(),
-            values: places.wrapping_add((inputs + SLACK) * 4).cast(),
+            values: places.wrapping_add((inputs + SLACK) * 2).cast(),
         })
     }
 }
@@ -66,5 +66,5 @@ pub(crate) const fn scratch_len(window: &Window) -> usize {
         return 0;
     }
     let ([_, _, inputs], [_, _, channels]) = (window.input, window.output);
-    prepared_len(channels).saturating_add((inputs + SLACK) * 6)
+    prepared_len(channels).saturating_add((inputs + SLACK) * 4)
 }

@@ -10,7 +10,7 @@ pub enum Level {
     None,
     /// AVX2 and FMA.
     Avx2,
-    /// AVX-512 F, BW, VL, VBMI and VNNI.
+    /// AVX-512 F, BW, VL, VBMI, VBMI2 and VNNI.
     Avx512Vnni,
 }
 
@@ -36,9 +36,9 @@ fn detect() -> Level {
     // Of leaf 1: ECX FMA, POPCNT, OSXSAVE, AVX.
     const LEAF_1: u32 = 1 << 12 | 1 << 23 | 1 << 27 | 1 << 28;
     const AVX2: u32 = 1 << 5;
-    // Of leaf 7: EBX F, BW, VL and ECX VBMI, VNNI.
+    // Of leaf 7: EBX F, BW, VL and ECX VBMI, VBMI2, VNNI.
     const AVX512_EBX: u32 = 1 << 16 | 1 << 30 | 1 << 31;
-    const AVX512_ECX: u32 = 1 << 1 | 1 << 11;
+    const AVX512_ECX: u32 = 1 << 1 | 1 << 6 | 1 << 11;
     // State that the operating system keeps: SSE and AVX; mask, upper halves, upper registers.
     const YMM: u64 = 0b110;
     const ZMM: u64 = 0b1110_0110;

@@ -85,6 +85,7 @@ pub fn conv_2d_winograd(layer: &Layer<'_>) {
 /// depends on the input.
 ///
 /// Exact for `0 <= multiplier`. Else as [`conv_2d`].
+#[inline(always)] // as `flat_layer`
 pub fn fully_connected_sparse(layer: &Layer<'_>) {
     match level() {
         Level::Avx512Vnni => super::avx512::fully_connected_sparse(layer),
