@@ -112,16 +112,11 @@ fn places(rows: __m256i, from: usize) -> __m512i {
     _mm512_mullo_epi16(rows, _mm512_set1_epi16(PLACES as i16))
 }
 
-/// 0, 1, ...
-const COUNTED: [u8; 64] = {
-    let mut counted = [0; 64];
-    let mut at = 0;
-    while at < 64 {
-        counted[at] = at as u8;
-        at += 1;
-    }
-    counted
-};
+const COUNTED: [u8; 64] = [
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
+    26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49,
+    50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
+];
 
 /// Adds the products of the listed rows of a chunk.
 ///
