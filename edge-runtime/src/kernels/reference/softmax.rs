@@ -83,14 +83,15 @@ fn row(settings: &Softmax, input: &[Cell<i8>], output: &[Cell<i8>]) {
     }
 }
 
-/// [`requantise::doubling_high_multiply`], called: inlined a dozen times it is most of the code.
-#[inline(never)]
+/// [`requantise::doubling_high_multiply`], called on devices: inlined a dozen times it is most of the
+/// code.
+#[cfg_attr(target_os = "none", inline(never))]
 fn doubling_high_multiply(a: i32, b: i32) -> i32 {
     requantise::doubling_high_multiply(a, b)
 }
 
 /// [`requantise::rounding_divide_by_power`], likewise.
-#[inline(never)]
+#[cfg_attr(target_os = "none", inline(never))]
 fn rounding_divide_by_power(x: i32, exponent: u32) -> i32 {
     requantise::rounding_divide_by_power(x, exponent)
 }
