@@ -86,6 +86,8 @@ pub(super) fn check(graph: &Graph) -> Result<(), GraphError> {
                     tensor: input,
                 });
             }
+            // What was read is complete: no more parts.
+            written[input] = Written::Whole;
             from.push(tensor);
         }
         if !to.role.is_activation() {

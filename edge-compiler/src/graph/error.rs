@@ -94,7 +94,7 @@ pub enum GraphError {
         /// The tensor.
         tensor: usize,
     },
-    /// A tensor has two writers, or the graph's input has one.
+    /// A tensor has two writers, or a part is written after it was read, or the graph's input has one.
     #[error("{operator} writes tensor {tensor}, which is already written: give it its own output")]
     WrittenTwice {
         /// The second writer.

@@ -131,6 +131,29 @@ fn order_and_single_writers_are_kept() {
 }
 
 #[test]
+fn a_tensor_that_was_read_gets_no_further_parts() {
+    let part = |from| {
+        let copy = crate::strided::place(&[1, 1, 1, 8], &[1, 1, 1, 16], &[0, 0, 0, from]).unwrap();
+        let purpose = "CONCATENATION".into();
+        operator(OperatorKind::Copy { copy, purpose }, 0, 1)
+    };
+    let read = operator(OperatorKind::Activation(Activation::Relu), 1, 2);
+    let of = |operators| Graph {
+        tensors: [8, 16, 16]
+            .map(|depth| tensor([1, 1, 1, depth], 0.1, -10))
+            .into(),
+        operators,
+        input: 0,
+        output: 2,
+        further_inputs: Vec::new(),
+        further_outputs: Vec::new(),
+    };
+    of(vec![part(0), part(8), read.clone()]).check().unwrap();
+    let error = of(vec![part(0), read, part(8)]).check().unwrap_err();
+    assert!(matches!(error, GraphError::WrittenTwice { tensor: 1, .. }));
+}
+
+#[test]
 fn windows_must_fit() {
     for (kernel, stride) in [
         ([1, 9], [1, 2]),

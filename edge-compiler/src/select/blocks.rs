@@ -99,15 +99,17 @@ pub(super) fn candidates(layer: &LayerSource<'_>, set: InstructionSet) -> Vec<Ch
 /// two tiles at least as many as for three, because their weights come slowly; 65 for the input of a tile
 /// and 60 for its output, sixteen channels each.
 fn winograd_cost(window: &Window) -> u64 {
-    let ([_, _, depth], [height, width, channels]) = (window.input, window.output);
-    let tiles = height.div_ceil(OUTPUTS) * width.div_ceil(OUTPUTS);
+    let [_, _, depth] = window.input.map(|extent| extent as u64);
+    let [height, width, channels] = window.output.map(|extent| extent as u64);
+    let [outputs, side, block] = [OUTPUTS, SIDE, BLOCK].map(|extent| extent as u64);
+    let tiles = height.div_ceil(outputs) * width.div_ceil(outputs);
     let computed = match tiles {
         0..=2 => 3,
         _ => tiles.next_multiple_of(4),
     };
-    let products = computed * SIDE * SIDE * depth * channels / 64;
-    let ends = tiles * (depth * 65 + channels * 60) / BLOCK;
-    (products + ends) as u64 * 20 / 3
+    let products = computed * side * side * depth * channels / 64;
+    let ends = tiles * (depth * 65 + channels * 60) / block;
+    (products + ends) * 20 / 3
 }
 
 #[cfg(test)]

@@ -48,11 +48,11 @@ unsafe fn list(layer: &Sparse) -> usize {
     unsafe {
         for at in 0..layer.inputs {
             let x = (*layer.input.add(at)).cast_unsigned() ^ 0x80;
-            layer.places.add(count).write(at as u16);
+            layer.rows.add(count).write(at as u16);
             values.add(count).write_unaligned(x.into());
             count += usize::from(x != 0);
         }
-        layer.places.add(count).write(0);
+        layer.rows.add(count).write(0);
         values.add(count).write_unaligned(0);
     }
     count.div_ceil(2)
@@ -68,13 +68,13 @@ unsafe fn products(layer: &Sparse, rows: *const i8, pairs: usize) -> [__m256i; 8
     // Sixteen bytes of a row each: channels of blocks 0 and 1, and of 2 and 3.
     let mut low = [_mm256_setzero_si256(); 4];
     let mut high = [_mm256_setzero_si256(); 4];
-    // SAFETY: the lists hold as many pairs, and places of rows.
+    // SAFETY: the lists hold as many pairs, of rows.
     unsafe {
-        let mut places = layer.places.cast_const();
+        let mut listed = layer.rows.cast_const();
         let mut values = layer.values.cast_const().cast::<i32>();
         for _ in 0..pairs {
-            let a = rows.add(usize::from(places.read()) * CHUNK);
-            let b = rows.add(usize::from(places.add(1).read()) * CHUNK);
+            let a = rows.add(usize::from(listed.read()) * CHUNK);
+            let b = rows.add(usize::from(listed.add(1).read()) * CHUNK);
             let x = _mm256_set1_epi32(values.read_unaligned());
             for (l, (low, high)) in low.iter_mut().zip(&mut high).enumerate() {
                 let a = _mm_loadu_si128(a.add(l * 16).cast());
@@ -84,7 +84,7 @@ unsafe fn products(layer: &Sparse, rows: *const i8, pairs: usize) -> [__m256i; 8
                 *low = _mm256_add_epi32(*low, _mm256_madd_epi16(first, x));
                 *high = _mm256_add_epi32(*high, _mm256_madd_epi16(second, x));
             }
-            places = places.add(2);
+            listed = listed.add(2);
             values = values.add(1);
         }
     }

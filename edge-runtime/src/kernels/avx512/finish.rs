@@ -185,8 +185,7 @@ impl Strip<'_> {
     }
 }
 
-/// Writes the outputs of the `P` pixels of a tile, a multiple of four, of one block or two from
-/// registers; `output` is the first pixel.
+/// Writes the outputs of the `P` pixels of a tile, at most sixteen, of one block or two from registers; `output` is the first pixel.
 ///
 /// # Safety
 /// `how` is that of the blocks; else as [`finish`].
@@ -228,6 +227,7 @@ unsafe fn write_tile<const P: usize, const B: usize, const HOW: u8>(
         let first = parameters(constants, block);
         let last = parameters(constants, block + B - 1);
         let channels = constants.channels;
+        const { assert!(P <= 16) }
         // Written out, or the sums would live in memory for a loop to index them.
         macro_rules! pixels {
             ($($pixel:literal)*) => {$(

@@ -13,9 +13,6 @@ use crate::kernels::packing::rows_128::CHUNK;
 /// second cache.
 const NEXT: usize = 12;
 
-/// What lists of rows count in: so many are a row, which is 8 bytes then, as addresses are scaled.
-const PLACES: usize = CHUNK / 8;
-
 /// # Safety
 /// The machine has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi2,popcnt")]
@@ -76,43 +73,37 @@ unsafe fn list(layer: &Sparse) -> usize {
     // SAFETY: inputs behind the last are not read. As inputs are a multiple of four, no more are listed
     // than there are, and the lists have room for 64 more.
     unsafe {
-        let counted = _mm512_loadu_si512(COUNTED.as_ptr().cast());
+        let lanes = _mm512_loadu_si512(LANES.as_ptr().cast());
         while at < layer.inputs {
             let left = layer.inputs - at;
-            let left = if left < 64 { (1 << left) - 1 } else { !0 };
-            let x = _mm512_mask_loadu_epi8(flip, left, layer.input.add(at).cast());
+            let inside = if left < 64 { (1 << left) - 1 } else { !0 };
+            let x = _mm512_mask_loadu_epi8(flip, inside, layer.input.add(at).cast());
             let x = _mm512_xor_si512(x, flip);
             let some = _mm512_test_epi8_mask(x, x);
             let values = _mm512_maskz_compress_epi8(some, x);
             _mm512_storeu_si512(layer.values.add(count).cast(), values);
             // What fills up is of the first row of these.
-            let rows = _mm512_maskz_compress_epi8(some, counted);
-            let to = layer.places.add(count);
-            let half = _mm512_castsi512_si256(rows);
-            _mm512_storeu_si512(to.cast(), places(half, at));
-            let half = _mm512_extracti64x4_epi64::<1>(rows);
-            _mm512_storeu_si512(to.add(32).cast(), places(half, at));
+            let rows = _mm512_maskz_compress_epi8(some, lanes);
+            let first = _mm512_set1_epi16(at as i16);
+            let to = layer.rows.add(count);
+            let half = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(rows));
+            _mm512_storeu_si512(to.cast(), _mm512_add_epi16(half, first));
+            let half = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64::<1>(rows));
+            _mm512_storeu_si512(to.add(32).cast(), _mm512_add_epi16(half, first));
             count += (some.count_ones() as usize).next_multiple_of(4);
             at += 64;
         }
-        // Only for what is fetched ahead, and may wrap: the first rows of the next chunk.
-        let first = _mm512_loadu_si512(layer.places.cast_const().cast());
-        let chunk = _mm512_set1_epi16((layer.inputs * PLACES) as i16);
-        let behind = layer.places.add(count);
+        // Only for what is fetched ahead: the first rows of the next chunk.
+        let first = _mm512_loadu_si512(layer.rows.cast_const().cast());
+        let chunk = _mm512_set1_epi16(layer.inputs as i16);
+        let behind = layer.rows.add(count);
         _mm512_storeu_si512(behind.cast(), _mm512_add_epi16(first, chunk));
     }
     count / 4
 }
 
-/// The places of rows, counted from one of them on.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn places(rows: __m256i, from: usize) -> __m512i {
-    let rows = _mm512_add_epi16(_mm512_cvtepu8_epi16(rows), _mm512_set1_epi16(from as i16));
-    _mm512_mullo_epi16(rows, _mm512_set1_epi16(PLACES as i16))
-}
-
-const COUNTED: [u8; 64] = [
+/// The lanes of a vector.
+const LANES: [u8; 64] = [
     0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25,
     26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47, 48, 49,
     50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63,
@@ -123,20 +114,20 @@ const COUNTED: [u8; 64] = [
 /// # Safety
 /// `rows` is the first of the chunk; else as [`run`].
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi2,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 unsafe fn products(
     layer: &Sparse,
     rows: *const i8,
     quads: usize,
     mut sums: [__m512i; 8],
 ) -> [__m512i; 8] {
-    // SAFETY: the lists hold as many, and places of rows; behind them they are readable.
+    // SAFETY: the lists hold as many rows; behind them they are readable.
     unsafe {
-        let mut places = layer.places.cast_const();
+        let mut listed = layer.rows.cast_const();
         let mut values = layer.values.cast_const().cast::<i32>();
         for _ in 0..quads {
-            let [a, b, c, d] = offsets(places).map(|offset| rows.add(offset));
-            for offset in offsets(places.add(NEXT)) {
+            let [a, b, c, d] = offsets(listed).map(|offset| rows.add(offset));
+            for offset in offsets(listed.add(NEXT)) {
                 let next = rows.wrapping_add(offset);
                 _mm_prefetch::<_MM_HINT_T0>(next);
                 _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64));
@@ -152,7 +143,7 @@ unsafe fn products(
             sums[5] = _mm512_dpbusd_epi32(sums[5], x, q);
             sums[6] = _mm512_dpbusd_epi32(sums[6], x, r);
             sums[7] = _mm512_dpbusd_epi32(sums[7], x, s);
-            places = places.add(4);
+            listed = listed.add(4);
             values = values.add(1);
         }
         sums
@@ -165,10 +156,10 @@ unsafe fn products(
 /// # Safety
 /// The list has four more.
 #[inline]
-unsafe fn offsets(places: *const u16) -> [usize; 4] {
+unsafe fn offsets(listed: *const u16) -> [usize; 4] {
     // SAFETY: passed on.
-    let places = unsafe { places.cast::<u64>().read_unaligned() };
-    [0, 16, 32, 48].map(|at| usize::from((places >> at) as u16) * (CHUNK / PLACES))
+    let rows = unsafe { listed.cast::<u64>().read_unaligned() };
+    [0, 16, 32, 48].map(|at| usize::from((rows >> at) as u16) * CHUNK)
 }
 
 /// The weights of sixteen channels in each vector, four inputs of a channel side by side.

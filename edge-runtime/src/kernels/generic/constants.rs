@@ -50,7 +50,7 @@ pub(crate) enum Form {
 impl Constants {
     /// Of a layer whose packed weights begin with the offsets, and whose scratch with the prepared
     /// constants; `None` where a slice is too short.
-    #[inline(always)] // as `flat_layer`
+    #[inline(always)] // what a kernel does without is not written either
     pub(crate) fn new(layer: &Layer<'_>, channels: usize) -> Option<Self> {
         let block_lanes = channels.div_ceil(BLOCK).checked_mul(BLOCK)?;
         let offsets = layer.weights.as_ptr().cast::<i32>();

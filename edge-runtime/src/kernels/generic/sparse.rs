@@ -21,8 +21,8 @@ pub(crate) struct Sparse {
     /// As many as `constants.channels`, a multiple of 128.
     pub output: *mut i8,
     /// Room for the rows of a chunk that count: `inputs` and [`SLACK`] more.
-    pub places: *mut u16,
-    /// Room for as many activations, 16 bits each.
+    pub rows: *mut u16,
+    /// Room for as many activations of up to 16 bits.
     pub values: *mut u8,
 }
 
@@ -42,7 +42,7 @@ impl Sparse {
             return None;
         }
         let scratch = layer.scratch.as_ptr().cast::<i8>().cast_mut();
-        let places = scratch.wrapping_add(prepared_len(channels));
+        let rows = scratch.wrapping_add(prepared_len(channels));
         Some(Self {
             constants: Constants::new(layer, channels)?,
             weights: layer
@@ -54,8 +54,8 @@ impl Sparse {
             input: layer.input.as_ptr().cast(),
             // `Cell::as_ptr` of the first one would only be good for that one; this is good for all.
             output: layer.output.as_ptr().cast::<i8>().cast_mut(),
-            places: places.cast(),
-            values: places.wrapping_add((inputs + SLACK) * 2).cast(),
+            rows: rows.cast(),
+            values: rows.wrapping_add((inputs + SLACK) * 2).cast(),
         })
     }
 }

@@ -23,11 +23,11 @@ pub const CODE: u8 = 19;
 pub const CHUNK: usize = 128;
 
 /// Whether the kernels take a window: 1x1 on one pixel (a fully connected layer), output channels a
-/// multiple of [`CHUNK`] below 32,768, inputs a multiple of 16 below 4,096, which kernels list in 16
-/// bits.
+/// multiple of [`CHUNK`], inputs a multiple of 16, which kernels list in 16 bits, both below 32,768.
 pub const fn fits(window: &Window) -> bool {
     let [height, width, inputs] = window.input;
     let [out_height, out_width, channels] = window.output;
+    let most = 1 << 15;
     height == 1
         && width == 1
         && out_height == 1
@@ -35,10 +35,10 @@ pub const fn fits(window: &Window) -> bool {
         && window.kernel[0] == 1
         && window.kernel[1] == 1
         && inputs > 0
-        && inputs < 1 << 12
+        && inputs < most
         && inputs.is_multiple_of(16)
         && channels > 0
-        && channels < 1 << 15
+        && channels < most
         && channels.is_multiple_of(CHUNK)
 }
 

@@ -43,10 +43,10 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Sixteens of inputs: few, or the most that lists can name.
+/// Sixteens of inputs: few, or more than 4,096.
 fn inputs() -> impl Strategy<Value = usize> {
     let most = if cfg!(miri) { 0 } else { 1 };
-    prop_oneof![20 => 1_usize..20, most => Just(255)]
+    prop_oneof![20 => 1_usize..20, most => Just(300)]
 }
 
 proptest! {

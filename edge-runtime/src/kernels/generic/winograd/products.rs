@@ -1,4 +1,4 @@
-//! The products of transformed tiles and weights, as an instruction set is asked for them.
+//! Which products of transformed tiles and weights are computed at once.
 
 use super::{POSITIONS, SUM};
 
