@@ -95,7 +95,10 @@ pub enum GraphError {
         tensor: usize,
     },
     /// A tensor has two writers, or a part is written after it was read, or the graph's input has one.
-    #[error("{operator} writes tensor {tensor}, which is already written: give it its own output")]
+    #[error(
+        "{operator} writes tensor {tensor}, which is already written, or read before its last part \
+         was there: give it its own output, or write all parts first"
+    )]
     WrittenTwice {
         /// The second writer.
         operator: String,

@@ -185,7 +185,8 @@ impl Strip<'_> {
     }
 }
 
-/// Writes the outputs of the `P` pixels of a tile, at most sixteen, of one block or two from registers; `output` is the first pixel.
+/// Writes the outputs of the `P` pixels of a tile, at most sixteen, of one block or two from registers;
+/// `output` is the first pixel.
 ///
 /// # Safety
 /// `how` is that of the blocks; else as [`finish`].
